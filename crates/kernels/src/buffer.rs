@@ -1,0 +1,143 @@
+//! Pooled, 64-byte aligned buffers: page faults on large fresh buffers cost more than the arithmetic on them.
+use std::{
+    alloc::{Layout, alloc_zeroed, dealloc},
+    ops::{Deref, DerefMut},
+    ptr::NonNull,
+    sync::{Mutex, PoisonError},
+};
+
+const ALIGNMENT: usize = 64;
+/// Free bytes that the pool keeps at most.
+const KEPT_BYTES: usize = 512 << 20;
+
+struct Raw {
+    data: NonNull<f32>,
+    capacity: usize,
+}
+
+// SAFETY: `Raw` owns its allocation; nothing else points at it.
+unsafe impl Send for Raw {}
+// SAFETY: shared references only read.
+unsafe impl Sync for Raw {}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        if let Ok(layout) = Layout::from_size_align(self.capacity * 4, ALIGNMENT) {
+            // SAFETY: allocated in `allocate` with this very layout.
+            unsafe { dealloc(self.data.as_ptr().cast(), layout) };
+        }
+    }
+}
+
+/// A pooled slice of `f32`, aligned to 64 bytes; goes back to the pool when dropped.
+pub struct Buffer {
+    raw: Option<Raw>,
+    length: usize,
+}
+
+impl std::fmt::Debug for Buffer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Buffer").field("length", &self.length).finish()
+    }
+}
+
+static FREE: Mutex<Vec<Raw>> = Mutex::new(Vec::new());
+
+/// Size class of a length: powers of two and their halves between, so that at most a third is wasted.
+fn class(length: usize) -> usize {
+    let power = length.max(16).next_power_of_two();
+    if length <= power / 4 * 3 { power / 4 * 3 } else { power }
+}
+
+fn allocate(capacity: usize) -> Raw {
+    let layout = capacity.checked_mul(4).and_then(|bytes| Layout::from_size_align(bytes, ALIGNMENT).ok());
+    let Some(layout) = layout else { std::alloc::handle_alloc_error(Layout::new::<f32>()) };
+    // SAFETY: the layout is not empty (a class is at least 12 floats); zeroed bytes are valid floats.
+    match NonNull::new(unsafe { alloc_zeroed(layout) }.cast()) {
+        Some(data) => Raw { data, capacity },
+        None => std::alloc::handle_alloc_error(layout),
+    }
+}
+
+impl Buffer {
+    /// A buffer of `length` floats with unspecified (but initialised) content.
+    #[must_use]
+    pub fn new(length: usize) -> Self {
+        if length == 0 {
+            return Self { raw: None, length };
+        }
+        let capacity = class(length);
+        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = free.iter().rposition(|raw| raw.capacity == capacity).map(|index| free.swap_remove(index));
+        drop(free);
+        Self { raw: Some(found.unwrap_or_else(|| allocate(capacity))), length }
+    }
+
+    /// A buffer of `length` zeros.
+    #[must_use]
+    pub fn zeros(length: usize) -> Self {
+        let mut buffer = Self::new(length);
+        buffer.fill(0.0);
+        buffer
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match &self.raw {
+            // SAFETY: the allocation holds at least `length` initialised floats.
+            Some(raw) => unsafe { std::slice::from_raw_parts(raw.data.as_ptr(), self.length) },
+            None => &[],
+        }
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        match &self.raw {
+            // SAFETY: as in `deref`; `&mut self` makes the access unique.
+            Some(raw) => unsafe { std::slice::from_raw_parts_mut(raw.data.as_ptr(), self.length) },
+            None => &mut [],
+        }
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Self {
+        let mut copy = Self::new(self.length);
+        copy.copy_from_slice(self);
+        copy
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Some(raw) = self.raw.take() {
+            let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+            let kept: usize = free.iter().map(|raw| raw.capacity * 4).sum();
+            if kept + raw.capacity * 4 <= KEPT_BYTES {
+                free.push(raw);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Buffer, class};
+
+    #[test]
+    fn buffers_are_aligned_reused_and_sized() {
+        for length in [1, 15, 16, 17, 1000, 1025, 70_001] {
+            assert!(class(length) >= length);
+            let mut buffer = Buffer::zeros(length);
+            assert_eq!(buffer.len(), length);
+            assert_eq!(buffer.as_ptr() as usize % 64, 0);
+            buffer[length - 1] = 2.0;
+            assert!((buffer.clone()[length - 1] - 2.0).abs() < f32::EPSILON);
+        }
+        assert!(Buffer::new(0).is_empty());
+    }
+}

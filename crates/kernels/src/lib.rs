@@ -1,0 +1,22 @@
+//! Numerical kernels on slices: no model, no graph, no candle types.
+//!
+//! Every kernel takes a [`Context`] (compute pool and SIMD path) and plain slices with shapes. Matrices are row-major;
+//! weights of products are stored `[out, in]`. Work is cut into pieces by shape only, and each output element is summed
+//! in one fixed order, so that results have the same bits for any number of threads.
+#![deny(missing_docs)]
+
+pub mod buffer;
+pub mod context;
+pub mod pool;
+pub mod simd;
+
+pub use context::Context;
+
+/// Where a gradient goes: overwrite the slice, or add to what it holds.
+#[derive(Debug)]
+pub struct Destination<'a> {
+    /// The destination.
+    pub data: &'a mut [f32],
+    /// `false`: set; `true`: add.
+    pub accumulate: bool,
+}

@@ -1,0 +1,128 @@
+//! AVX2 with FMA: two registers.
+#![allow(unsafe_op_in_unsafe_fn, reason = "every line is an intrinsic under the contract of `Lanes`")]
+use std::arch::x86_64::*;
+
+use super::{Kernel, Lanes};
+
+#[derive(Clone, Copy)]
+pub struct Avx2(__m256, __m256);
+
+/// # Safety
+/// The machine has these features.
+#[target_feature(enable = "avx2,fma")]
+pub unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
+    // SAFETY: the features are on in this function.
+    kernel.run::<Avx2>()
+}
+
+/// Lane flags for the first `count` of 16 lanes, as two registers.
+#[inline(always)]
+unsafe fn first(count: usize) -> (__m256i, __m256i) {
+    let index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    let count = count.min(16) as i32;
+    (_mm256_cmpgt_epi32(_mm256_set1_epi32(count), index), _mm256_cmpgt_epi32(_mm256_set1_epi32(count - 8), index))
+}
+
+#[inline(always)]
+unsafe fn exp2(n: __m256) -> __m256 {
+    let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
+}
+
+// SAFETY (all methods): see `Lanes`.
+impl Lanes for Avx2 {
+    type Mask = (__m256, __m256);
+    const ROWS_1: usize = 6;
+    const ROWS_2: usize = 0;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        let value = _mm256_set1_ps(value);
+        Self(value, value)
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        Self(_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(8)))
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        _mm256_storeu_ps(to, self.0);
+        _mm256_storeu_ps(to.add(8), self.1);
+    }
+    #[inline(always)]
+    unsafe fn load_first(from: *const f32, count: usize) -> Self {
+        let (low, high) = first(count);
+        Self(_mm256_maskload_ps(from, low), _mm256_maskload_ps(from.wrapping_add(8), high))
+    }
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, count: usize) {
+        let (low, high) = first(count);
+        _mm256_maskstore_ps(to, low, self.0);
+        _mm256_maskstore_ps(to.wrapping_add(8), high, self.1);
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Self(_mm256_add_ps(self.0, other.0), _mm256_add_ps(self.1, other.1))
+    }
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        Self(_mm256_sub_ps(self.0, other.0), _mm256_sub_ps(self.1, other.1))
+    }
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        Self(_mm256_mul_ps(self.0, other.0), _mm256_mul_ps(self.1, other.1))
+    }
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        Self(_mm256_div_ps(self.0, other.0), _mm256_div_ps(self.1, other.1))
+    }
+    #[inline(always)]
+    unsafe fn fma(self, factor: Self, addend: Self) -> Self {
+        Self(_mm256_fmadd_ps(self.0, factor.0, addend.0), _mm256_fmadd_ps(self.1, factor.1, addend.1))
+    }
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        Self(_mm256_max_ps(self.0, other.0), _mm256_max_ps(self.1, other.1))
+    }
+    #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        Self(_mm256_min_ps(self.0, other.0), _mm256_min_ps(self.1, other.1))
+    }
+    #[inline(always)]
+    unsafe fn sqrt(self) -> Self {
+        Self(_mm256_sqrt_ps(self.0), _mm256_sqrt_ps(self.1))
+    }
+    #[inline(always)]
+    unsafe fn abs(self) -> Self {
+        let sign = _mm256_set1_ps(-0.0);
+        Self(_mm256_andnot_ps(sign, self.0), _mm256_andnot_ps(sign, self.1))
+    }
+    #[inline(always)]
+    unsafe fn round(self) -> Self {
+        Self(
+            _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0),
+            _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.1),
+        )
+    }
+    #[inline(always)]
+    unsafe fn exp2_integral(self) -> Self {
+        Self(exp2(self.0), exp2(self.1))
+    }
+    #[inline(always)]
+    unsafe fn less(self, other: Self) -> Self::Mask {
+        (_mm256_cmp_ps::<_CMP_LT_OQ>(self.0, other.0), _mm256_cmp_ps::<_CMP_LT_OQ>(self.1, other.1))
+    }
+    #[inline(always)]
+    unsafe fn mask_from_bits(bits: u16) -> Self::Mask {
+        let flags = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+        let expand = |bits: i32| {
+            let hit = _mm256_and_si256(_mm256_set1_epi32(bits), flags);
+            _mm256_castsi256_ps(_mm256_cmpeq_epi32(hit, flags))
+        };
+        (expand(i32::from(bits & 0xff)), expand(i32::from(bits >> 8)))
+    }
+    #[inline(always)]
+    unsafe fn select(self, mask: Self::Mask, other: Self) -> Self {
+        Self(_mm256_blendv_ps(other.0, self.0, mask.0), _mm256_blendv_ps(other.1, self.1, mask.1))
+    }
+}

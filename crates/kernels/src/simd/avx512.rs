@@ -1,0 +1,106 @@
+//! AVX-512: one register.
+#![allow(unsafe_op_in_unsafe_fn, reason = "every line is an intrinsic under the contract of `Lanes`")]
+use std::arch::x86_64::*;
+
+use super::{Kernel, Lanes};
+
+#[derive(Clone, Copy)]
+pub struct Avx512(__m512);
+
+/// # Safety
+/// The machine has these features.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+pub unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
+    // SAFETY: the features are on in this function.
+    kernel.run::<Avx512>()
+}
+
+#[inline(always)]
+fn first(count: usize) -> __mmask16 {
+    ((1u32 << count.min(16)) - 1) as __mmask16
+}
+
+// SAFETY (all methods): see `Lanes`.
+impl Lanes for Avx512 {
+    type Mask = __mmask16;
+    const ROWS_1: usize = 24;
+    const ROWS_2: usize = 12;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        Self(_mm512_set1_ps(value))
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> Self {
+        Self(_mm512_loadu_ps(from))
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32) {
+        _mm512_storeu_ps(to, self.0);
+    }
+    #[inline(always)]
+    unsafe fn load_first(from: *const f32, count: usize) -> Self {
+        Self(_mm512_maskz_loadu_ps(first(count), from))
+    }
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, count: usize) {
+        _mm512_mask_storeu_ps(to, first(count), self.0);
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        Self(_mm512_add_ps(self.0, other.0))
+    }
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        Self(_mm512_sub_ps(self.0, other.0))
+    }
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        Self(_mm512_mul_ps(self.0, other.0))
+    }
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        Self(_mm512_div_ps(self.0, other.0))
+    }
+    #[inline(always)]
+    unsafe fn fma(self, factor: Self, addend: Self) -> Self {
+        Self(_mm512_fmadd_ps(self.0, factor.0, addend.0))
+    }
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        Self(_mm512_max_ps(self.0, other.0))
+    }
+    #[inline(always)]
+    unsafe fn min(self, other: Self) -> Self {
+        Self(_mm512_min_ps(self.0, other.0))
+    }
+    #[inline(always)]
+    unsafe fn sqrt(self) -> Self {
+        Self(_mm512_sqrt_ps(self.0))
+    }
+    #[inline(always)]
+    unsafe fn abs(self) -> Self {
+        Self(_mm512_abs_ps(self.0))
+    }
+    #[inline(always)]
+    unsafe fn round(self) -> Self {
+        Self(_mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0))
+    }
+    #[inline(always)]
+    unsafe fn exp2_integral(self) -> Self {
+        let exponent = _mm512_add_epi32(_mm512_cvtps_epi32(self.0), _mm512_set1_epi32(127));
+        Self(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent)))
+    }
+    #[inline(always)]
+    unsafe fn less(self, other: Self) -> __mmask16 {
+        _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, other.0)
+    }
+    #[inline(always)]
+    unsafe fn mask_from_bits(bits: u16) -> __mmask16 {
+        bits
+    }
+    #[inline(always)]
+    unsafe fn select(self, mask: __mmask16, other: Self) -> Self {
+        Self(_mm512_mask_blend_ps(mask, other.0, self.0))
+    }
+}

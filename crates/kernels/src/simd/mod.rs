@@ -1,0 +1,169 @@
+//! Sixteen lanes of `f32` as the unit of all kernels, and the choice of the instruction set at run time.
+//!
+//! A kernel is written once, generic over [`Lanes`], as a [`Kernel`]; [`Simd::run`] calls it inside a function that has
+//! the instruction set switched on. Everything on the way must be `#[inline(always)]`, or the instructions become calls.
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod scalar;
+
+/// Lanes of a [`Lanes`] value on every path.
+pub const LANES: usize = 16;
+
+/// Sixteen `f32` lanes: one register (AVX-512), two (AVX2), four (NEON) or an array (scalar).
+///
+/// # Safety
+/// Methods may only be called where the instruction set of the implementation is available, which [`Simd::run`] sees to.
+#[allow(clippy::missing_safety_doc, reason = "one contract for all methods, stated above")]
+pub trait Lanes: Copy + 'static {
+    /// Result of a comparison, a flag a lane.
+    type Mask: Copy;
+    /// Rows of a register tile that is one `Lanes` wide.
+    const ROWS_1: usize;
+    /// Rows of a register tile that is two `Lanes` wide (0: do not use).
+    const ROWS_2: usize;
+
+    /// All lanes the same.
+    unsafe fn splat(value: f32) -> Self;
+    /// Reads 16 floats, any alignment.
+    unsafe fn load(from: *const f32) -> Self;
+    /// Writes 16 floats, any alignment.
+    unsafe fn store(self, to: *mut f32);
+    /// Reads the first `count` (0..=16) floats, the other lanes are 0; touches no memory behind them.
+    unsafe fn load_first(from: *const f32, count: usize) -> Self;
+    /// Writes the first `count` (0..=16) lanes.
+    unsafe fn store_first(self, to: *mut f32, count: usize);
+    /// `self + other`.
+    unsafe fn add(self, other: Self) -> Self;
+    /// `self - other`.
+    unsafe fn sub(self, other: Self) -> Self;
+    /// `self * other`.
+    unsafe fn mul(self, other: Self) -> Self;
+    /// `self / other`.
+    unsafe fn div(self, other: Self) -> Self;
+    /// `self * factor + addend`, rounded once (on every path).
+    unsafe fn fma(self, factor: Self, addend: Self) -> Self;
+    /// The larger one, lane by lane; if either is NaN the result is `other`'s lane.
+    unsafe fn max(self, other: Self) -> Self;
+    /// The smaller one, lane by lane; if either is NaN the result is `other`'s lane.
+    unsafe fn min(self, other: Self) -> Self;
+    /// Square root.
+    unsafe fn sqrt(self) -> Self;
+    /// Absolute value.
+    unsafe fn abs(self) -> Self;
+    /// To the nearest integer, ties to even.
+    unsafe fn round(self) -> Self;
+    /// `2^n` for integral lanes `n` in `-126..=127`.
+    unsafe fn exp2_integral(self) -> Self;
+    /// `self < other`, lane by lane (false if either is NaN).
+    unsafe fn less(self, other: Self) -> Self::Mask;
+    /// Lane `i` is set if bit `i` is.
+    unsafe fn mask_from_bits(bits: u16) -> Self::Mask;
+    /// Lanes of `self` where the mask is set, of `other` elsewhere.
+    unsafe fn select(self, mask: Self::Mask, other: Self) -> Self;
+}
+
+/// A computation that is generic over the SIMD path.
+pub trait Kernel {
+    /// What it returns.
+    type Output;
+    /// Runs on the path `L`. Must be `#[inline(always)]`.
+    ///
+    /// # Safety
+    /// Only called where the instruction set of `L` is available.
+    unsafe fn run<L: Lanes>(self) -> Self::Output;
+}
+
+/// An instruction set that kernels can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Simd {
+    /// Portable Rust.
+    Scalar,
+    /// AVX2 with FMA (x86-64).
+    Avx2,
+    /// AVX-512 F, BW, DQ, VL (x86-64).
+    Avx512,
+    /// NEON (64-bit Arm). Written, but not run on any machine so far.
+    Neon,
+}
+
+impl Simd {
+    /// The paths that this machine can run, the fastest last.
+    #[must_use]
+    pub fn available() -> Vec<Self> {
+        [Self::Scalar, Self::Neon, Self::Avx2, Self::Avx512].into_iter().filter(|simd| simd.is_available()).collect()
+    }
+
+    /// Whether this machine can run the path.
+    #[must_use]
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
+            }
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => std::arch::is_aarch64_feature_detected!("neon"),
+            #[allow(unreachable_patterns, reason = "paths of other processors")]
+            _ => false,
+        }
+    }
+
+    /// The fastest path of this machine.
+    #[must_use]
+    pub fn best() -> Self {
+        Self::available().pop().unwrap_or(Self::Scalar)
+    }
+
+    /// The path that the environment variable `SCONCE_SIMD` names (`scalar`, `avx2`, `avx512`, `neon`) if this machine
+    /// has it, otherwise the fastest.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        std::env::var("SCONCE_SIMD")
+            .ok()
+            .and_then(|name| Self::available().into_iter().find(|simd| simd.name() == name))
+            .unwrap_or_else(Self::best)
+    }
+
+    /// `scalar`, `avx2`, `avx512` or `neon`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+            Self::Neon => "neon",
+        }
+    }
+
+    /// Runs a kernel on this path (on the scalar one if the machine lacks it).
+    pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the features were detected.
+            Self::Avx512 if self.is_available() => unsafe { avx512::run(kernel) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the features were detected.
+            Self::Avx2 if self.is_available() => unsafe { avx2::run(kernel) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: the feature was detected.
+            Self::Neon if self.is_available() => unsafe { neon::run(kernel) },
+            // SAFETY: the scalar path needs nothing.
+            _ => unsafe { kernel.run::<scalar::Scalar>() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+use super::{Kernel, LANES, Lanes, Simd};
+
+/// Applies every operation of `Lanes` to `a`, `b`, `c` and lists the results.
+struct Everything<'a>(&'a [f32; LANES], &'a [f32; LANES], &'a [f32; LANES]);
+
+impl Kernel for Everything<'_> {
+    type Output = Vec<[f32; LANES]>;
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> Self::Output {
+        // SAFETY: arrays of 16 floats; partial accesses stay below 16.
+        unsafe {
+            let (a, b, c) = (L::load(self.0.as_ptr()), L::load(self.1.as_ptr()), L::load(self.2.as_ptr()));
+            let mut results: Vec<L> = vec![
+                L::splat(2.5),
+                a.add(b),
+                a.sub(b),
+                a.mul(b),
+                a.div(b),
+                a.fma(b, c),
+                a.max(b),
+                a.min(b),
+                a.abs().sqrt(),
+                a.abs(),
+                a.round(),
+                a.round().max(L::splat(-126.0)).min(L::splat(127.0)).exp2_integral(),
+                a.select(a.less(b), b),
+                a.select(L::mask_from_bits(0b1010_0000_0110_0001), b),
+            ];
+            results.extend((0..=LANES).map(|count| L::load_first(self.0.as_ptr(), count)));
+            let mut out: Vec<[f32; LANES]> = results
+                .iter()
+                .map(|lanes| {
+                    let mut array = [0.0; LANES];
+                    lanes.store(array.as_mut_ptr());
+                    array
+                })
+                .collect();
+            for count in 0..=LANES {
+                let mut array = [7.0; LANES];
+                a.store_first(array.as_mut_ptr(), count);
+                out.push(array);
+            }
+            out
+        }
+    }
+}
+
+#[test]
+fn every_path_agrees_with_the_scalar_one() {
+    let mut seed = 1u32;
+    let mut next = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) as f32 / (1 << 23) as f32 * 20.0 - 10.0
+    };
+    for _ in 0..200 {
+        let [a, b, c] = [(); 3].map(|()| std::array::from_fn::<f32, LANES, _>(|_| next()));
+        let expected = Simd::Scalar.run(Everything(&a, &b, &c));
+        for simd in Simd::available() {
+            let found = simd.run(Everything(&a, &b, &c));
+            for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                for (x, y) in found.iter().zip(expected) {
+                    assert!((x - y).abs() <= 2e-7 * y.abs(), "{simd:?} operation {index}: {x} {y}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Node binding of sconce.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
