@@ -7,8 +7,16 @@
 
 pub mod buffer;
 pub mod context;
+#[allow(dead_code, reason = "its users follow")]
+mod panels;
 pub mod pool;
+#[allow(dead_code, reason = "its users follow")]
+mod shared;
 pub mod simd;
+#[cfg(test)]
+mod testing;
+#[allow(dead_code, reason = "its users follow")]
+mod tile;
 
 pub use context::Context;
 

@@ -1,0 +1,39 @@
+//! Helpers of the tests.
+
+/// A small generator (PCG-like), so that tests need no crate and always see the same numbers.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) + 1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+
+    /// An integer in `0..end`.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        self.next() as usize % end
+    }
+
+    /// A float in -1..1.
+    pub(crate) fn float(&mut self) -> f32 {
+        self.next() as f32 / (1u64 << 30) as f32 - 1.0
+    }
+
+    pub(crate) fn floats(&mut self, length: usize) -> Vec<f32> {
+        (0..length).map(|_| self.float()).collect()
+    }
+}
+
+/// Asserts that each element is within 1e-5 of the largest expected one.
+pub(crate) fn assert_close(found: &[f32], expected: &[f64], what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}: length");
+    let largest = expected.iter().fold(0.0f64, |largest, x| largest.max(x.abs())).max(1e-30);
+    for (index, (&found, &expected)) in found.iter().zip(expected).enumerate() {
+        let error = (f64::from(found) - expected).abs() / largest;
+        assert!(error <= 1e-5, "{what}: element {index} is {found}, expected {expected} (error {error})");
+    }
+}

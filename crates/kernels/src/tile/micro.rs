@@ -1,0 +1,122 @@
+//! Register tiles.
+#![allow(unsafe_op_in_unsafe_fn, reason = "every line works on raw operands under the contract of `Product`")]
+use super::{Left, Out, Right, Start};
+use crate::simd::Lanes;
+
+/// Rows of the left operand against one or two panels.
+#[derive(Clone, Copy)]
+pub(super) struct Part {
+    pub left: Left,
+    pub right: Right,
+    pub out: Out,
+    pub start: Start,
+    pub rows: usize,
+    pub inner: usize,
+    /// Lanes of a partial panel.
+    pub tail: usize,
+}
+
+impl Part {
+    /// `P` panels; with `TAIL` only the first `self.tail` lanes of the one panel.
+    ///
+    /// # Safety
+    /// See `Product`.
+    #[inline(always)]
+    pub(super) unsafe fn tiles<L: Lanes, const P: usize, const TAIL: bool>(self) {
+        let mut row = 0;
+        let rows = if P == 2 { L::ROWS_2 } else { L::ROWS_1 };
+        while row + rows <= self.rows {
+            match rows {
+                24 => self.tile::<L, 24, P, TAIL>(row),
+                12 => self.tile::<L, 12, P, TAIL>(row),
+                6 => self.tile::<L, 6, P, TAIL>(row),
+                _ => self.tile::<L, 4, P, TAIL>(row),
+            }
+            row += rows;
+        }
+        if rows > 12 && row + 12 <= self.rows {
+            self.tile::<L, 12, P, TAIL>(row);
+            row += 12;
+        }
+        if rows > 4 && row + 8 <= self.rows {
+            self.tile::<L, 4, P, TAIL>(row);
+            row += 4;
+        }
+        if rows > 4 && row + 4 <= self.rows {
+            self.tile::<L, 4, P, TAIL>(row);
+            row += 4;
+        }
+        while row < self.rows {
+            self.tile::<L, 1, P, TAIL>(row);
+            row += 1;
+        }
+    }
+
+    /// Rows `row..row + R`.
+    #[inline(always)]
+    unsafe fn tile<L: Lanes, const R: usize, const P: usize, const TAIL: bool>(&self, row: usize) {
+        let out = self.out.data.add(row * self.out.row);
+        let mut sums = [[L::splat(0.0); P]; R];
+        match self.start {
+            Start::Zero => {}
+            Start::Keep => {
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    for (p, sum) in sums.iter_mut().enumerate() {
+                        *sum = self.read::<L, TAIL>(out.wrapping_add(p * self.out.panel + r * self.out.row));
+                    }
+                }
+            }
+            Start::Rows(bias) => {
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    *sums = [L::splat(*bias.add(row + r)); P];
+                }
+            }
+            Start::Columns(bias) => {
+                for p in 0..P {
+                    let bias = self.read::<L, TAIL>(bias.wrapping_add(p * crate::simd::LANES));
+                    for sums in &mut sums {
+                        sums[p] = bias;
+                    }
+                }
+            }
+        }
+        let mut block = self.left.data.wrapping_add(row * self.left.row);
+        let mut right = self.right.data;
+        let mut rest = self.inner;
+        while rest > 0 {
+            let steps = rest.min(self.left.block);
+            let mut left = block;
+            for _ in 0..steps {
+                let mut lanes = [L::splat(0.0); P];
+                for (p, lanes) in lanes.iter_mut().enumerate() {
+                    *lanes = self.read::<L, TAIL>(right.wrapping_add(p * self.right.panel));
+                }
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let factor = L::splat(*left.wrapping_add(r * self.left.row));
+                    for (sum, lanes) in sums.iter_mut().zip(lanes) {
+                        *sum = factor.fma(lanes, *sum);
+                    }
+                }
+                left = left.wrapping_add(self.left.column);
+                right = right.wrapping_add(self.right.row);
+            }
+            block = block.wrapping_add(self.left.block_stride);
+            rest -= steps;
+        }
+        for (r, sums) in sums.into_iter().enumerate() {
+            for (p, sum) in sums.into_iter().enumerate() {
+                let to = out.wrapping_add(p * self.out.panel + r * self.out.row);
+                if TAIL {
+                    sum.store_first(to, self.tail);
+                } else {
+                    sum.store(to);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn read<L: Lanes, const TAIL: bool>(&self, from: *const f32) -> L {
+        if TAIL { L::load_first(from, self.tail) } else { L::load(from) }
+    }
+}

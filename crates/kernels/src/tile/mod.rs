@@ -1,0 +1,227 @@
+//! The one product that all others are made of: register tiles of broadcast scalars times vectors of 16 lanes.
+//!
+//! `out(i, j) (+)= sum_k left(i, k) * right(k, j)`. The left operand is read as single floats, so it can lie in memory in
+//! any regular way and is never packed. The right operand and the result are cut along `j` into *panels* of 16 lanes.
+//! With activations as token panels `[rows / 16][features][16]` and weights `[out, in]`, the three products of a linear
+//! layer are:
+//!
+//! | product | left | right | result |
+//! | --- | --- | --- | --- |
+//! | `y^T = W h^T` | [`Left::rows`] of `W` | panels of `h` | panels of `y` |
+//! | `dh^T = W^T dy^T` | [`Left::columns`] of `W` | panels of `dy` | panels of `dh` |
+//! | `dW = dy^T h` | [`Left::panels`] of `dy` | rows of `h` | rows of `dW` |
+//!
+//! Each element is summed by one accumulator in ascending `k` with fused multiply-adds. Its bits therefore depend neither
+//! on its place in a tile nor on how many rows or columns the product has, nor on the instruction set.
+mod micro;
+
+use crate::simd::{Kernel, LANES, Lanes, Simd};
+
+/// Steps of `k` between two visits of a tile: two panels of this length fill two thirds of 48 KiB of L1.
+const INNER_BLOCK: usize = 256;
+/// Rows of the left operand that are swept for each panel: with `INNER_BLOCK` columns they fill a quarter of 1 MiB of L2.
+const ROW_BLOCK: usize = 240;
+
+/// Left operand: element `(i, k)` is the float at `data + i * row + (k / block) * block_stride + (k % block) * column`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Left {
+    pub data: *const f32,
+    pub row: usize,
+    pub column: usize,
+    /// Must divide [`INNER_BLOCK`], or be at least as long as the product's `inner`.
+    pub block: usize,
+    pub block_stride: usize,
+}
+
+impl Left {
+    /// `(i, k)` of a row-major matrix with rows `stride` floats apart.
+    pub(crate) fn rows(data: *const f32, stride: usize) -> Self {
+        Self { data, row: stride, column: 1, block: usize::MAX, block_stride: 0 }
+    }
+
+    /// `(k, i)` of a row-major matrix with rows `stride` floats apart: its transpose.
+    pub(crate) fn columns(data: *const f32, stride: usize) -> Self {
+        Self { data, row: 1, column: stride, block: usize::MAX, block_stride: 0 }
+    }
+
+    /// Feature `i` of token `k` in token panels that are `stride` floats apart.
+    pub(crate) fn panels(data: *const f32, stride: usize) -> Self {
+        Self { data, row: LANES, column: 1, block: LANES, block_stride: stride }
+    }
+}
+
+/// Right operand: lanes `16 p ..` of row `k` lie at `data + p * panel + k * row`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Right {
+    pub data: *const f32,
+    pub panel: usize,
+    pub row: usize,
+}
+
+impl Right {
+    /// Panels `[p][k][16]`, `stride` floats apart.
+    pub(crate) fn panels(data: *const f32, stride: usize) -> Self {
+        Self { data, panel: stride, row: LANES }
+    }
+
+    /// A row-major matrix with rows `stride` floats apart.
+    pub(crate) fn rows(data: *const f32, stride: usize) -> Self {
+        Self { data, panel: LANES, row: stride }
+    }
+}
+
+/// Result: lanes `16 p ..` of row `i` lie at `data + p * panel + i * row`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Out {
+    pub data: *mut f32,
+    pub panel: usize,
+    pub row: usize,
+}
+
+impl Out {
+    /// Panels `[p][i][16]`, `stride` floats apart.
+    pub(crate) fn panels(data: *mut f32, stride: usize) -> Self {
+        Self { data, panel: stride, row: LANES }
+    }
+
+    /// A row-major matrix with rows `stride` floats apart.
+    pub(crate) fn rows(data: *mut f32, stride: usize) -> Self {
+        Self { data, panel: LANES, row: stride }
+    }
+}
+
+/// What the sums start from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Start {
+    /// Zero.
+    Zero,
+    /// What the result holds.
+    Keep,
+    /// One float for each row `i`.
+    Rows(*const f32),
+    /// One float for each column `j`.
+    Columns(*const f32),
+}
+
+/// A product of `rows` x `inner` by `inner` x `columns`; single-threaded.
+///
+/// Partial last panels (`columns % 16 != 0`) are neither read nor written behind `columns`.
+///
+/// # Safety
+/// To run it, all elements that the strides describe must be readable, those of `out` writable, distinct and no part of
+/// the operands, by this thread alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Product {
+    pub left: Left,
+    pub right: Right,
+    pub out: Out,
+    pub rows: usize,
+    pub columns: usize,
+    pub inner: usize,
+    pub start: Start,
+}
+
+impl Product {
+    /// Runs the product on the path of `simd`.
+    ///
+    /// # Safety
+    /// See [`Product`].
+    pub(crate) unsafe fn run(self, simd: Simd) {
+        simd.run(self);
+    }
+
+    /// Runs the product inside a kernel that is generic over the path. It inlines a lot of code: where a call more does
+    /// not matter, [`Product::run`] is better.
+    ///
+    /// # Safety
+    /// See [`Product`]; the instruction set of `L` must be available.
+    #[inline(always)]
+    pub(crate) unsafe fn inline<L: Lanes>(&self) {
+        debug_assert!(self.left.block >= self.inner || INNER_BLOCK.is_multiple_of(self.left.block));
+        // Constant strides let the compiler fold them into the addresses.
+        // SAFETY: the caller's contract.
+        unsafe {
+            match (self.left.row, self.left.column, self.left.block) {
+                (LANES, 1, LANES) => {
+                    self.blocks::<L>(Left { row: LANES, column: 1, block: LANES, ..self.left });
+                }
+                (_, 1, usize::MAX) => self.blocks::<L>(Left { column: 1, block: usize::MAX, ..self.left }),
+                (1, _, usize::MAX) => self.blocks::<L>(Left { row: 1, block: usize::MAX, ..self.left }),
+                _ => self.blocks::<L>(self.left),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn blocks<L: Lanes>(&self, left: Left) {
+        let mut k = 0;
+        // At least one round: a product with nothing to sum still has to start its elements.
+        loop {
+            let inner = INNER_BLOCK.min(self.inner - k);
+            let start = if k == 0 { self.start } else { Start::Keep };
+            let data = left.data.wrapping_add(k / left.block * left.block_stride + k % left.block * left.column);
+            let left = Left { data, ..left };
+            let right = Right { data: self.right.data.wrapping_add(k * self.right.row), ..self.right };
+            for i in (0..self.rows).step_by(ROW_BLOCK) {
+                let rows = ROW_BLOCK.min(self.rows - i);
+                // SAFETY: a part of the product that the caller vouches for.
+                unsafe { self.sweep::<L>(left, right, start, i, rows, inner) };
+            }
+            k += inner;
+            if k >= self.inner {
+                return;
+            }
+        }
+    }
+
+    /// All panels for rows `i..i + rows`, one step of `k` blocks.
+    #[inline(always)]
+    unsafe fn sweep<L: Lanes>(&self, left: Left, right: Right, start: Start, i: usize, rows: usize, inner: usize) {
+        let whole = self.columns / LANES;
+        let tail = self.columns % LANES;
+        let mut panel = 0;
+        let left = Left { data: left.data.wrapping_add(i * left.row), ..left };
+        let part = |panel: usize| micro::Part {
+            left,
+            right: Right { data: right.data.wrapping_add(panel * right.panel), ..right },
+            out: Out { data: self.out.data.wrapping_add(panel * self.out.panel + i * self.out.row), ..self.out },
+            start: match start {
+                Start::Rows(bias) => Start::Rows(bias.wrapping_add(i)),
+                Start::Columns(bias) => Start::Columns(bias.wrapping_add(panel * LANES)),
+                other => other,
+            },
+            rows,
+            inner,
+            tail,
+        };
+        // SAFETY: panels below `columns`, rows below `rows`.
+        unsafe {
+            if L::ROWS_2 > 0 {
+                while panel + 2 <= whole {
+                    part(panel).tiles::<L, 2, false>();
+                    panel += 2;
+                }
+            }
+            while panel < whole {
+                part(panel).tiles::<L, 1, false>();
+                panel += 1;
+            }
+            if tail > 0 {
+                part(panel).tiles::<L, 1, true>();
+            }
+        }
+    }
+}
+
+impl Kernel for Product {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        // SAFETY: the caller of `Product::run` vouches for the product, `Simd::run` for the path.
+        unsafe { self.inline::<L>() };
+    }
+}
+
+#[cfg(test)]
+mod tests;
