@@ -7,15 +7,14 @@
 
 pub mod buffer;
 pub mod context;
-#[allow(dead_code, reason = "its users follow")]
+pub mod dense;
+pub mod matmul;
 mod panels;
 pub mod pool;
-#[allow(dead_code, reason = "its users follow")]
 mod shared;
 pub mod simd;
 #[cfg(test)]
 mod testing;
-#[allow(dead_code, reason = "its users follow")]
 mod tile;
 
 pub use context::Context;

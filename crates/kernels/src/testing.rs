@@ -37,3 +37,17 @@ pub(crate) fn assert_close(found: &[f32], expected: &[f64], what: &str) {
         assert!(error <= 1e-5, "{what}: element {index} is {found}, expected {expected} (error {error})");
     }
 }
+
+pub(crate) fn widen(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&x| f64::from(x)).collect()
+}
+
+pub(crate) fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|x| x.to_bits()).collect()
+}
+
+/// Every SIMD path of this machine with 1, 2 and 3 threads, one path after the other.
+pub(crate) fn contexts() -> Vec<crate::Context> {
+    let simd = crate::simd::Simd::available();
+    simd.into_iter().flat_map(|simd| (1..=3).map(move |threads| crate::Context::new(threads, simd))).collect()
+}

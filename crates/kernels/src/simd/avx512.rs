@@ -23,7 +23,7 @@ fn first(count: usize) -> __mmask16 {
 // SAFETY (all methods): see `Lanes`.
 impl Lanes for Avx512 {
     type Mask = __mmask16;
-    const ROWS_1: usize = 24;
+    const ROWS_1: usize = 12;
     const ROWS_2: usize = 12;
 
     #[inline(always)]

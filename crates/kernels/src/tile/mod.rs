@@ -45,6 +45,7 @@ impl Left {
     }
 
     /// Feature `i` of token `k` in token panels that are `stride` floats apart.
+    #[allow(dead_code, reason = "its user follows")]
     pub(crate) fn panels(data: *const f32, stride: usize) -> Self {
         Self { data, row: LANES, column: 1, block: LANES, block_stride: stride }
     }

@@ -1,0 +1,217 @@
+//! One product: which operand becomes the lanes, what is packed, and how the work is cut.
+use crate::{
+    Context,
+    buffer::Buffer,
+    panels::{Write, pack_panel, panels_length, unpack_panel},
+    shared::Shared,
+    simd::{LANES, Simd},
+    tile::{Left, Out, Product, Right, Start},
+};
+
+use super::{MatmulOptions, MatmulShape, SMALL};
+
+/// `c (+)= op(a) op(b) + bias`, with the result shared by the pieces of the job.
+pub(crate) struct Task<'a> {
+    pub a: &'a [f32],
+    pub b: &'a [f32],
+    pub c: Shared<'a>,
+    pub accumulate: bool,
+    /// `[columns]`, not together with `accumulate`.
+    pub bias: Option<&'a [f32]>,
+    pub shape: MatmulShape,
+    pub options: MatmulOptions,
+}
+
+/// The product as the tile sees it: either as it is, or transposed, so that the rows of `c` are the lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Columns of `c` are the lanes, rows of `b` are read in place.
+    Direct,
+    /// Columns of `c` are the lanes, `b` is packed into panels.
+    Packed,
+    /// Rows of `c` are the lanes: `c^T = op(b)^T op(a)^T`, with `a` packed into panels and the result unpacked.
+    Transposed,
+}
+
+/// Rows `stride` floats apart that would fall into few sets of the caches (2 KiB and multiples).
+fn collides(stride: usize) -> bool {
+    stride.is_multiple_of(512)
+}
+
+impl Task<'_> {
+    fn way(&self) -> Way {
+        let MatmulShape { rows, columns, inner } = self.shape;
+        // Floats that move in each way, beyond the product itself; lanes that stay empty cost a product's work.
+        let transposed = rows * (inner + columns) + rows.next_multiple_of(LANES) * columns * inner / 16;
+        let packed = columns * inner + columns.next_multiple_of(LANES) * rows * inner / 16;
+        if self.options.transpose_b {
+            if transposed <= packed { Way::Transposed } else { Way::Packed }
+        } else if transposed + columns * inner < packed {
+            Way::Transposed
+        } else if collides(columns) && rows >= 64 {
+            Way::Packed
+        } else {
+            Way::Direct
+        }
+    }
+
+    /// The whole product on this thread.
+    pub(crate) fn run_here(&self, simd: Simd) {
+        let way = self.way();
+        let mut packed = Buffer::new(self.packed_length(way));
+        let shared = Shared::new(&mut packed);
+        (0..self.packed_panels(way)).for_each(|panel| self.pack(way, panel, shared));
+        let grid = self.grid(way);
+        (0..grid.pieces()).for_each(|piece| self.piece(way, &grid, piece, shared, simd));
+    }
+
+    /// The whole product, its pieces shared by the threads of the pool.
+    pub(crate) fn run(&self, context: &Context) {
+        let MatmulShape { rows, columns, inner } = self.shape;
+        if rows * columns * inner <= SMALL {
+            return self.run_here(context.simd);
+        }
+        let way = self.way();
+        let mut packed = Buffer::new(self.packed_length(way));
+        let shared = Shared::new(&mut packed);
+        context.pool.run(self.packed_panels(way), &|panel| self.pack(way, panel, shared));
+        let grid = self.grid(way);
+        context.pool.run(grid.pieces(), &|piece| self.piece(way, &grid, piece, shared, context.simd));
+    }
+
+    fn packed_panels(&self, way: Way) -> usize {
+        match way {
+            Way::Direct => 0,
+            Way::Packed => self.shape.columns.div_ceil(LANES),
+            Way::Transposed => self.shape.rows.div_ceil(LANES),
+        }
+    }
+
+    fn packed_length(&self, way: Way) -> usize {
+        panels_length(self.packed_panels(way) * LANES, self.shape.inner)
+    }
+
+    /// Packs panel `panel` of the operand whose rows (or columns) become the lanes.
+    fn pack(&self, way: Way, panel: usize, to: Shared<'_>) {
+        let MatmulShape { rows, columns, inner } = self.shape;
+        let (source, count, in_rows) = match way {
+            Way::Direct => return,
+            Way::Packed => (self.b, columns, self.options.transpose_b),
+            Way::Transposed => (self.a, rows, !self.options.transpose_a),
+        };
+        let length = inner * LANES;
+        // SAFETY: each panel is packed by one piece.
+        let to = unsafe { to.part(panel * length, length) };
+        let first = panel * LANES;
+        if in_rows {
+            pack_panel(to, |lane| {
+                Some(first + lane).filter(|&row| row < count).map(|row| &source[row * inner..][..inner])
+            });
+            return;
+        }
+        let width = LANES.min(count - first);
+        for (vector, row) in to.as_chunks_mut::<LANES>().0.iter_mut().zip(source.chunks_exact(count.max(1))) {
+            vector[..width].copy_from_slice(&row[first..first + width]);
+            vector[width..].fill(0.0);
+        }
+    }
+
+    fn grid(&self, way: Way) -> Grid {
+        let MatmulShape { rows, columns, inner } = self.shape;
+        match way {
+            Way::Transposed => Grid::new(columns, rows, inner, 128),
+            _ => Grid::new(rows, columns, inner, 512),
+        }
+    }
+
+    fn piece(&self, way: Way, grid: &Grid, piece: usize, packed: Shared<'_>, simd: Simd) {
+        let MatmulShape { rows, columns, inner } = self.shape;
+        let (i, height) = grid.rows(piece);
+        let (j, width) = grid.columns(piece);
+        let panel = || packed.at(j / LANES * inner * LANES).cast_const();
+        if way == Way::Transposed {
+            let left = if self.options.transpose_b {
+                Left::rows(self.b.as_ptr().wrapping_add(i * inner), inner)
+            } else {
+                Left::columns(self.b.as_ptr().wrapping_add(i), columns)
+            };
+            let mut scratch = Buffer::new(panels_length(width, height));
+            let product = Product {
+                left,
+                right: Right::panels(panel(), inner * LANES),
+                out: Out::panels(scratch.as_mut_ptr(), height * LANES),
+                rows: height,
+                columns: width.next_multiple_of(LANES),
+                inner,
+                start: self.bias.map_or(Start::Zero, |bias| Start::Rows(bias[i..].as_ptr())),
+            };
+            // SAFETY: operands and scratch space have these sizes.
+            unsafe { product.run(simd) };
+            let write = if self.accumulate { Write::Add } else { Write::Set };
+            for (panel, from) in scratch.chunks_exact((height * LANES).max(1)).enumerate() {
+                let row = |lane| Some(panel * LANES + lane).filter(|&row| row < width);
+                // SAFETY: the parts of the rows that belong to this piece alone.
+                let to = |row: usize| unsafe { self.c.part((j + row) * columns + i, height) };
+                unpack_panel(from, |lane| row(lane).map(to), write);
+            }
+            return;
+        }
+        let left = if self.options.transpose_a {
+            Left::columns(self.a.as_ptr().wrapping_add(i), rows)
+        } else {
+            Left::rows(self.a.as_ptr().wrapping_add(i * inner), inner)
+        };
+        let right = match way {
+            Way::Packed => Right::panels(panel(), inner * LANES),
+            _ => Right::rows(self.b.as_ptr().wrapping_add(j), columns),
+        };
+        let start = match self.bias {
+            _ if self.accumulate => Start::Keep,
+            Some(bias) => Start::Columns(bias[j..].as_ptr()),
+            None => Start::Zero,
+        };
+        let out = Out::rows(self.c.at(i * columns + j), columns);
+        // SAFETY: operands have these sizes, and no other piece touches this block of the result.
+        unsafe { Product { left, right, out, rows: height, columns: width, inner, start }.run(simd) };
+    }
+}
+
+/// A result cut into blocks, by its shape alone.
+struct Grid {
+    rows: usize,
+    columns: usize,
+    /// Sides of a block.
+    height: usize,
+    width: usize,
+}
+
+impl Grid {
+    /// Blocks of at most 240 x `widest`, smaller ones until there are 32 or they hold little work.
+    fn new(rows: usize, columns: usize, inner: usize, widest: usize) -> Self {
+        let mut grid = Self { rows, columns, height: 240, width: widest };
+        // Multiples of every tile's height, and of two panels.
+        for (height, width) in [(240, 256), (120, 256), (120, 128), (60, 128), (60, 64), (24, 64), (24, 32)] {
+            let work = grid.height.min(rows) * grid.width.min(columns) * inner;
+            if grid.pieces() >= 32 || work <= SMALL {
+                break;
+            }
+            (grid.height, grid.width) = (height, width.min(widest));
+        }
+        grid
+    }
+
+    fn pieces(&self) -> usize {
+        self.rows.div_ceil(self.height) * self.columns.div_ceil(self.width)
+    }
+
+    /// First row and number of rows of a piece; neighbouring pieces share the columns.
+    fn rows(&self, piece: usize) -> (usize, usize) {
+        let first = piece % self.rows.div_ceil(self.height) * self.height;
+        (first, self.height.min(self.rows - first))
+    }
+
+    fn columns(&self, piece: usize) -> (usize, usize) {
+        let first = piece / self.rows.div_ceil(self.height) * self.width;
+        (first, self.width.min(self.columns - first))
+    }
+}
