@@ -8,9 +8,12 @@
 pub mod buffer;
 pub mod context;
 pub mod dense;
+pub mod embedding;
 pub mod matmul;
 mod panels;
+mod pieces;
 pub mod pool;
+pub mod random;
 mod shared;
 pub mod simd;
 #[cfg(test)]

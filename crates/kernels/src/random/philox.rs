@@ -1,0 +1,70 @@
+//! The Philox4x32-10 bijection, for one block and for sixteen at once.
+use super::RandomKey;
+use crate::simd::LANES;
+
+const MULTIPLIERS: [u32; 2] = [0xd251_1f53, 0xcd9e_8d57];
+const WEYL: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
+const ROUNDS: usize = 10;
+
+/// Values that sixteen blocks give.
+pub(crate) const GROUP: usize = 4 * LANES;
+
+#[inline(always)]
+fn multiply(a: u32, b: u32) -> (u32, u32) {
+    let product = u64::from(a) * u64::from(b);
+    ((product >> 32) as u32, product as u32)
+}
+
+#[inline(always)]
+fn round(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
+    let (high0, low0) = multiply(MULTIPLIERS[0], counter[0]);
+    let (high1, low1) = multiply(MULTIPLIERS[1], counter[2]);
+    [high1 ^ counter[1] ^ key[0], low1, high0 ^ counter[3] ^ key[1], low0]
+}
+
+#[inline(always)]
+fn next_key(key: [u32; 2]) -> [u32; 2] {
+    [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])]
+}
+
+/// The random words of one counter.
+pub(crate) fn block(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+    for _ in 0..ROUNDS {
+        counter = round(counter, key);
+        key = next_key(key);
+    }
+    counter
+}
+
+/// A word as a float in `[0, 1)`.
+#[inline(always)]
+pub(crate) fn unit(word: u32) -> f32 {
+    // The 24 bits fit an `i32`, from which every instruction set converts.
+    (word >> 8) as i32 as f32 * (1.0 / 16_777_216.0)
+}
+
+/// The 64 uniform values of group `number`: words 0 of its sixteen blocks, words 1, words 2, words 3. Plain loops over
+/// sixteen lanes, which the compiler turns into the instructions of the kernel that this is inlined into.
+#[inline(always)]
+pub(crate) fn group(key: RandomKey, number: usize) -> [f32; GROUP] {
+    let first = super::block_number(number * GROUP);
+    let mut a: [u32; LANES] = std::array::from_fn(|lane| first + lane as u32);
+    let mut b = [key.node; LANES];
+    let mut c = [key.step as u32; LANES];
+    let mut d = [(key.step >> 32) as u32; LANES];
+    let mut words = key.words();
+    for _ in 0..ROUNDS {
+        for lane in 0..LANES {
+            [a[lane], b[lane], c[lane], d[lane]] = round([a[lane], b[lane], c[lane], d[lane]], words);
+        }
+        words = next_key(words);
+    }
+    let mut values = [0.0; GROUP];
+    for lane in 0..LANES {
+        values[lane] = unit(a[lane]);
+        values[lane + LANES] = unit(b[lane]);
+        values[lane + 2 * LANES] = unit(c[lane]);
+        values[lane + 3 * LANES] = unit(d[lane]);
+    }
+    values
+}
