@@ -6,10 +6,12 @@
 #![deny(missing_docs)]
 
 pub mod buffer;
+pub mod clip;
 pub mod context;
 pub mod dense;
 pub mod embedding;
 pub mod matmul;
+pub mod optimizer;
 mod panels;
 mod pieces;
 pub mod pool;
