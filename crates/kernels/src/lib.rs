@@ -10,6 +10,7 @@ pub mod clip;
 pub mod context;
 pub mod dense;
 pub mod embedding;
+pub mod linear_cross_entropy;
 pub mod matmul;
 pub mod optimizer;
 mod panels;

@@ -39,4 +39,14 @@ impl<'a, T> Shared<'a, T> {
         // SAFETY: inside the slice; the caller vouches that the access is unique.
         unsafe { std::slice::from_raw_parts_mut(self.data.add(start), length) }
     }
+
+    /// All elements.
+    ///
+    /// # Safety
+    /// As for [`Shared::part`].
+    #[allow(clippy::mut_from_ref, reason = "as above")]
+    pub(crate) unsafe fn whole(&self) -> &'a mut [T] {
+        // SAFETY: the caller's contract.
+        unsafe { self.part(0, self.length) }
+    }
 }

@@ -45,7 +45,6 @@ impl Left {
     }
 
     /// Feature `i` of token `k` in token panels that are `stride` floats apart.
-    #[allow(dead_code, reason = "its user follows")]
     pub(crate) fn panels(data: *const f32, stride: usize) -> Self {
         Self { data, row: LANES, column: 1, block: LANES, block_stride: stride }
     }
@@ -163,10 +162,14 @@ impl Product {
             let data = left.data.wrapping_add(k / left.block * left.block_stride + k % left.block * left.column);
             let left = Left { data, ..left };
             let right = Right { data: self.right.data.wrapping_add(k * self.right.row), ..self.right };
-            for i in (0..self.rows).step_by(ROW_BLOCK) {
-                let rows = ROW_BLOCK.min(self.rows - i);
+            let mut i = 0;
+            while i < self.rows {
+                // Up to half a block more, rather than a last block that is not worth its pass over the panels.
+                let rest = self.rows - i;
+                let rows = if rest <= ROW_BLOCK / 2 * 3 { rest } else { ROW_BLOCK };
                 // SAFETY: a part of the product that the caller vouches for.
                 unsafe { self.sweep::<L>(left, right, start, i, rows, inner) };
+                i += rows;
             }
             k += inner;
             if k >= self.inner {
