@@ -9,7 +9,9 @@ pub mod buffer;
 pub mod clip;
 pub mod context;
 pub mod dense;
+pub mod dropout;
 pub mod embedding;
+pub mod initialize;
 pub mod linear_cross_entropy;
 pub mod matmul;
 pub mod optimizer;
@@ -17,6 +19,7 @@ mod panels;
 mod pieces;
 pub mod pool;
 pub mod random;
+pub mod reduce;
 mod shared;
 pub mod simd;
 #[cfg(test)]
