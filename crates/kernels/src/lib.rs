@@ -8,6 +8,7 @@
 pub mod buffer;
 pub mod clip;
 pub mod context;
+pub mod cross_entropy;
 pub mod dense;
 pub mod dropout;
 pub mod embedding;
@@ -22,6 +23,7 @@ pub mod random;
 pub mod reduce;
 mod shared;
 pub mod simd;
+pub mod targets;
 #[cfg(test)]
 mod testing;
 mod tile;

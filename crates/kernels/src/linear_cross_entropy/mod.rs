@@ -4,7 +4,7 @@
 //! maxima, then exponentiated in place right before the product that needs them. Nothing is normalised: `1 / sum` goes onto
 //! the rows of `h` and `dh`, and the target onto one element of each column.
 mod chunk;
-mod exp;
+pub(crate) mod exp;
 mod finish;
 mod gradient;
 mod plan;
@@ -17,6 +17,7 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
+pub use crate::targets::Targets;
 use crate::{Context, Destination, buffer::Buffer, shared::Shared};
 use chunk::{Chunk, Linear};
 use finish::Finish;
@@ -34,15 +35,6 @@ pub struct LinearCrossEntropyShape {
     pub features: usize,
     /// Classes, the outputs of the linear layer.
     pub classes: usize,
-}
-
-/// What the softmax is compared with.
-#[derive(Clone, Copy, Debug)]
-pub enum Targets<'a> {
-    /// The class of each row: `[rows]`. Ids of rows with weight 0 are ignored.
-    Ids(&'a [i32]),
-    /// A weight for each class of each row: `[rows, classes]`.
-    Probabilities(&'a [f32]),
 }
 
 /// Variants of the loss.
@@ -107,10 +99,7 @@ fn check(
     assert_eq!(inputs.kernel.len(), classes * features, "cross-entropy: length of kernel");
     assert!(inputs.bias.is_none_or(|bias| bias.len() == classes), "cross-entropy: length of bias");
     assert!(inputs.row_weights.is_none_or(|weights| weights.len() == rows), "cross-entropy: length of row_weights");
-    match inputs.targets {
-        Targets::Ids(ids) => assert_eq!(ids.len(), rows, "cross-entropy: length of the targets"),
-        Targets::Probabilities(y) => assert_eq!(y.len(), rows * classes, "cross-entropy: length of the targets"),
-    }
+    inputs.targets.check(rows, classes);
     assert_eq!(outputs.row_loss.len(), rows, "cross-entropy: length of row_loss");
     assert_eq!(outputs.row_prediction.len(), rows, "cross-entropy: length of row_prediction");
     if let Some(gradients) = &outputs.gradients {
