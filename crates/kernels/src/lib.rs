@@ -14,6 +14,8 @@ pub mod dropout;
 pub mod embedding;
 pub mod initialize;
 pub mod linear_cross_entropy;
+#[allow(dead_code, reason = "users follow")]
+mod math;
 pub mod matmul;
 pub mod optimizer;
 mod panels;

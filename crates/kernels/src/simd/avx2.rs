@@ -29,6 +29,15 @@ unsafe fn exp2(n: __m256) -> __m256 {
     _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
 }
 
+#[inline(always)]
+unsafe fn split(x: __m256) -> (__m256, __m256) {
+    let bits = _mm256_castps_si256(x);
+    let exponent = _mm256_sub_epi32(_mm256_srli_epi32::<23>(bits), _mm256_set1_epi32(127));
+    let fraction = _mm256_and_si256(bits, _mm256_set1_epi32(0x7f_ffff));
+    let mantissa = _mm256_or_si256(fraction, _mm256_set1_epi32(0x3f80_0000));
+    (_mm256_cvtepi32_ps(exponent), _mm256_castsi256_ps(mantissa))
+}
+
 // SAFETY (all methods): see `Lanes`.
 impl Lanes for Avx2 {
     type Mask = (__m256, __m256);
@@ -107,6 +116,11 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn exp2_integral(self) -> Self {
         Self(exp2(self.0), exp2(self.1))
+    }
+    #[inline(always)]
+    unsafe fn split(self) -> (Self, Self) {
+        let (low, high) = (split(self.0), split(self.1));
+        (Self(low.0, high.0), Self(low.1, high.1))
     }
     #[inline(always)]
     unsafe fn less(self, other: Self) -> Self::Mask {

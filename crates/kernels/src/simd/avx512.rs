@@ -92,6 +92,11 @@ impl Lanes for Avx512 {
         Self(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent)))
     }
     #[inline(always)]
+    unsafe fn split(self) -> (Self, Self) {
+        let mantissa = _mm512_getmant_ps::<_MM_MANT_NORM_1_2, _MM_MANT_SIGN_SRC>(self.0);
+        (Self(_mm512_getexp_ps(self.0)), Self(mantissa))
+    }
+    #[inline(always)]
     unsafe fn less(self, other: Self) -> __mmask16 {
         _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, other.0)
     }

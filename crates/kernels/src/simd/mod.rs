@@ -58,6 +58,8 @@ pub trait Lanes: Copy + 'static {
     unsafe fn round(self) -> Self;
     /// `2^n` for integral lanes `n` in `-126..=127`.
     unsafe fn exp2_integral(self) -> Self;
+    /// Exponent `e` and mantissa `m` in `1..2` with `self = m * 2^e`; lanes must be positive and normal.
+    unsafe fn split(self) -> (Self, Self);
     /// `self < other`, lane by lane (false if either is NaN).
     unsafe fn less(self, other: Self) -> Self::Mask;
     /// Lane `i` is set if bit `i` is.

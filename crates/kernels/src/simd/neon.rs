@@ -95,6 +95,18 @@ impl Lanes for Neon {
         }))
     }
     #[inline(always)]
+    unsafe fn split(self) -> (Self, Self) {
+        let exponent = |part: usize| {
+            let bits = vreinterpretq_s32_f32(self.0[part]);
+            vcvtq_f32_s32(vsubq_s32(vshrq_n_s32::<23>(bits), vdupq_n_s32(127)))
+        };
+        let mantissa = |part: usize| {
+            let fraction = vandq_s32(vreinterpretq_s32_f32(self.0[part]), vdupq_n_s32(0x7f_ffff));
+            vreinterpretq_f32_s32(vorrq_s32(fraction, vdupq_n_s32(0x3f80_0000)))
+        };
+        (Self(from_fn(exponent)), Self(from_fn(mantissa)))
+    }
+    #[inline(always)]
     unsafe fn less(self, other: Self) -> Self::Mask {
         from_fn(|part| vcltq_f32(self.0[part], other.0[part]))
     }

@@ -91,6 +91,12 @@ impl Lanes for Scalar {
         Self(self.0.map(|n| f32::from_bits(((n as i32 + 127) as u32) << 23)))
     }
     #[inline(always)]
+    unsafe fn split(self) -> (Self, Self) {
+        let exponent = |x: f32| (x.to_bits() >> 23) as i32 as f32 - 127.0;
+        let mantissa = |x: f32| f32::from_bits(x.to_bits() & 0x7f_ffff | 0x3f80_0000);
+        (Self(self.0.map(exponent)), Self(self.0.map(mantissa)))
+    }
+    #[inline(always)]
     unsafe fn less(self, other: Self) -> u16 {
         (0..LANES).fold(0, |bits, lane| bits | (u16::from(self.0[lane] < other.0[lane]) << lane))
     }
