@@ -62,6 +62,8 @@ pub fn scale(ctx: &Context, x: &mut [f32], factor: f32) {
 
 /// Rows whose sum is taken before it is added to that of the others, which keeps the error of long sums small.
 const ROWS: usize = 128;
+/// Columns of a piece.
+const COLUMNS: usize = 4 * LANES;
 
 struct SumRows<'a> {
     x: &'a [f32],
@@ -77,24 +79,37 @@ impl Kernel for SumRows<'_> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let mut at = 0;
-        while at < self.y.len() {
-            // SAFETY: `at` is inside the columns of this piece, which are inside a row.
-            unsafe {
-                let mut total = L::splat(0.0);
-                for block in self.x.chunks(ROWS * self.width) {
-                    let mut sum = L::splat(0.0);
-                    for row in block.chunks_exact(self.width) {
-                        sum = sum.add(load_at(&row[self.start..][..self.y.len()], at));
+        // SAFETY: the columns of this piece are inside a row; lanes of columns behind its end are zeros and not stored.
+        unsafe {
+            let mut totals = [L::splat(0.0); COLUMNS / LANES];
+            for block in self.x.chunks(ROWS * self.width) {
+                let mut sums = [L::splat(0.0); COLUMNS / LANES];
+                for row in block.chunks_exact(self.width) {
+                    let row = &row[self.start..][..self.y.len()];
+                    let mut part = 0;
+                    // All columns at once: a row is read as one run of memory.
+                    while part < sums.len() {
+                        if part * LANES < row.len() {
+                            sums[part] = sums[part].add(load_at(row, part * LANES));
+                        }
+                        part += 1;
                     }
-                    total = total.add(sum);
                 }
-                if self.accumulate {
-                    total = total.add(load_at(self.y, at));
+                let mut part = 0;
+                while part < sums.len() {
+                    totals[part] = totals[part].add(sums[part]);
+                    part += 1;
                 }
-                store_at(self.y, at, total);
             }
-            at += LANES;
+            let mut part = 0;
+            while part * LANES < self.y.len() {
+                let mut sum = totals[part];
+                if self.accumulate {
+                    sum = sum.add(load_at(self.y, part * LANES));
+                }
+                store_at(self.y, part * LANES, sum);
+                part += 1;
+            }
         }
     }
 }
@@ -104,7 +119,6 @@ impl Kernel for SumRows<'_> {
 /// # Shapes
 /// `x [N, D]`, `y [D]`.
 pub fn sum_rows(ctx: &Context, x: &[f32], y: Destination<'_>) {
-    const COLUMNS: usize = 4 * LANES;
     let Destination { data, accumulate } = y;
     let width = data.len();
     if width == 0 {

@@ -94,3 +94,30 @@ fn ids_outside_the_table_are_found() {
     });
     assert!(caught.is_err());
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_ids_give_the_dense_gradient(
+        ids in proptest::collection::vec(0i32..12, 0..40),
+        skip in proptest::collection::vec(proptest::bool::ANY, 40),
+        width in 1usize..40,
+        split in 0usize..40,
+        seed in 0u64..1000,
+    ) {
+        let ctx = Context::new(2, Simd::best());
+        let dy = Random::new(seed).floats(ids.len() * width);
+        let split = split.min(ids.len());
+        let sources = [
+            Source { ids: &ids[..split], dy: &dy[..split * width], skip: None },
+            Source { ids: &ids[split..], dy: &dy[split * width..], skip: Some(&skip[split..ids.len()]) },
+        ];
+        let found = backward(&ctx, &sources, 12, width);
+        let mut dense = vec![0.0; 12 * width];
+        found.to_dense(&ctx, Destination { data: &mut dense, accumulate: false }, width);
+        assert_close(&dense, &reference(&sources, 12, width), "dense");
+        let touched = |row: &u32| sources.iter().any(|source| {
+            source.ids.iter().enumerate().any(|(at, &id)| id as u32 == *row && source.skip.is_none_or(|skip| !skip[at]))
+        });
+        proptest::prop_assert_eq!(found.rows, (0..12).filter(touched).collect::<Vec<_>>());
+    }
+}

@@ -119,7 +119,7 @@ pub struct RmspropRowState<'a> {
 
 /// What averages keep over the steps from `last` to `now`.
 fn kept(rho: f64, last: u32, now: u32) -> f32 {
-    rho.powf(f64::from(now.saturating_sub(last))) as f32
+    rho.powi(i32::try_from(now.saturating_sub(last)).unwrap_or(i32::MAX)) as f32
 }
 
 fn step_number(iteration: u64) -> u32 {

@@ -94,3 +94,20 @@ fn every_order_is_equally_likely() {
     // Expected 1,000 each, deviation 31.
     assert!(counts.values().all(|count| (860..1140).contains(count)), "{counts:?}");
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_part_of_any_stream_is_that_part(
+        seed in 0u64..u64::MAX,
+        step in 0u64..u64::MAX,
+        node in 0u32..u32::MAX,
+        start in 0usize..1 << 33,
+        length in 0usize..200,
+    ) {
+        let key = RandomKey { seed, step, node };
+        let mut out = vec![9.0; length];
+        fill_uniform(&Context::new(1, Simd::best()), key, start, &mut out);
+        let expected: Vec<f32> = (start..start + length).map(|index| key.uniform(index)).collect();
+        proptest::prop_assert_eq!(out, expected);
+    }
+}
