@@ -1,42 +1,13 @@
 //! A row of logits.
-use super::{Row, load_padded, maximum, prediction, total};
+use super::{BLOCK, Row, first_lanes, load_padded, maximum, prediction, target, total};
 use crate::{
-    linear_cross_entropy::exp::exp,
+    math::exp,
     pieces::{load_at, store_at},
     simd::{Kernel, LANES, Lanes},
     targets::RowTarget,
 };
 
-/// Lanes that are summed before they are added to the rest, which keeps the error of long sums small.
-const BLOCK: usize = 16 * LANES;
-
 pub(super) struct Logits<'a>(pub(super) Row<'a>);
-
-/// `e^d` for `d <= 0`; NaN if `d` is.
-///
-/// # Safety
-/// The instruction set of `L` is available.
-#[inline(always)]
-unsafe fn exp_or_nan<L: Lanes>(d: L) -> L {
-    // SAFETY: as the caller.
-    unsafe { exp(d).select(d.less(L::splat(f32::INFINITY)), d) }
-}
-
-/// Smoothed targets of lanes `at..`: see [`Row::smoothed`].
-///
-/// # Safety
-/// The instruction set of `L` is available, and `at` is inside `y`.
-#[inline(always)]
-unsafe fn target<L: Lanes>((y, factor, addend): (Option<&[f32]>, f32, f32), at: usize) -> L {
-    // SAFETY: as the caller.
-    unsafe {
-        let addend = L::splat(addend);
-        match y {
-            Some(y) => load_at::<L>(y, at).mul(L::splat(factor)).add(addend),
-            None => addend,
-        }
-    }
-}
 
 impl Kernel for Logits<'_> {
     type Output = (f32, u32);
@@ -56,7 +27,7 @@ impl Kernel for Logits<'_> {
                 let mut at = 0;
                 while at < block.len() {
                     let d = load_padded::<L>(block, at, f32::NEG_INFINITY).sub(L::splat(most));
-                    part = part.add(exp_or_nan(d));
+                    part = part.add(exp(d));
                     at += LANES;
                 }
                 sum = sum.add(part);
@@ -73,11 +44,7 @@ impl Kernel for Logits<'_> {
                     let (mut part, mut part_mass) = (L::splat(0.0), L::splat(0.0));
                     let mut at = start;
                     while at < end {
-                        let left = classes - at;
-                        let mut y = target::<L>(smoothed, at);
-                        if left < LANES {
-                            y = y.select(L::mask_from_bits((1u16 << left) - 1), L::splat(0.0));
-                        }
+                        let y = first_lanes(target::<L>(smoothed, at), classes - at);
                         let lost = L::splat(log_sum).sub(load_padded::<L>(x, at, most).sub(L::splat(most)));
                         // A class without a target may have a logit of minus infinity.
                         let lost = y.mul(lost).select(L::splat(0.0).less(y.abs()), L::splat(0.0));
@@ -103,7 +70,7 @@ impl Kernel for Logits<'_> {
                 let (factor, scale) = (L::splat(row.scale * mass / sum), L::splat(row.scale));
                 let mut at = 0;
                 while at < classes {
-                    let e = exp_or_nan(load_at::<L>(x, at).sub(L::splat(most)));
+                    let e = exp(load_at::<L>(x, at).sub(L::splat(most)));
                     let mut d = e.mul(factor).sub(target::<L>(smoothed, at).mul(scale));
                     if row.accumulate {
                         d = d.add(load_at(dx, at));

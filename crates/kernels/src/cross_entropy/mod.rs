@@ -7,7 +7,7 @@ mod probabilities;
 
 use crate::{
     Context, Destination,
-    pieces::PIECE,
+    pieces::{PIECE, load_at},
     shared::Shared,
     simd::{LANES, Lanes},
     targets::{RowTarget, Targets},
@@ -60,6 +60,9 @@ pub struct CrossEntropyOutputs<'a> {
     /// Gradient of `gradient_scale * sum_r row_weight_r * row_loss_r`, if it is wanted: `[rows, classes]`.
     pub dx: Option<Destination<'a>>,
 }
+
+/// Lanes that are summed before they are added to the rest, which keeps the error of long sums small.
+const BLOCK: usize = 16 * LANES;
 
 /// One row: its elements, its target, and where its gradient goes.
 struct Row<'a> {
@@ -141,6 +144,35 @@ unsafe fn maximum<L: Lanes>(x: &[f32]) -> f32 {
         }
         largest(most)
     }
+}
+
+/// Smoothed targets of lanes `at..`: see [`Row::smoothed`].
+///
+/// # Safety
+/// The instruction set of `L` is available, and `at` is inside `y`.
+#[inline(always)]
+unsafe fn target<L: Lanes>((y, factor, addend): (Option<&[f32]>, f32, f32), at: usize) -> L {
+    // SAFETY: as the caller.
+    unsafe {
+        let addend = L::splat(addend);
+        match y {
+            Some(y) => load_at::<L>(y, at).mul(L::splat(factor)).add(addend),
+            None => addend,
+        }
+    }
+}
+
+/// The first `count` lanes (all if there are more), zeros behind them.
+///
+/// # Safety
+/// The instruction set of `L` is available.
+#[inline(always)]
+unsafe fn first_lanes<L: Lanes>(lanes: L, count: usize) -> L {
+    if count >= LANES {
+        return lanes;
+    }
+    // SAFETY: as the caller.
+    unsafe { lanes.select(L::mask_from_bits((1u16 << count) - 1), L::splat(0.0)) }
 }
 
 /// The first class with the largest element.

@@ -1,6 +1,8 @@
 //! A row of probabilities.
-use super::{Row, maximum, prediction};
+use super::{BLOCK, Row, first_lanes, maximum, prediction, target, total};
 use crate::{
+    math::log,
+    pieces::{load_at, store_at},
     simd::{Kernel, LANES, Lanes},
     targets::RowTarget,
 };
@@ -27,9 +29,17 @@ fn sum(x: &[f32]) -> f64 {
     sums.iter().sum()
 }
 
+/// `value` where a probability is not clipped, 0 elsewhere.
+///
+/// # Safety
+/// The instruction set of `L` is available.
 #[inline(always)]
-fn write(dx: &mut f32, value: f32, accumulate: bool) {
-    *dx = if accumulate { *dx + value } else { value };
+unsafe fn unclipped<L: Lanes>(q: L, value: L) -> L {
+    // SAFETY: as the caller.
+    unsafe {
+        let zero = L::splat(0.0);
+        zero.select(q.less(L::splat(LOWEST)), zero.select(L::splat(HIGHEST).less(q), value))
+    }
 }
 
 impl Kernel for Probabilities<'_> {
@@ -37,56 +47,77 @@ impl Kernel for Probabilities<'_> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) -> (f32, u32) {
-        let mut row = self.0;
+        let row = self.0;
         let x = row.x;
         // SAFETY: as the caller.
         let most = unsafe { maximum::<L>(x) };
         let sum = sum(x) as f32;
-        let (y, factor, addend) = row.smoothed();
-        let target = |class: usize| y.map_or(addend, |y| y[class] * factor + addend);
-        let mut loss = 0.0f64;
-        // Targets of the classes whose probability is not clipped.
-        let mut kept = 0.0f64;
-        // The part of a class: its term of the loss, and the target that its gradient sees.
-        let term = |class: usize, y: f32| {
-            let q = x[class] / sum;
-            let inside = (LOWEST..=HIGHEST).contains(&q);
-            let clipped = if q.is_nan() { q } else { q.clamp(LOWEST, HIGHEST) };
-            (-f64::from(y) * f64::from(clipped.ln()), if inside { y } else { 0.0 })
-        };
+        let smoothed = row.smoothed();
+        let (y, _, addend) = smoothed;
         let everywhere = y.is_some() || addend != 0.0;
+        let (mut loss, mut kept) = (0.0f32, 0.0f32);
         if everywhere {
-            for class in (0..x.len()).filter(|&class| target(class) != 0.0) {
-                let (lost, seen) = term(class, target(class));
-                loss += lost;
-                kept += f64::from(seen);
+            // SAFETY: every `at` is inside the row, and `x` and `y` have its length.
+            unsafe {
+                let (mut losses, mut keeps) = (L::splat(0.0), L::splat(0.0));
+                let mut start = 0;
+                while start < x.len() {
+                    let end = x.len().min(start + BLOCK);
+                    let (mut part, mut part_kept) = (L::splat(0.0), L::splat(0.0));
+                    let mut at = start;
+                    while at < end {
+                        let y = first_lanes(target::<L>(smoothed, at), x.len() - at);
+                        let q = load_at::<L>(x, at).div(L::splat(sum));
+                        // In this order NaN stays NaN.
+                        let clipped = L::splat(LOWEST).max(L::splat(HIGHEST).min(q));
+                        part = part.sub(y.mul(log(clipped)));
+                        part_kept = part_kept.add(unclipped(q, y));
+                        at += LANES;
+                    }
+                    losses = losses.add(part);
+                    keeps = keeps.add(part_kept);
+                    start = end;
+                }
+                loss = total(losses);
+                kept = total(keeps);
             }
         }
         let single = match row.target {
-            RowTarget::Id(id) => Some((id, term(id, 1.0 - row.smoothing))),
+            RowTarget::Id(id) => Some((id, x[id] / sum)),
             RowTarget::Probabilities(_) => None,
         };
-        if let Some((_, (lost, seen))) = single {
-            loss += lost;
-            kept += f64::from(seen);
+        let share = 1.0 - row.smoothing;
+        let inside = |q: &f32| (LOWEST..=HIGHEST).contains(q);
+        if let Some((_, q)) = single {
+            loss -= share * q.clamp(LOWEST, HIGHEST).ln();
+            kept += if inside(&q) { share } else { 0.0 };
         }
         if sum.is_nan() {
-            loss = f64::NAN;
+            loss = f32::NAN;
         }
-        if let Some(dx) = row.dx.take() {
+        if let Some(dx) = row.dx {
             let scale = row.scale / sum;
-            let common = kept as f32 * scale;
-            for (class, dx) in dx.iter_mut().enumerate() {
-                let q = x[class] / sum;
-                let seen = if everywhere && (LOWEST..=HIGHEST).contains(&q) { target(class) / q } else { 0.0 };
-                write(dx, common - seen * scale, row.accumulate);
+            let mut at = 0;
+            while at < x.len() {
+                // SAFETY: `at` is inside the row, and `x`, `y` and `dx` have its length.
+                unsafe {
+                    let mut d = L::splat(kept * scale);
+                    if everywhere {
+                        let q = load_at::<L>(x, at).div(L::splat(sum));
+                        let seen = unclipped(q, target::<L>(smoothed, at).div(q));
+                        d = d.sub(seen.mul(L::splat(scale)));
+                    }
+                    if row.accumulate {
+                        d = d.add(load_at(dx, at));
+                    }
+                    store_at(dx, at, d);
+                }
+                at += LANES;
             }
-            if let Some((id, (_, seen))) = single
-                && seen != 0.0
-            {
-                dx[id] -= seen / (x[id] / sum) * scale;
+            if let Some((id, q)) = single.filter(|(_, q)| inside(q)) {
+                dx[id] -= share / q * scale;
             }
         }
-        (loss as f32, prediction(x, most))
+        (loss, prediction(x, most))
     }
 }

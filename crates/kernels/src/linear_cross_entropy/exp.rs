@@ -7,7 +7,7 @@ use crate::simd::Lanes;
 /// The instruction set of `L` is available.
 #[inline(always)]
 #[allow(unsafe_op_in_unsafe_fn, reason = "every line is an operation of `Lanes`")]
-pub(crate) unsafe fn exp<L: Lanes>(x: L) -> L {
+pub(super) unsafe fn exp<L: Lanes>(x: L) -> L {
     let lowest = L::splat(-87.3);
     let inside = x.max(lowest).min(L::splat(88.0));
     let n = inside.mul(L::splat(std::f32::consts::LOG2_E)).round();
