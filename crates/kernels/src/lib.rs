@@ -5,6 +5,7 @@
 //! in one fixed order, so that results have the same bits for any number of threads.
 #![deny(missing_docs)]
 
+pub mod activation;
 pub mod buffer;
 pub mod clip;
 pub mod context;
@@ -14,7 +15,6 @@ pub mod dropout;
 pub mod embedding;
 pub mod initialize;
 pub mod linear_cross_entropy;
-#[allow(dead_code, reason = "users follow")]
 mod math;
 pub mod matmul;
 pub mod optimizer;
@@ -25,6 +25,7 @@ pub mod random;
 pub mod reduce;
 mod shared;
 pub mod simd;
+pub mod softmax;
 pub mod targets;
 #[cfg(test)]
 mod testing;
