@@ -1,3 +1,22 @@
-//! Node binding of sconce.
+//! Node binding of sconce: conversion, queueing and error mapping, no arithmetic.
+use napi_derive::napi;
+use sconce_kernels::{Context, simd::Simd};
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Facts about the native addon and the machine, as JSON.
+#[napi(catch_unwind)]
+#[must_use]
+pub fn environment() -> String {
+    let context = Context::global();
+    let available: Vec<_> = Simd::available().into_iter().map(Simd::name).collect();
+    serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "simd": context.simd.name(),
+        "simdAvailable": available,
+        "threads": context.pool.threads(),
+        "allocator": "mimalloc",
+    })
+    .to_string()
+}

@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Empty so far; see docs/graph.md.
