@@ -7,8 +7,9 @@ use super::{
 };
 use crate::{
     Context,
+    buffer::Buffer,
     panels::pack_panel,
-    simd::{Kernel, LANES, Lanes},
+    simd::{Kernel, LANES, Lanes, prefetch},
     tile::{Left, Out, Product, Right, Start},
 };
 
@@ -62,7 +63,13 @@ impl Kernel for Piece<'_> {
                 let count = STEP.min(range_classes.end - first);
                 for (index, panel) in panels.clone().enumerate() {
                     let values = chunk.logits.part(chunk.logit(panel, first), count * LANES);
-                    let block = Block { chunk, targets, panel, first, values };
+                    // The same classes of the next panel, or the next classes of the first one.
+                    let next = if index + 1 < panels.len() {
+                        chunk.logit(panel + 1, first)
+                    } else {
+                        chunk.logit(panels.start, first + STEP)
+                    };
+                    let block = Block { chunk, targets, panel, first, values, next };
                     if exponentiate {
                         block.exponentiate::<L>(&maxima[index], &mut sums[index]);
                     } else {
@@ -148,24 +155,26 @@ struct Block<'a> {
     panel: usize,
     first: usize,
     values: &'a mut [f32],
+    /// Where the block lies that comes next.
+    next: usize,
 }
 
 impl Block<'_> {
-    /// Packs the probabilities of the block; `None` if the targets are none.
+    /// Packs the probabilities of the block into the buffer; `None` if the targets are none.
     #[inline(always)]
-    fn probabilities<'b>(&self, space: &'b mut [f32; STEP * LANES]) -> Option<&'b [f32]> {
+    fn probabilities<'b>(&self, space: &'b mut Option<Buffer>) -> Option<&'b [f32]> {
         let targets = self.targets?;
         let count = self.values.len() / LANES;
         let row = |lane: usize| targets.probabilities(self.panel * LANES + lane, self.first, count);
         row(0)?;
-        let space = &mut space[..self.values.len()];
+        let space = &mut space.get_or_insert_with(|| Buffer::new(STEP * LANES))[..self.values.len()];
         pack_panel(space, row);
         Some(space)
     }
 
     #[inline(always)]
     unsafe fn exponentiate<L: Lanes>(self, maximum: &[f32; LANES], sums: &mut [[f32; LANES]; SUMS]) {
-        let mut space = [0.0; STEP * LANES];
+        let mut space = None;
         // SAFETY: whole vectors of 16.
         unsafe {
             if let Some(y) = self.probabilities(&mut space) {
@@ -180,7 +189,9 @@ impl Block<'_> {
             }
             let maximum = L::load(maximum.as_ptr());
             let (mut sum, mut total) = (L::splat(0.0), L::splat(0.0));
-            for vector in self.values.as_chunks_mut::<LANES>().0 {
+            let next = self.chunk.logits.at(0).wrapping_add(self.next);
+            for (index, vector) in self.values.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+                prefetch(next.wrapping_add(index * LANES));
                 let z = L::load(vector.as_ptr());
                 total = total.add(z);
                 let e = exp(z.sub(maximum));
@@ -197,7 +208,7 @@ impl Block<'_> {
     #[inline(always)]
     unsafe fn subtract<L: Lanes>(self) {
         let Some(targets) = self.targets else { return };
-        let mut space = [0.0; STEP * LANES];
+        let mut space = None;
         let (chunk, panel) = (self.chunk, self.panel);
         let factors = chunk.factors.at(chunk.factor(panel, Factors::Target)).cast_const();
         let (kept, spread) = (1.0 - targets.smoothing, targets.smoothing / targets.classes as f32);

@@ -68,6 +68,19 @@ pub trait Lanes: Copy + 'static {
     unsafe fn select(self, mask: Self::Mask, other: Self) -> Self;
 }
 
+/// Asks for the cache line of an address that is needed soon; any address will do.
+#[inline(always)]
+pub(crate) fn prefetch(address: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing and never faults; the instruction is part of every x86-64.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
 /// A computation that is generic over the SIMD path.
 pub trait Kernel {
     /// What it returns.

@@ -1,7 +1,7 @@
 //! Register tiles.
 #![allow(unsafe_op_in_unsafe_fn, reason = "every line works on raw operands under the contract of `Product`")]
 use super::{Left, Out, Right, Start};
-use crate::simd::Lanes;
+use crate::simd::{Lanes, prefetch};
 
 /// Rows of the left operand against one or two panels.
 #[derive(Clone, Copy)]
@@ -80,12 +80,26 @@ impl Part {
                 }
             }
         }
+        // The result streams through the caches: ask for the next tile's lines a tile ahead.
+        if matches!(self.start, Start::Keep) && row + R < self.rows {
+            for r in 0..R {
+                for p in 0..P {
+                    prefetch(out.wrapping_add((R + r) * self.out.row + p * self.out.panel));
+                }
+            }
+        }
         let mut block = self.left.data.wrapping_add(row * self.left.row);
         let mut right = self.right.data;
         let mut rest = self.inner;
         while rest > 0 {
             let steps = rest.min(self.left.block);
             let mut left = block;
+            // Blocks lie too far apart for the hardware to see the next tile coming.
+            if self.left.block < usize::MAX {
+                for r in 0..R {
+                    prefetch(block.wrapping_add((R + r) * self.left.row));
+                }
+            }
             for _ in 0..steps {
                 let mut lanes = [L::splat(0.0); P];
                 for (p, lanes) in lanes.iter_mut().enumerate() {
