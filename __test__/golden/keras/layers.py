@@ -1,0 +1,193 @@
+"""Single layers: outputs, and gradients of sum(output_k * g_k) for formula values g_k, in float64."""
+
+import itertools
+import random
+
+import keras
+import numpy as np
+import torch
+
+import formula
+from graph import Document, build, numbers, provide, variables, write
+
+ABOUT = (
+    "document: docs/graph.md. weights: formulaValues(seed, size, scale). inputs: data, or formulaValues(seed, size, scale). "
+    "The gradients are those of the sum over all outputs of output * formulaValues(seed, size, 1) with the output's own "
+    "seed; inputs of int32 have none. mask: the mask that the output carries."
+)
+
+
+def case(name, document, inputs, seed, scale=0.5):
+    """inputs: an array of ids, or a shape to be filled by formula."""
+    model, layers = build(document)
+    weights = provide(document, layers, seed, scale)
+    described, tensors = [], []
+    for index, value in enumerate(inputs):
+        if isinstance(value, tuple):
+            entry = {"shape": list(value), "seed": 1000 * seed + 500 + index, "scale": 1}
+            tensor = torch.tensor(formula.values(entry["seed"], value).astype(np.float64), requires_grad=True)
+        else:
+            entry = {"shape": list(value.shape), "data": value.ravel().tolist()}
+            tensor = torch.tensor(value)
+        described.append(entry)
+        tensors.append(tensor)
+    outputs = model(tensors)
+    outputs = outputs if isinstance(outputs, list) else [outputs]
+    total, expected = 0, []
+    for index, output in enumerate(outputs):
+        entry = {"shape": list(output.shape), "seed": 1000 * seed + 700 + index, "data": numbers(output.detach())}
+        mask = getattr(output, "_keras_mask", None)
+        if mask is not None:
+            entry["mask"] = mask.int().ravel().tolist()
+        expected.append(entry)
+        total = total + (output * torch.tensor(formula.values(entry["seed"], entry["shape"]).astype(np.float64))).sum()
+    total.backward()
+    for entry, variable in zip(weights, variables(layers)):
+        gradient = variable.value.grad
+        entry["gradient"] = numbers(np.zeros(entry["shape"]) if gradient is None else gradient)
+        variable.value.grad = None
+    for entry, tensor in zip(described, tensors):
+        if tensor.is_floating_point():
+            entry["gradient"] = numbers(tensor.grad)
+    return {"name": name, "document": document, "weights": weights, "inputs": described, "outputs": expected}
+
+
+ACTIVATIONS = (
+    "linear relu leakyRelu relu6 elu celu selu softplus softsign squareplus softShrink hardShrink tanhShrink sparsePlus "
+    "sparseSigmoid silu hardSilu gelu geluTanh mish tanh hardTanh sigmoid hardSigmoid logSigmoid exponential softmax"
+).split()
+
+PADDING = {
+    "right": [[3, 1, 4, 2, 5], [2, 6, 1, 0, 0], [4, 0, 0, 0, 0]],
+    "left": [[3, 1, 4, 2, 5], [0, 0, 2, 6, 1], [0, 0, 0, 0, 4]],
+    "holes": [[3, 0, 4, 0, 5], [0, 2, 0, 6, 0], [1, 0, 0, 0, 2]],
+    "empty": [[0, 0, 0, 0, 0], [2, 6, 1, 0, 0], [0, 0, 0, 0, 4]],
+    "full": [[3, 1, 4, 2, 5], [2, 6, 1, 3, 3], [4, 1, 1, 2, 6]],
+}
+
+
+def dense():
+    for seed, activation in enumerate(ACTIVATIONS, 1):
+        document = Document()
+        y = document.dense(document.input(["batch", 4]), units=5, activation=activation)
+        yield case(f"dense {activation}", document.finish(y), [(3, 4)], seed, 2)
+    for seed, (shape, bias) in enumerate([((2, 3, 4), True), ((2, 3, 4), False), ((1, 1), True), ((1, 1, 7), False)], 40):
+        document = Document()
+        x = document.input(["batch", *(["time"] if len(shape) == 3 else []), shape[-1]])
+        y = document.dense(x, units=3, useBias=bias, activation="softmax")
+        yield case(f"dense {shape} bias {bias}", document.finish(y), [shape], seed, 2)
+    for seed, activation in enumerate(["tanh", "softmax", "gelu"], 50):
+        document = Document()
+        y = document.activation(document.input(["batch", "time", 4]), activation)
+        yield case(f"activation {activation}", document.finish(y), [(2, 3, 4)], seed)
+
+
+def embedding():
+    repeated = np.array([[1, 2, 1, 1], [0, 2, 5, 0], [4, 4, 4, 3]], np.int32)
+    for seed, mask_zero in enumerate([False, True], 100):
+        document = Document()
+        y = document.embedding(document.input(["batch", "time"], "int32"), inputDim=6, outputDim=3, maskZero=mask_zero)
+        yield case(f"embedding maskZero {mask_zero}", document.finish(y), [repeated], seed)
+    document = Document()
+    y = document.embedding(document.input(["batch"], "int32"), inputDim=6, outputDim=3)
+    yield case("embedding of one id a row", document.finish(y), [repeated[:, 2]], 102)
+    document = Document()
+    shared = document.layer("embedding", inputDim=6, outputDim=3, maskZero=True)
+    x, z = (document.input(["batch", name], "int32") for name in ("first", "second"))
+    y = [document.call(shared, [x]), document.call(shared, [z])]
+    yield case("embedding shared", document.finish(*y), [repeated, repeated[:, :2]], 103)
+
+
+def lstm():
+    names = ("returnSequences", "returnState", "goBackwards", "useBias", "state")
+    for seed, flags in enumerate(itertools.product([False, True], repeat=5), 200):
+        options = dict(zip(names, flags))
+        state = options.pop("state")
+        document = Document()
+        inputs = [document.input(["batch", "time", 3])]
+        shapes = [(2, 4, 3)]
+        if state:
+            inputs += [document.input(["batch", 2]) for _ in range(2)]
+            shapes += [(2, 2)] * 2
+        y = document.lstm(inputs[0], inputs[1:], units=2, **options)
+        outputs = y if options["returnState"] else [y]
+        said = " ".join(name for name, flag in zip(names, flags) if flag)
+        yield case(f"lstm {said}", document.finish(*outputs), shapes, seed, 1)
+
+
+def lstm_masked():
+    chosen = random.Random(5)
+    for seed, (padding, sequences, backwards) in enumerate(itertools.product(PADDING, [False, True], [False, True]), 300):
+        document = Document()
+        ids = document.input(["batch", "time"], "int32")
+        x = document.embedding(ids, inputDim=7, outputDim=3, maskZero=True)
+        state = chosen.random() < 0.4
+        options = {
+            "returnSequences": sequences,
+            "goBackwards": backwards,
+            "returnState": chosen.random() < 0.6,
+            "zeroOutputForMask": chosen.random() < 0.4,
+            "useBias": chosen.random() < 0.8,
+        }
+        inputs = [document.input(["batch", 3]) for _ in range(2)] if state else []
+        y = document.lstm(x, inputs, units=3, **options)
+        outputs = y if options["returnState"] else [y]
+        said = " ".join([name for name, flag in options.items() if flag] + ["state"] * state)
+        shapes = [np.array(PADDING[padding], np.int32)] + [(3, 3)] * (2 * state)
+        yield case(f"lstm masked {padding}: {said}", document.finish(*outputs), shapes, seed, 1)
+
+
+def lstm_shapes():
+    pairs = [("relu", "hardSigmoid"), ("linear", "sigmoid"), ("sigmoid", "tanh"), ("softsign", "hardSigmoid")]
+    for seed, (activation, recurrent) in enumerate(pairs, 400):
+        document = Document()
+        y = document.lstm(
+            document.input(["batch", "time", 3]),
+            units=2,
+            activation=activation,
+            recurrentActivation=recurrent,
+            returnSequences=True,
+        )
+        yield case(f"lstm {activation} {recurrent}", document.finish(y), [(2, 4, 3)], seed)
+    for seed, (b, t, d, u) in enumerate([(1, 1, 1, 1), (1, 7, 2, 5), (5, 1, 3, 2), (3, 2, 9, 1), (2, 3, 1, 17)], 410):
+        document = Document()
+        y = document.lstm(document.input(["batch", "time", d]), units=u, returnSequences=True, returnState=True)
+        yield case(f"lstm B {b} T {t} D {d} U {u}", document.finish(*y), [(b, t, d)], seed)
+    document = Document()
+    x = document.lstm(document.input(["batch", "time", 3]), units=4, returnSequences=True)
+    y = document.lstm(x, units=2, goBackwards=True)
+    yield case("lstm stacked", document.finish(y), [(2, 4, 3)], 420, 1)
+    document = Document()
+    shared = document.layer("lstm", units=2)
+    inputs = [document.input(["batch", name, 3]) for name in ("first", "second")]
+    y = document.add(*(document.call(shared, [x]) for x in inputs))
+    yield case("lstm shared", document.finish(y), [(2, 4, 3), (2, 3, 3)], 421, 1)
+
+
+def joined():
+    for seed, (name, axis) in enumerate([("add", None), ("concatenate", -1), ("concatenate", 1), ("concatenate", 2)], 500):
+        document = Document()
+        inputs = [document.input(["batch", *shape]) for shape in [(3, 2), (3, 2), (3, 2)]]
+        y = document.add(*inputs) if name == "add" else document.concatenate(*inputs, axis=axis)
+        yield case(f"{name} {axis or ''}", document.finish(y), [(2, 3, 2)] * 3, seed)
+    document = Document()
+    x = document.input(["batch", "time", 2])
+    yield case("add of one value twice", document.finish(document.add(x, x)), [(2, 3, 2)], 510)
+    document = Document()
+    x = document.input(["batch", "time", 2])
+    yield case("concatenate of one value twice", document.finish(document.concatenate(x, x)), [(2, 3, 2)], 511)
+    ids = [np.array(PADDING[name], np.int32) for name in ("right", "left")]
+    for seed, (name, masked) in enumerate(itertools.product(["add", "concatenate"], [(True, True), (True, False)]), 520):
+        document = Document()
+        inputs = [
+            document.embedding(document.input(["batch", "time"], "int32"), inputDim=7, outputDim=2, maskZero=mask_zero)
+            for mask_zero in masked
+        ]
+        y = document.add(*inputs) if name == "add" else document.concatenate(*inputs)
+        z = document.lstm(y, units=2, returnSequences=True)
+        yield case(f"{name} of masks {masked}", document.finish(y, z), ids, seed, 1)
+
+
+keras.config.set_floatx("float64")
+for maker in (dense, embedding, lstm, lstm_masked, lstm_shapes, joined):
+    write("layers-" + maker.__name__.replace("_", "-"), ABOUT, cases=list(maker()))
