@@ -13,30 +13,38 @@ use sconce_kernels::{
     simd::{Kernel, Lanes, Simd},
 };
 
-/// Fused multiply-adds on registers alone, enough of them in flight for two units.
+/// Fused multiply-adds on registers alone: so many rounds of 12 chains of one register, enough for two units.
 struct Peak(u32);
 
-impl Kernel for Peak {
-    type Output = f32;
+/// Multiply-adds of one lane in a round.
+const CHAINS: u32 = 12;
 
+impl Peak {
     #[inline(always)]
-    unsafe fn run<L: Lanes>(self) -> f32 {
-        // SAFETY: no memory but an array of 16.
+    unsafe fn chains<L: Lanes, const N: usize>(rounds: u32) -> f32 {
+        // SAFETY: no memory but an array of 16; the caller has the instruction set.
         unsafe {
-            let mut sums = [L::splat(0.5); 6];
-            let (factor, addend) = (std::hint::black_box(0.999), std::hint::black_box(0.001));
-            let (factor, addend) = (L::splat(factor), L::splat(addend));
-            for _ in 0..self.0 {
-                for _ in 0..4 {
-                    for sum in &mut sums {
-                        *sum = sum.fma(factor, addend);
-                    }
+            let [factor, addend] = std::hint::black_box([0.999, 0.001]).map(|value| L::splat(value));
+            let mut sums: [L; N] = std::array::from_fn(|index| L::splat(index as f32));
+            for _ in 0..rounds {
+                for sum in &mut sums {
+                    *sum = factor.fma(*sum, addend);
                 }
             }
             let mut lanes = [0.0; 16];
             sums.into_iter().reduce(|a, b| a.add(b)).unwrap_or(addend).store(lanes.as_mut_ptr());
             lanes.iter().sum()
         }
+    }
+}
+
+impl Kernel for Peak {
+    type Output = f32;
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> f32 {
+        // SAFETY: the caller has the instruction set. Where lanes are two registers, half as many chains fill them.
+        unsafe { if L::ROWS_2 > 0 { Self::chains::<L, 12>(self.0) } else { Self::chains::<L, 6>(2 * self.0) } }
     }
 }
 
@@ -112,7 +120,7 @@ fn main() {
             let context = Context::new(threads, simd);
             println!("{}, {threads} threads", simd.name());
             let rounds = 2_000_000u32;
-            report("registers only", f64::from(rounds) * 24.0 * 32.0 * threads as f64, || {
+            report("registers only", f64::from(rounds * CHAINS) * 32.0 * threads as f64, || {
                 context.pool.run(threads, &|_| {
                     std::hint::black_box(simd.run(Peak(rounds)));
                 });

@@ -4,7 +4,6 @@
 //! maxima, then exponentiated in place right before the product that needs them. Nothing is normalised: `1 / sum` goes onto
 //! the rows of `h` and `dh`, and the target onto one element of each column.
 mod chunk;
-mod exp;
 mod finish;
 mod gradient;
 mod plan;

@@ -1,13 +1,13 @@
 //! Exponentials of the logits and, while they are in the cache, their product with the weights.
 use super::{
     chunk::{Chunk, Factors, Linear, NO_CLASS, SUMS, Sums},
-    exp::exp,
     plan::{BLOCK, GROUP, STEP},
     target::ChunkTargets,
 };
 use crate::{
     Context,
     buffer::Buffer,
+    math::exp,
     panels::pack_panel,
     simd::{Kernel, LANES, Lanes, prefetch},
     tile::{Left, Out, Product, Right, Start},
