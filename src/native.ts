@@ -1,5 +1,30 @@
-/** The only module that imports the native addon. */
-import * as addon from "../index.js";
+/** The only module that imports the native addon: checks arguments, converts errors, ties signals to native cancellation. */
+import * as addonModule from "../index.js";
+import { DataError, fromNative, OptionError } from "./errors.ts";
+import type {
+  Batch,
+  GenerateResult,
+  GloveResult,
+  NativeAddon,
+  NativeCancel,
+  NativeLayer,
+  NativeModel,
+  NativeTrainer,
+  ProvidedWeight,
+  StepRequest,
+  StepResult,
+} from "./native-interface.ts";
+
+let addon = addonModule as unknown as NativeAddon;
+
+/**
+ * Replaces the addon, for tests of this side alone.
+ *
+ * @internal
+ */
+export function replaceAddon(replacement: NativeAddon): void {
+  addon = replacement;
+}
 
 /** Facts about the native addon and the machine it runs on. */
 export interface Environment {
@@ -21,5 +46,203 @@ export interface Environment {
  * @returns Version, instruction sets and thread count.
  */
 export function environment(): Environment {
-  return JSON.parse(addon.environment()) as Environment;
+  return JSON.parse(guard(() => addon.environment())) as Environment;
+}
+
+function guard<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
+async function guardAsync<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
+/** Runs a call that `signal` cancels; the rejection is then `signal.reason`. */
+async function cancellable<T>(
+  signal: AbortSignal | undefined,
+  call: (cancel: NativeCancel | undefined) => Promise<T>,
+): Promise<T> {
+  if (signal === undefined) return guardAsync(() => call(undefined));
+  signal.throwIfAborted();
+  const cancel = guard(() => new addon.NativeCancel());
+  const abort = () => cancel.cancel();
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await call(cancel);
+  } catch (error) {
+    const failure = fromNative(error);
+    throw failure.code === "CANCELLED" && signal.aborted ? signal.reason : failure;
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+/** A seed as the addon takes it. */
+export function checkSeed(seed: number): number {
+  if (!Number.isSafeInteger(seed) || seed < 0) {
+    throw new OptionError(`seed: expected an integer from 0 to 2^53 - 1, got ${seed}`);
+  }
+  return seed;
+}
+
+function checkBatch(batch: Batch): void {
+  let size = 1;
+  for (const dimension of batch.shape) {
+    if (!Number.isInteger(dimension) || dimension < 0 || dimension > 0xffffffff) {
+      throw new DataError(`shape [${batch.shape.join(", ")}]: ${dimension} is not a size`);
+    }
+    size *= dimension;
+  }
+  if (batch.data.length !== size) {
+    const detached = batch.data.buffer.byteLength === 0 && size > 0 ? " (its buffer was transferred away)" : "";
+    throw new DataError(
+      `an array of shape [${batch.shape.join(", ")}] needs ${size} values, got ${batch.data.length}${detached}`,
+    );
+  }
+}
+
+/** {@link NativeAddon.inferLayer}. */
+export function inferLayer(layerJson: string, inputsJson: string): string {
+  return guard(() => addon.inferLayer(layerJson, inputsJson));
+}
+
+/** The weights of one layer, owned by the addon. */
+export class LayerHandle {
+  readonly native: NativeLayer;
+
+  constructor(name: string, weightsJson: string) {
+    this.native = guard(() => new addon.NativeLayer(name, weightsJson));
+  }
+
+  setTrainable(trainable: boolean): void {
+    guard(() => this.native.setTrainable(trainable));
+  }
+}
+
+/** A compiled graph over the weights of its layers, owned by the addon. */
+export class ModelHandle {
+  readonly #native: NativeModel;
+
+  constructor(documentJson: string, layers: readonly LayerHandle[], backend: string) {
+    const handles = layers.map((layer) => layer.native);
+    this.#native = guard(() => new addon.NativeModel(documentJson, handles, backend));
+  }
+
+  describe(): string {
+    return guard(() => this.#native.describe());
+  }
+
+  build(seed: number, provided: ProvidedWeight[]): Promise<void> {
+    return guardAsync(() => this.#native.build(checkSeed(seed), provided));
+  }
+
+  getWeights(): Promise<Float32Array[]> {
+    return guardAsync(() => this.#native.getWeights());
+  }
+
+  setWeights(weights: Float32Array[]): Promise<void> {
+    return guardAsync(() => this.#native.setWeights(weights));
+  }
+
+  async predict(inputs: Batch[], signal: AbortSignal | undefined): Promise<Batch[]> {
+    inputs.forEach(checkBatch);
+    return cancellable(signal, (cancel) => this.#native.predict(inputs, cancel));
+  }
+
+  async generate(requestJson: string, inputs: Batch[], signal: AbortSignal | undefined): Promise<GenerateResult> {
+    inputs.forEach(checkBatch);
+    return cancellable(signal, (cancel) => this.#native.generate(requestJson, inputs, cancel));
+  }
+
+  inspectDecoder(requestJson: string): string {
+    return guard(() => this.#native.inspectDecoder(requestJson));
+  }
+
+  saveWeights(path: string, metadataJson: string): Promise<void> {
+    return guardAsync(() => this.#native.saveWeights(path, metadataJson));
+  }
+
+  loadWeights(path: string): Promise<void> {
+    return guardAsync(() => this.#native.loadWeights(path));
+  }
+
+  compile(compileJson: string): TrainerHandle {
+    return new TrainerHandle(guard(() => this.#native.compile(compileJson)));
+  }
+
+  dispose(): void {
+    guard(() => this.#native.dispose());
+  }
+}
+
+/** Losses, metrics and optimiser state of a compiled model, owned by the addon. */
+export class TrainerHandle {
+  readonly #native: NativeTrainer;
+
+  constructor(native: NativeTrainer) {
+    this.#native = native;
+  }
+
+  async trainOnBatch(request: StepRequest, signal: AbortSignal | undefined): Promise<StepResult> {
+    checkRequest(request);
+    return cancellable(signal, (cancel) => this.#native.trainOnBatch(request, cancel));
+  }
+
+  async testOnBatch(request: StepRequest, signal: AbortSignal | undefined): Promise<StepResult> {
+    checkRequest(request);
+    return cancellable(signal, (cancel) => this.#native.testOnBatch(request, cancel));
+  }
+
+  iterations(): number {
+    return guard(() => this.#native.iterations());
+  }
+
+  saveState(path: string): Promise<void> {
+    return guardAsync(() => this.#native.saveState(path));
+  }
+
+  loadState(path: string): Promise<void> {
+    return guardAsync(() => this.#native.loadState(path));
+  }
+
+  dispose(): void {
+    guard(() => this.#native.dispose());
+  }
+}
+
+function checkRequest(request: StepRequest): void {
+  request.inputs.forEach(checkBatch);
+  request.targets.forEach(checkBatch);
+  for (const weights of request.sampleWeights) if (weights !== null) checkBatch(weights);
+  if (!Number.isFinite(request.learningRate)) {
+    throw new OptionError(`learningRate: expected a finite number, got ${request.learningRate}`);
+  }
+}
+
+/** {@link NativeAddon.readGlove}: one row a word, in the order of `words`. */
+export function readGlove(
+  path: string,
+  words: string[],
+  dimension: number,
+  signal?: AbortSignal,
+): Promise<GloveResult> {
+  return cancellable(signal, (cancel) => addon.readGlove(path, words, dimension, cancel));
+}
+
+/** Makes the content of a file, or the entries of a folder, durable. */
+export function syncFile(path: string): Promise<void> {
+  return guardAsync(() => addon.syncFile(path));
+}
+
+/** The permutation of `0..length` that belongs to a seed and an epoch. */
+export function shuffle(seed: number, epoch: number, length: number): Uint32Array {
+  return guard(() => addon.shuffle(checkSeed(seed), epoch, length));
 }
