@@ -15,6 +15,7 @@ pub mod dropout;
 pub mod embedding;
 pub mod initialize;
 pub mod linear_cross_entropy;
+pub mod lstm;
 mod math;
 pub mod matmul;
 pub mod optimizer;

@@ -1,7 +1,7 @@
 //! Elementwise activation functions of Keras 3.15, with its defaults.
 pub(crate) mod function;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::{
     Context, Destination,

@@ -4,7 +4,7 @@ use crate::{
     testing::{Random, bits, contexts, widen},
 };
 
-fn reference(activation: Activation, x: f64) -> f64 {
+pub(crate) fn reference(activation: Activation, x: f64) -> f64 {
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
     match activation {

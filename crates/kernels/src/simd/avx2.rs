@@ -38,6 +38,26 @@ unsafe fn split(x: __m256) -> (__m256, __m256) {
     (_mm256_cvtepi32_ps(exponent), _mm256_castsi256_ps(mantissa))
 }
 
+/// The transpose of 8 rows of 8.
+#[inline(always)]
+unsafe fn transpose(rows: [__m256; 8]) -> [__m256; 8] {
+    let mut quads = rows;
+    for (rows, quads) in rows.as_chunks::<4>().0.iter().zip(quads.as_chunks_mut::<4>().0) {
+        let (a, b) = (_mm256_unpacklo_ps(rows[0], rows[1]), _mm256_unpacklo_ps(rows[2], rows[3]));
+        let (c, d) = (_mm256_unpackhi_ps(rows[0], rows[1]), _mm256_unpackhi_ps(rows[2], rows[3]));
+        quads[0] = _mm256_shuffle_ps::<0x44>(a, b);
+        quads[1] = _mm256_shuffle_ps::<0xee>(a, b);
+        quads[2] = _mm256_shuffle_ps::<0x44>(c, d);
+        quads[3] = _mm256_shuffle_ps::<0xee>(c, d);
+    }
+    let mut columns = rows;
+    for c in 0..4 {
+        columns[c] = _mm256_permute2f128_ps::<0x20>(quads[c], quads[4 + c]);
+        columns[4 + c] = _mm256_permute2f128_ps::<0x31>(quads[c], quads[4 + c]);
+    }
+    columns
+}
+
 // SAFETY (all methods): see `Lanes`.
 impl Lanes for Avx2 {
     type Mask = (__m256, __m256);
@@ -121,6 +141,15 @@ impl Lanes for Avx2 {
     unsafe fn split(self) -> (Self, Self) {
         let (low, high) = (split(self.0), split(self.1));
         (Self(low.0, high.0), Self(low.1, high.1))
+    }
+    #[inline(always)]
+    unsafe fn transpose(rows: [Self; 16]) -> [Self; 16] {
+        let block = |first: usize, low: bool| {
+            std::array::from_fn(|row| if low { rows[first + row].0 } else { rows[first + row].1 })
+        };
+        let (a, b) = (transpose(block(0, true)), transpose(block(8, true)));
+        let (c, d) = (transpose(block(0, false)), transpose(block(8, false)));
+        std::array::from_fn(|row| if row < 8 { Self(a[row], b[row]) } else { Self(c[row - 8], d[row - 8]) })
     }
     #[inline(always)]
     unsafe fn less(self, other: Self) -> Self::Mask {

@@ -97,6 +97,33 @@ impl Lanes for Avx512 {
         (Self(_mm512_getexp_ps(self.0)), Self(mantissa))
     }
     #[inline(always)]
+    unsafe fn transpose(rows: [Self; 16]) -> [Self; 16] {
+        let mut columns = rows;
+        // `quads[4 j + c]` holds, in its 128-bit part q, column 4 q + c of rows 4 j to 4 j + 3.
+        let mut quads = rows;
+        for (rows, quads) in rows.as_chunks::<4>().0.iter().zip(quads.as_chunks_mut::<4>().0) {
+            let low = |a: Self, b: Self| _mm512_castps_pd(_mm512_unpacklo_ps(a.0, b.0));
+            let high = |a: Self, b: Self| _mm512_castps_pd(_mm512_unpackhi_ps(a.0, b.0));
+            let (a, b) = (low(rows[0], rows[1]), low(rows[2], rows[3]));
+            let (c, d) = (high(rows[0], rows[1]), high(rows[2], rows[3]));
+            quads[0] = Self(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)));
+            quads[1] = Self(_mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+            quads[2] = Self(_mm512_castpd_ps(_mm512_unpacklo_pd(c, d)));
+            quads[3] = Self(_mm512_castpd_ps(_mm512_unpackhi_pd(c, d)));
+        }
+        for c in 0..4 {
+            let even = |j: usize| _mm512_shuffle_f32x4::<0x88>(quads[j + c].0, quads[j + 4 + c].0);
+            let odd = |j: usize| _mm512_shuffle_f32x4::<0xdd>(quads[j + c].0, quads[j + 4 + c].0);
+            let (a, b) = (even(0), even(8));
+            let (d, e) = (odd(0), odd(8));
+            columns[c] = Self(_mm512_shuffle_f32x4::<0x88>(a, b));
+            columns[4 + c] = Self(_mm512_shuffle_f32x4::<0x88>(d, e));
+            columns[8 + c] = Self(_mm512_shuffle_f32x4::<0xdd>(a, b));
+            columns[12 + c] = Self(_mm512_shuffle_f32x4::<0xdd>(d, e));
+        }
+        columns
+    }
+    #[inline(always)]
     unsafe fn less(self, other: Self) -> __mmask16 {
         _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, other.0)
     }

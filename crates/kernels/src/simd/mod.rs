@@ -60,6 +60,24 @@ pub trait Lanes: Copy + 'static {
     unsafe fn exp2_integral(self) -> Self;
     /// Exponent `e` and mantissa `m` in `1..2` with `self = m * 2^e`; lanes must be positive and normal.
     unsafe fn split(self) -> (Self, Self);
+    /// Lane `j` of vector `i` becomes lane `i` of vector `j`.
+    #[inline(always)]
+    unsafe fn transpose(rows: [Self; LANES]) -> [Self; LANES] {
+        let mut values = [[0.0; LANES]; LANES];
+        let mut columns = [[0.0; LANES]; LANES];
+        // SAFETY: each array has room for 16 floats; the caller vouches for the path.
+        unsafe {
+            for (row, values) in rows.into_iter().zip(&mut values) {
+                row.store(values.as_mut_ptr());
+            }
+            for (i, values) in values.iter().enumerate() {
+                for (j, column) in columns.iter_mut().enumerate() {
+                    column[i] = values[j];
+                }
+            }
+            columns.map(|column| Self::load(column.as_ptr()))
+        }
+    }
     /// `self < other`, lane by lane (false if either is NaN).
     unsafe fn less(self, other: Self) -> Self::Mask;
     /// Lane `i` is set if bit `i` is.

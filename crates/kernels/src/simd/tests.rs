@@ -28,6 +28,10 @@ impl Kernel for Everything<'_> {
                 a.select(L::mask_from_bits(0b1010_0000_0110_0001), b),
             ];
             results.extend((0..=LANES).map(|count| L::load_first(self.0.as_ptr(), count)));
+            let square: [L; LANES] = std::array::from_fn(|row| a.add(L::splat(row as f32)));
+            results.extend(L::transpose(square));
+            let (exponent, mantissa) = a.abs().add(L::splat(1e-3)).split();
+            results.extend([exponent, mantissa]);
             let mut out: Vec<[f32; LANES]> = results
                 .iter()
                 .map(|lanes| {

@@ -1,0 +1,98 @@
+//! Between rows of memory and panels of 16 rows, transposing registers.
+#![allow(unsafe_op_in_unsafe_fn, reason = "every line works on raw memory under the contract of its function")]
+use crate::simd::{LANES, Lanes};
+
+/// Addresses of the rows of 16 lanes; lanes without a row are 0 when read and left out when written.
+pub(super) type Sources = [Option<*const f32>; LANES];
+/// As [`Sources`], to write to.
+pub(super) type Targets = [Option<*mut f32>; LANES];
+
+/// 16 features of 16 rows from feature `at` on, as panel vectors; features behind `features` are 0.
+#[inline(always)]
+pub(super) unsafe fn gather<L: Lanes>(rows: &Sources, at: usize, features: usize) -> [L; LANES] {
+    let mut vectors = [L::splat(0.0); LANES];
+    let count = LANES.min(features - at);
+    for (vector, row) in vectors.iter_mut().zip(rows) {
+        if let Some(row) = row {
+            *vector = if count == LANES { L::load(row.add(at)) } else { L::load_first(row.add(at), count) };
+        }
+    }
+    L::transpose(vectors)
+}
+
+/// Sets a panel `[features][16]` to the rows, times a panel of factors if there is one.
+///
+/// # Safety
+/// Rows have `features` floats, the panel (and the factors) 16 times as many; the path `L` is available.
+#[inline(always)]
+pub(super) unsafe fn pack<L: Lanes>(panel: *mut f32, rows: &Sources, features: usize, factors: Option<*const f32>) {
+    for at in (0..features).step_by(LANES) {
+        let vectors = gather::<L>(rows, at, features);
+        for (feature, vector) in vectors.into_iter().enumerate().take(features - at) {
+            let offset = (at + feature) * LANES;
+            let factor = factors.map_or(L::splat(1.0), |factors| L::load(factors.add(offset)));
+            vector.mul(factor).store(panel.add(offset));
+        }
+    }
+}
+
+/// Adds the rows to a panel.
+///
+/// # Safety
+/// As for [`pack`].
+#[inline(always)]
+pub(super) unsafe fn add<L: Lanes>(panel: *mut f32, rows: &Sources, features: usize) {
+    for at in (0..features).step_by(LANES) {
+        let vectors = gather::<L>(rows, at, features);
+        for (feature, vector) in vectors.into_iter().enumerate().take(features - at) {
+            let to = panel.add((at + feature) * LANES);
+            L::load(to).add(vector).store(to);
+        }
+    }
+}
+
+/// 16 features of a panel from feature `at` on, as 16 rows; features behind `features` are 0.
+#[inline(always)]
+unsafe fn scatter<L: Lanes>(panel: *const f32, at: usize, features: usize) -> [L; LANES] {
+    let mut vectors = [L::splat(0.0); LANES];
+    for (feature, vector) in vectors.iter_mut().enumerate().take(features - at) {
+        *vector = L::load(panel.add((at + feature) * LANES));
+    }
+    L::transpose(vectors)
+}
+
+/// Sets the rows to a panel, or adds it to them; `tile(at)`, if it gives an address, gets all 16 rows of the features from
+/// `at` on, one behind the other.
+///
+/// # Safety
+/// As for [`pack`]; a tile has room for 256 floats.
+#[inline(always)]
+pub(super) unsafe fn unpack<L: Lanes>(
+    panel: *const f32,
+    rows: &Targets,
+    features: usize,
+    accumulate: bool,
+    tile: impl Fn(usize) -> Option<*mut f32>,
+) {
+    for at in (0..features).step_by(LANES) {
+        let vectors = scatter::<L>(panel, at, features);
+        if let Some(tile) = tile(at) {
+            for (row, vector) in vectors.into_iter().enumerate() {
+                vector.store(tile.add(row * LANES));
+            }
+        }
+        let count = LANES.min(features - at);
+        for (row, mut vector) in rows.iter().zip(vectors) {
+            let Some(row) = row else { continue };
+            let to = row.add(at);
+            if accumulate {
+                vector = vector.add(L::load_first(to, count));
+            }
+            if count == LANES {
+                vector.store(to);
+            } else {
+                vector.store_first(to, count);
+            }
+        }
+    }
+}
