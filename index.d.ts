@@ -11,3 +11,6 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 
 /** Facts about the native addon and the machine, as JSON. */
 export declare function environment(): string
+
+/** Shapes and weights of a call of a layer: JSON of the layer (`docs/graph.md`) and of its inputs' signatures in, JSON out. */
+export declare function inferLayer(layerJson: string, inputsJson: string): string

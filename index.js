@@ -773,6 +773,7 @@ if (
   }
 }
 
-const { environment } = nativeBinding
+const { environment, inferLayer } = nativeBinding
 export { environment }
+export { inferLayer }
 export const __napiBindingTarget = __napiLoadedBindingTarget

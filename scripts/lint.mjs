@@ -1,5 +1,5 @@
 // `npm run lint`: formatting, clippy, Biome, types, and two rules of this project that no linter knows.
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { install, run } from "./steps.mjs";
 
 await install();
@@ -14,11 +14,16 @@ for (const command of [
 }
 
 // An unguarded panic in an export ends the process.
-const binding = readFileSync("crates/node/src/lib.rs", "utf8");
-for (const attribute of binding.matchAll(/#\[napi(\([^\]]*\))?\]\s*(?:#\[[^\]]*\]\s*)*pub fn (\w+)/g)) {
-  if (!attribute[1]?.includes("catch_unwind")) {
-    process.stdout.write(`crates/node/src/lib.rs: ${attribute[2]} lacks catch_unwind\n`);
-    failed += 1;
+const sources = readdirSync("crates/node/src").filter((name) => name.endsWith(".rs"));
+for (const name of sources) {
+  const binding = readFileSync(`crates/node/src/${name}`, "utf8");
+  for (const [, options, item] of binding.matchAll(
+    /#\[napi(\([^\]]*\))?\]\s*(?:#\[[^\]]*\]\s*)*pub (?:unsafe )?fn (\w+)/g,
+  )) {
+    if (!options?.includes("catch_unwind")) {
+      process.stdout.write(`crates/node/src/${name}: ${item} lacks catch_unwind\n`);
+      failed += 1;
+    }
   }
 }
 process.exit(failed === 0 ? 0 : 1);

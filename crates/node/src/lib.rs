@@ -1,4 +1,7 @@
 //! Node binding of sconce: conversion, queueing and error mapping, no arithmetic.
+mod error;
+mod infer;
+
 use napi_derive::napi;
 use sconce_kernels::{Context, simd::Simd};
 
