@@ -66,7 +66,7 @@ impl Plan {
                 if bits != 0 {
                     plan.slot[step * blocks + block] = plan.slots;
                     plan.next[*newest] = plan.slots;
-                    plan.before.push(*newest.checked_sub(blocks).unwrap_or(NONE));
+                    plan.before.push(newest.checked_sub(blocks).unwrap_or(NONE));
                     *newest = blocks + plan.slots;
                     plan.next.push(NONE);
                     plan.slots += 1;
