@@ -1,6 +1,6 @@
 //! Node binding of sconce: conversion, queueing and error mapping, no arithmetic.
-mod error;
-mod infer;
+pub mod error;
+pub mod infer;
 
 use napi_derive::napi;
 use sconce_kernels::{Context, simd::Simd};
