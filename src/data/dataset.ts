@@ -1,0 +1,331 @@
+import { DataError, StateError } from "../errors.ts";
+import { checkKeys, integerOption, numberOption } from "../options.ts";
+import { type BucketOptions, cutBuckets } from "./bucketing.ts";
+import { type ArrayData, type Example, examplesOf } from "./example.ts";
+import type { SplitOptions } from "./parallel-text.ts";
+import { permutation } from "./random.ts";
+
+/** A place in a dataset: what a checkpoint keeps. */
+export interface DatasetPosition {
+  /** From 0. */
+  epoch: number;
+  /** Items of that epoch that were delivered. */
+  step: number;
+}
+
+/** Options of {@link Dataset.shuffle}. */
+export interface ShuffleOptions {
+  /** Items that are shuffled among each other where the data come from an iterable; default 10000. Lists are shuffled as a whole. */
+  window?: number;
+}
+
+/** The items of one epoch, by index. */
+interface View<T> {
+  length: number;
+  at(index: number): T | Promise<T>;
+}
+
+type Source<T> =
+  | { resumable: true; open(epoch: number): View<T> | Promise<View<T>> }
+  | { resumable: false; open(epoch: number): AsyncIterable<T> };
+
+const defaultWindow = 10_000;
+
+/**
+ * A sequence of items that can be read again for each epoch: examples, then batches.
+ *
+ * Every method gives a new dataset and reads nothing. The order of an epoch depends on the seeds and the epoch alone,
+ * so that reading can go on at a saved {@link DatasetPosition}; only data from a plain iterable cannot.
+ */
+export class Dataset<T> implements AsyncIterable<T> {
+  readonly #source: Source<T>;
+
+  private constructor(source: Source<T>) {
+    this.#source = source;
+  }
+
+  /**
+   * A dataset of the items of a list.
+   *
+   * @param items - Copied, their content is not.
+   */
+  static from<T>(items: Iterable<T>): Dataset<T> {
+    const list = [...items];
+    return new Dataset({ resumable: true, open: () => ({ length: list.length, at: (index) => list[index]! }) });
+  }
+
+  /**
+   * A dataset of the rows of arrays.
+   *
+   * @param inputs - One array for each input of the model, each `[rows, ...]`.
+   * @param targets - One array for each output, each `[rows, ...]`; none for `predict`.
+   * @throws DataError if the arrays differ in rows or do not fit their shapes.
+   */
+  static fromArrays(inputs: readonly ArrayData[], targets: readonly ArrayData[] = []): Dataset<Example> {
+    const { length, at } = examplesOf(inputs, targets);
+    return new Dataset({ resumable: true, open: () => ({ length, at }) });
+  }
+
+  /**
+   * A dataset of the items of an iterable, which are not kept. Training on it cannot be resumed.
+   *
+   * @param iterable - Read once, for one epoch; or a function that gives it anew for each epoch.
+   */
+  static fromIterable<T>(
+    iterable: AsyncIterable<T> | Iterable<T> | ((epoch: number) => AsyncIterable<T> | Iterable<T>),
+  ): Dataset<T> {
+    let used = false;
+    return new Dataset({
+      resumable: false,
+      async *open(epoch) {
+        if (typeof iterable === "function") {
+          yield* iterable(epoch);
+          return;
+        }
+        if (used) {
+          throw new StateError("the iterable was read already: pass a function that gives a new one for each epoch");
+        }
+        used = true;
+        yield* iterable;
+      },
+    });
+  }
+
+  /** Whether reading can go on at a saved position: false for data from a plain iterable. */
+  get resumable(): boolean {
+    return this.#source.resumable;
+  }
+
+  /**
+   * How many items an epoch has.
+   *
+   * @returns The count, or `undefined` for data from an iterable.
+   */
+  async count(): Promise<number | undefined> {
+    return this.#source.resumable ? (await this.#source.open(0)).length : undefined;
+  }
+
+  /**
+   * Changes each item when it is read.
+   *
+   * @param change - Called anew in each epoch; must not depend on the order of calls.
+   */
+  map<U>(change: (item: T) => U | Promise<U>): Dataset<U> {
+    return this.#derive<U>(
+      async ({ length, at }) => ({ length, at: async (index) => change(await at(index)) }),
+      async function* (items) {
+        for await (const item of items) yield await change(item);
+      },
+    );
+  }
+
+  /**
+   * Keeps the items for which `keep` gives true. A list is run through once at the start of each epoch.
+   *
+   * @param keep - Must always give the same answer for the same item.
+   */
+  filter(keep: (item: T) => boolean | Promise<boolean>): Dataset<T> {
+    return this.#derive<T>(
+      async ({ length, at }) => {
+        const kept: number[] = [];
+        for (let index = 0; index < length; index++) if (await keep(await at(index))) kept.push(index);
+        return { length: kept.length, at: (index) => at(kept[index]!) };
+      },
+      async function* (items) {
+        for await (const item of items) if (await keep(item)) yield item;
+      },
+    );
+  }
+
+  /**
+   * Another order in each epoch.
+   *
+   * @param seed - An integer of at least 0.
+   * @param options - Window for iterables.
+   */
+  shuffle(seed: number, options: ShuffleOptions = {}): Dataset<T> {
+    checkKeys("shuffle", options, ["window"]);
+    integerOption("shuffle", "seed", seed, 0);
+    return this.#windowed((view, epoch) => {
+      const order = permutation(seed, epoch, view.length);
+      return { length: view.length, at: (index) => view.at(order[index]!) };
+    }, options.window);
+  }
+
+  /** Items in groups of `size`; the last group may be smaller. */
+  batch(size: number): Dataset<T[]>;
+  /**
+   * Items in groups of `size`, each joined to a batch; the last group may be smaller.
+   *
+   * @param size - At least 1.
+   * @param join - Makes a batch of a group, as {@link stack} does for examples.
+   */
+  batch<U>(size: number, join: (items: T[]) => U): Dataset<U>;
+  batch<U>(size: number, join?: (items: T[]) => U): Dataset<T[] | U> {
+    integerOption("batch", "size", size, 1);
+    const groups = this.#derive<T[]>(
+      ({ length, at }) => ({
+        length: Math.ceil(length / size),
+        at: (index) => collect(at, index * size, Math.min(length, (index + 1) * size)),
+      }),
+      (items) => chunks(items, size),
+    );
+    return join === undefined ? groups : groups.map(join);
+  }
+
+  /**
+   * Items of similar length in groups, so that padding is small. Lists are bucketed as a whole, data from an iterable
+   * window by window. The order within equal lengths and the order of the groups change from epoch to epoch.
+   *
+   * @param options - Length of an item, size of a group, seed.
+   * @param join - Makes a batch of a group.
+   * @throws OptionError if the options are wrong; while reading, DataError if an item alone exceeds `batchTokens`.
+   */
+  bucketByLength<U>(options: BucketOptions<T>, join: (items: T[]) => U): Dataset<U> {
+    const cut = cutBuckets(options);
+    return this.#windowed<T[]>(async (view, epoch) => {
+      const lengths = new Float64Array(view.length);
+      for (let index = 0; index < view.length; index++) lengths[index] = options.length(await view.at(index));
+      const buckets = cut(lengths, epoch);
+      return {
+        length: buckets.length,
+        at: (index) => Promise.all(Array.from(buckets[index]!, (item) => view.at(item))),
+      };
+    }, options.window).map(join);
+  }
+
+  /**
+   * Two datasets: a part and the rest, each in the order of this one.
+   *
+   * @param options - Size of the first part and how it is chosen.
+   * @returns The chosen part and the rest.
+   * @throws StateError for data from an iterable.
+   */
+  async split(options: SplitOptions): Promise<[Dataset<T>, Dataset<T>]> {
+    checkKeys("split", options, ["fraction", "count", "seed"]);
+    if (!this.#source.resumable) throw new StateError("split: data from an iterable cannot be split");
+    const view = await this.#source.open(0);
+    const wanted = options.count ?? Math.round(numberOption("split", "fraction", options.fraction, 0, 1) * view.length);
+    const count = integerOption("split", "count", wanted, 1);
+    if (count >= view.length)
+      throw new DataError(`cannot split ${count} items off ${view.length}: nothing would be left`);
+    const order =
+      options.seed === undefined
+        ? Uint32Array.from({ length: view.length }, (_, index) => index)
+        : permutation(options.seed, 0, view.length);
+    const part = (chosen: Uint32Array) => {
+      const indices = chosen.slice().sort();
+      return new Dataset<T>({
+        resumable: true,
+        open: () => ({ length: indices.length, at: (index) => view.at(indices[index]!) }),
+      });
+    };
+    return [part(order.subarray(0, count)), part(order.subarray(count))];
+  }
+
+  /**
+   * The items of one epoch from a position on.
+   *
+   * @param position - Default the start of epoch 0.
+   * @returns An iterator whose `position` can be saved at any time.
+   * @throws StateError, at the first item, if the data come from an iterable and the position is within an epoch.
+   */
+  iterate(position: Partial<DatasetPosition> = {}): DatasetIterator<T> {
+    const epoch = integerOption("iterate", "epoch", position.epoch ?? 0, 0);
+    const step = integerOption("iterate", "step", position.step ?? 0, 0);
+    return new DatasetIterator(this.#read(epoch, step), { epoch, step });
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<T> {
+    return this.iterate();
+  }
+
+  async *#read(epoch: number, step: number): AsyncGenerator<T> {
+    const source = this.#source;
+    if (source.resumable) {
+      const view = await source.open(epoch);
+      for (let index = step; index < view.length; index++) yield await view.at(index);
+      return;
+    }
+    if (step > 0) {
+      throw new StateError(
+        `cannot go on at step ${step}: the data come from a plain iterable; use a list, arrays or ParallelText to resume`,
+      );
+    }
+    yield* source.open(epoch);
+  }
+
+  #derive<U>(
+    view: (inner: View<T>, epoch: number) => View<U> | Promise<View<U>>,
+    stream: (inner: AsyncIterable<T>, epoch: number) => AsyncIterable<U>,
+  ): Dataset<U> {
+    const source = this.#source;
+    if (source.resumable) {
+      return new Dataset({ resumable: true, open: async (epoch) => view(await source.open(epoch), epoch) });
+    }
+    return new Dataset({ resumable: false, open: (epoch) => stream(source.open(epoch), epoch) });
+  }
+
+  /** What needs a list: done on all items, or on one window after the other. */
+  #windowed<U>(
+    view: (inner: View<T>, epoch: number) => View<U> | Promise<View<U>>,
+    window: number = defaultWindow,
+  ): Dataset<U> {
+    integerOption("dataset", "window", window, 1);
+    return this.#derive<U>(view, async function* (items, epoch) {
+      for await (const chunk of chunks(items, window)) {
+        const part = await view({ length: chunk.length, at: (index) => chunk[index]! }, epoch);
+        for (let index = 0; index < part.length; index++) yield await part.at(index);
+      }
+    });
+  }
+}
+
+/** Reads a {@link Dataset} and knows where it is. */
+export class DatasetIterator<T> implements AsyncIterableIterator<T> {
+  readonly #items: AsyncGenerator<T>;
+  #position: DatasetPosition;
+
+  /** @internal */
+  constructor(items: AsyncGenerator<T>, position: DatasetPosition) {
+    this.#items = items;
+    this.#position = position;
+  }
+
+  /** Where the next item lies. */
+  get position(): DatasetPosition {
+    return { ...this.#position };
+  }
+
+  async next(): Promise<IteratorResult<T>> {
+    const result = await this.#items.next();
+    if (!result.done) this.#position.step += 1;
+    return result;
+  }
+
+  async return(): Promise<IteratorResult<T>> {
+    return this.#items.return(undefined);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}
+
+async function collect<T>(at: (index: number) => T | Promise<T>, start: number, end: number): Promise<T[]> {
+  const items: T[] = [];
+  for (let index = start; index < end; index++) items.push(await at(index));
+  return items;
+}
+
+async function* chunks<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
+  let chunk: T[] = [];
+  for await (const item of items) {
+    chunk.push(item);
+    if (chunk.length === size) {
+      yield chunk;
+      chunk = [];
+    }
+  }
+  if (chunk.length > 0) yield chunk;
+}
