@@ -7,6 +7,13 @@
 export type { BucketOptions } from "./data/bucketing.ts";
 export { Dataset, DatasetIterator, type DatasetPosition, type ShuffleOptions } from "./data/dataset.ts";
 export { type ArrayData, type DataBatch, type Example, type PadOptions, padSequences, stack } from "./data/example.ts";
+export {
+  NdArray,
+  type NdArrayOptions,
+  type NestedArray,
+  type NumberArray,
+  ndarray,
+} from "./data/ndarray.ts";
 export { ParallelText, type SplitOptions, type TextPair } from "./data/parallel-text.ts";
 export { type ReadParallelTextOptions, readParallelText } from "./data/readers/parallel-text.ts";
 export { type Environment, environment } from "./native.ts";
