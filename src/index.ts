@@ -16,4 +16,12 @@ export {
 } from "./data/ndarray.ts";
 export { ParallelText, type SplitOptions, type TextPair } from "./data/parallel-text.ts";
 export { type ReadParallelTextOptions, readParallelText } from "./data/readers/parallel-text.ts";
+export {
+  type EncodeOptions,
+  Tokenizer,
+  type TokenizerDocument,
+  type TokenizerOptions,
+  type TokenizerType,
+} from "./data/tokenizer.ts";
+export { Vocabulary, type VocabularyOptions } from "./data/vocabulary.ts";
 export { type Environment, environment } from "./native.ts";

@@ -1,0 +1,126 @@
+import { DataError, FormatError } from "../errors.ts";
+import { checkKeys, integerOption } from "../options.ts";
+
+/** Tokens with a meaning of their own, and their ids. */
+const specials = ["<pad>", "<unk>", "<s>", "</s>"] as const;
+
+/** Options of {@link Vocabulary.fromCounts}. */
+export interface VocabularyOptions {
+  /** Most entries, the four special ones included; at least 5, default no limit. */
+  limit?: number;
+  /** How often a token must occur, at least 1; default 1. */
+  minimumCount?: number;
+}
+
+/**
+ * Tokens and their ids. Ids 0 to 3 are special: padding `<pad>`, unknown `<unk>`, begin `<s>` and end `</s>`. The others
+ * follow from frequent to rare, equally frequent ones by code point, so that the same text gives the same vocabulary.
+ */
+export class Vocabulary {
+  /** All tokens, in the order of their ids. */
+  readonly tokens: readonly string[];
+  /** Id of padding, always 0: what `maskZero` masks. */
+  readonly padding = 0;
+  /** Id of what is not in the vocabulary, always 1. */
+  readonly unknown = 1;
+  /** Id of the token before the first of a target, always 2. */
+  readonly begin = 2;
+  /** Id of the token after the last, always 3. */
+  readonly end = 3;
+  readonly #ids: ReadonlyMap<string, number>;
+
+  private constructor(tokens: readonly string[]) {
+    this.tokens = Object.freeze([...tokens]);
+    this.#ids = new Map(this.tokens.map((token, id) => [token, id]));
+  }
+
+  /**
+   * The vocabulary of counted tokens.
+   *
+   * @param counts - How often each token occurs.
+   * @param options - Limit and minimum count.
+   * @throws OptionError if an option is out of range; DataError if a token is empty.
+   */
+  static fromCounts(counts: ReadonlyMap<string, number>, options: VocabularyOptions = {}): Vocabulary {
+    checkKeys("Vocabulary.fromCounts", options, ["limit", "minimumCount"]);
+    const minimum = integerOption("Vocabulary.fromCounts", "minimumCount", options.minimumCount ?? 1, 1);
+    const limit =
+      options.limit === undefined
+        ? Number.POSITIVE_INFINITY
+        : integerOption("Vocabulary.fromCounts", "limit", options.limit, specials.length + 1);
+    const kept = [...counts].filter(([token, count]) => count >= minimum && !isSpecial(token));
+    if (kept.some(([token]) => token === "")) throw new DataError("a vocabulary cannot hold an empty token");
+    kept.sort(([a, countA], [b, countB]) => countB - countA || compareCodePoints(a, b));
+    return new Vocabulary([...specials, ...kept.slice(0, limit - specials.length).map(([token]) => token)]);
+  }
+
+  /**
+   * The vocabulary that {@link Vocabulary.toJSON} gave.
+   *
+   * @param json - Parsed JSON; it may come from anywhere.
+   * @throws FormatError if it is none.
+   */
+  static fromJSON(json: unknown): Vocabulary {
+    if (!Array.isArray(json)) throw new FormatError("vocabulary: expected a list of tokens");
+    const seen = new Set<string>();
+    for (const [id, token] of json.entries()) {
+      if (typeof token !== "string" || token === "") throw new FormatError(`vocabulary: token ${id} is no text`);
+      if (seen.has(token)) throw new FormatError(`vocabulary: token ${id} ${JSON.stringify(token)} occurs twice`);
+      seen.add(token);
+    }
+    for (const [id, token] of specials.entries()) {
+      if (json[id] !== token) throw new FormatError(`vocabulary: token ${id} must be ${token}`);
+    }
+    return new Vocabulary(json as string[]);
+  }
+
+  /** Count of tokens, the special ones included. */
+  get size(): number {
+    return this.tokens.length;
+  }
+
+  /** Whether a token has an id of its own. */
+  has(token: string): boolean {
+    return this.#ids.has(token);
+  }
+
+  /**
+   * Id of a token.
+   *
+   * @param token - Any text.
+   * @returns Its id, or that of unknown.
+   */
+  id(token: string): number {
+    return this.#ids.get(token) ?? this.unknown;
+  }
+
+  /**
+   * The token of an id.
+   *
+   * @param id - From 0 to below `size`.
+   * @throws DataError if there is none.
+   */
+  token(id: number): string {
+    const token = this.tokens[id];
+    if (token === undefined) throw new DataError(`id ${id} is not in a vocabulary of ${this.size} tokens`);
+    return token;
+  }
+
+  /** The tokens, for `JSON.stringify`. */
+  toJSON(): readonly string[] {
+    return this.tokens;
+  }
+}
+
+function isSpecial(token: string): boolean {
+  return (specials as readonly string[]).includes(token);
+}
+
+/** By code points: the order of UTF-16 units puts rare planes before the end of the first. */
+function compareCodePoints(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let index = 0; index < length; index++) {
+    if (a.charCodeAt(index) !== b.charCodeAt(index)) return a.codePointAt(index)! - b.codePointAt(index)!;
+  }
+  return a.length - b.length;
+}
