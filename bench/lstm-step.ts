@@ -1,0 +1,200 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type BenchOptions, UsageError } from "./arguments.ts";
+import { caseNames, type StepCase, writeCase } from "./lstm-step-cases.ts";
+import type { Report } from "./report.ts";
+import { median, rounded } from "./statistics.ts";
+import { measured, peer, Worker, type WorkerCommand } from "./worker.ts";
+
+/** One side of a case. */
+interface Side {
+  name: string;
+  start: WorkerCommand;
+  /** Must have run for a ratio; at least one of the sides with the same word here. */
+  required?: string;
+  /** Takes no part in the ratio: an unusual configuration, told for information. */
+  information?: boolean;
+  /** For masked cases only. */
+  masked?: boolean;
+}
+
+/** What a side gave. */
+interface SideResult {
+  name: string;
+  minMs: number | null;
+  medianMs: number | null;
+  peakMiB: number | null;
+  growthMiB: number | null;
+  firstLoss: number | null;
+  lastLoss: number | null;
+  information?: true;
+  error?: string;
+}
+
+const rounds = 8;
+const stepsOfRound = 6;
+const warmUpSteps = 6;
+
+function sidesOf({ python, threads }: BenchOptions): Side[] {
+  const script = (configuration: string, environment: Record<string, string> = {}) =>
+    peer(python ?? "", ["lstm_step.py", configuration, String(threads)], {
+      OMP_NUM_THREADS: String(threads),
+      MKL_NUM_THREADS: String(threads),
+      CUDA_VISIBLE_DEVICES: "",
+      TF_CPP_MIN_LOG_LEVEL: "3",
+      ...environment,
+    });
+  const keepsMemory = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184";
+  return [
+    { name: "sconce", start: measured("lstm-step.mjs", [], { SCONCE_THREADS: String(threads) }) },
+    { name: "torch-eager", start: script("torch-eager"), required: "torch-eager" },
+    { name: "torch-compile", start: script("torch-compile"), required: "torch-compile" },
+    { name: "torch-eager-selected", start: script("torch-eager-selected"), masked: true },
+    { name: "torch-compile-selected", start: script("torch-compile-selected"), masked: true },
+    { name: "keras-tensorflow", start: script("keras-tensorflow"), required: "keras" },
+    { name: "keras-tensorflow-jit", start: script("keras-tensorflow-jit"), required: "keras" },
+    {
+      name: "torch-eager-without-trimming",
+      start: script("torch-eager", { GLIBC_TUNABLES: keepsMemory }),
+      information: true,
+    },
+  ];
+}
+
+/** A training step of the textbook model, ours and the peers' in turn. */
+export async function lstmStep(options: BenchOptions): Promise<Report> {
+  if (options.case !== undefined && !caseNames.includes(options.case)) {
+    throw new UsageError(`--case: known are ${caseNames.join(", ")}`);
+  }
+  const folder = mkdtempSync(join(tmpdir(), "sconce-bench-"));
+  const report: Report = { bench: "lstm-step", machine: {}, versions: {}, cases: [] };
+  try {
+    for (const name of options.case === undefined ? caseNames : [options.case]) {
+      const described = writeCase(name, folder);
+      const sides = sidesOf(options).filter((side) => !side.masked || described.masked);
+      report.cases.push(await runCase(name, described, sides, options, report));
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return report;
+}
+
+interface Running {
+  side: Side;
+  worker: Worker;
+  idleMiB: number;
+  milliseconds: number[];
+  losses: number[];
+  error?: string;
+}
+
+async function runCase(name: string, described: StepCase, sides: Side[], options: BenchOptions, report: Report) {
+  console.log(
+    `\n${name}: V ${described.vocabulary}, embedding 50, LSTM 256, batch 64, RMSprop, ${options.threads} threads`,
+  );
+  const running: Running[] = [];
+  try {
+    for (const side of sides) {
+      const state: Running = { side, worker: new Worker(side.start), idleMiB: 0, milliseconds: [], losses: [] };
+      running.push(state);
+      await attempt(state, () => open(state, described, report));
+    }
+    const count = Math.max(1, Math.round((rounds * options.percent) / 100));
+    for (let round = 0; round < count; round++) {
+      // Another side begins each round, so that none is always the one after a pause.
+      for (let turn = 0; turn < running.length; turn++) {
+        const state = running[(round + turn) % running.length]!;
+        await attempt(state, () => runRound(state, warmUpSteps + round * stepsOfRound));
+        await sleep(300);
+      }
+    }
+    const results: SideResult[] = [];
+    for (const state of running) results.push(await resultOf(state));
+    return caseReport(name, results, sides);
+  } finally {
+    for (const { worker } of running) worker.close();
+  }
+}
+
+async function attempt(state: Running, work: () => Promise<void>): Promise<void> {
+  if (state.error !== undefined) return;
+  try {
+    await work();
+  } catch (error) {
+    state.error = error instanceof Error ? error.message : String(error);
+    console.log(`  ${state.side.name}: ${state.error}`);
+  }
+}
+
+interface RunAnswer {
+  milliseconds: number[];
+  losses: number[];
+}
+
+async function open(state: Running, described: StepCase, report: Report): Promise<void> {
+  interface Description {
+    machine?: object;
+    versions: object;
+    idleMiB: number;
+  }
+  const { machine, versions, idleMiB } = await state.worker.ask<Description>({ command: "describe" });
+  Object.assign(report.machine, machine);
+  Object.assign(report.versions, versions);
+  state.idleMiB = idleMiB;
+  await state.worker.ask({ command: "open", ...described });
+  const { losses } = await state.worker.ask<RunAnswer>({ command: "run", first: 0, count: warmUpSteps });
+  state.losses.push(...losses);
+  console.log(`  ${state.side.name}: first loss ${losses[0]!.toFixed(6)}`);
+}
+
+async function runRound(state: Running, first: number): Promise<void> {
+  // The first step after a pause finds cold caches on either side.
+  const { milliseconds, losses } = await state.worker.ask<RunAnswer>({ command: "run", first, count: stepsOfRound });
+  state.milliseconds.push(...milliseconds.slice(1));
+  state.losses.push(...losses);
+}
+
+async function resultOf(state: Running): Promise<SideResult> {
+  let peak: number | null = null;
+  await attempt(state, async () => {
+    peak = (await state.worker.ask<{ peakMiB: number }>({ command: "memory" })).peakMiB;
+  });
+  const { milliseconds, losses, error } = state;
+  const done = error === undefined;
+  return {
+    name: state.side.name,
+    minMs: done ? rounded(Math.min(...milliseconds)) : null,
+    medianMs: done ? rounded(median(milliseconds)) : null,
+    peakMiB: peak === null ? null : rounded(peak, 1),
+    growthMiB: peak === null ? null : rounded(peak - state.idleMiB, 1),
+    firstLoss: losses[0] ?? null,
+    lastLoss: losses.at(-1) ?? null,
+    ...(state.side.information ? { information: true as const } : {}),
+    ...(error === undefined ? {} : { error }),
+  };
+}
+
+function caseReport(name: string, results: SideResult[], sides: Side[]): Record<string, unknown> {
+  const [ours, ...peers] = results as [SideResult, ...SideResult[]];
+  const counted = peers.filter((result) => result.medianMs !== null && !result.information);
+  const ran = new Set(counted.map((result) => sides.find((side) => side.name === result.name)?.required));
+  const missing = sides.some((side) => side.required !== undefined && !ran.has(side.required));
+  const fastest = counted.reduce<SideResult | undefined>(
+    (best, result) => (best === undefined || result.medianMs! < best.medianMs! ? result : best),
+    undefined,
+  );
+  const agree = counted.every((result) => Math.abs(result.firstLoss! - (ours.firstLoss ?? Number.NaN)) <= 1e-4);
+  const valid = !missing && agree && ours.medianMs !== null && fastest !== undefined;
+  const ratio = valid ? rounded(fastest.medianMs! / ours.medianMs!) : null;
+  for (const result of results) {
+    const { minMs, medianMs, peakMiB, growthMiB, error } = result;
+    const said = error ?? `min ${minMs} ms, median ${medianMs} ms, peak ${peakMiB} MiB (${growthMiB} above idle)`;
+    console.log(`  ${result.name.padEnd(30)} ${said}${result.information ? " (for information)" : ""}`);
+  }
+  if (!agree) console.log("  the first losses differ by more than 1e-4: no ratio");
+  console.log(`  ratio ${ratio ?? "none"}${valid ? ` to ${fastest.name}` : ""}`);
+  return { case: name, ours, peers, firstLossesAgree: agree, ratio };
+}

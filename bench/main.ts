@@ -1,0 +1,31 @@
+// `npm run bench -- NAME`: measures sconce and its peers; see CONTRIBUTING.md.
+import { availableParallelism } from "node:os";
+import { type BenchOptions, readArguments, UsageError } from "./arguments.ts";
+import { character } from "./character.ts";
+import { demo } from "./demo.ts";
+import { eventLoop } from "./event-loop.ts";
+import { lstmStep } from "./lstm-step.ts";
+import { memory } from "./memory.ts";
+import type { Report } from "./report.ts";
+import { start } from "./start.ts";
+
+const benches: Record<string, (options: BenchOptions) => Promise<Report>> = {
+  "lstm-step": lstmStep,
+  "event-loop": eventLoop,
+  memory,
+  start,
+  demo,
+  character,
+};
+
+try {
+  const { name, options } = readArguments(process.argv.slice(2), availableParallelism());
+  const bench = Object.hasOwn(benches, name) ? benches[name] : undefined;
+  if (bench === undefined) throw new UsageError(`unknown bench ${name}; known are ${Object.keys(benches).join(", ")}`);
+  const report = await bench(options);
+  if (options.percent < 100) console.log(`\n${options.percent} % of the full measurement: no results`);
+  if (options.json) console.log(JSON.stringify(report));
+} catch (error) {
+  console.error(error instanceof UsageError ? error.message : error);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}
