@@ -7,6 +7,7 @@
 export type { BucketOptions } from "./data/bucketing.ts";
 export { Dataset, DatasetIterator, type DatasetPosition, type ShuffleOptions } from "./data/dataset.ts";
 export { type ArrayData, type DataBatch, type Example, type PadOptions, padSequences, stack } from "./data/example.ts";
+export type { VocabularyLike } from "./data/glove.ts";
 export {
   NdArray,
   type NdArrayOptions,
@@ -24,4 +25,85 @@ export {
   type TokenizerType,
 } from "./data/tokenizer.ts";
 export { Vocabulary, type VocabularyOptions } from "./data/vocabulary.ts";
+export {
+  DataError,
+  type ErrorCode,
+  FileError,
+  FormatError,
+  GraphError,
+  InternalError,
+  LimitError,
+  NaNLossError,
+  OptionError,
+  SconceError,
+  ShapeError,
+  StateError,
+} from "./errors.ts";
+export { SymbolicTensor } from "./graph/tensor.ts";
+export { type Coverage, type GloveInitializer, type GloveOptions, glove } from "./initializers/glove.ts";
+export * as initializers from "./initializers/index.ts";
+export type { Initializer } from "./initializers/initializer.ts";
+export type { InitializerName } from "./initializers/resolve.ts";
+export type {
+  ConstantOptions,
+  IdentityOptions,
+  OrthogonalOptions,
+  RandomNormalOptions,
+  RandomUniformOptions,
+  SeededOptions,
+  VarianceScalingOptions,
+} from "./initializers/rules.ts";
+export type { ActivationOptions, UnaryLayer } from "./layers/activation.ts";
+export type { ActivationName, ElementwiseActivationName } from "./layers/activation-name.ts";
+export type { DenseOptions } from "./layers/dense.ts";
+export type { DropoutOptions } from "./layers/dropout.ts";
+export type { EmbeddingLayer, EmbeddingOptions } from "./layers/embedding.ts";
+export * as layers from "./layers/index.ts";
+export { type InputOptions, input } from "./layers/input.ts";
+export { Layer, type LayerOptions, type LayerWeight } from "./layers/layer.ts";
+export type {
+  LstmCallOptions,
+  LstmLayer,
+  LstmOptions,
+  LstmOutputs,
+  LstmStateLayer,
+  LstmUnionLayer,
+} from "./layers/lstm.ts";
+export type { ConcatenateOptions, MergeLayer } from "./layers/merge.ts";
+export type { WeightArray } from "./layers/weights.ts";
+export * as losses from "./losses/index.ts";
+export type {
+  CategoricalCrossentropyOptions,
+  Loss,
+  LossName,
+  SparseCategoricalCrossentropyOptions,
+} from "./losses/loss.ts";
+export * as metrics from "./metrics/index.ts";
+export type { BinaryAccuracyOptions, Metric, MetricName } from "./metrics/metric.ts";
+export type { CompileOptions, LossOption, MetricsOption } from "./models/compile.ts";
+export { type ModelOptions, type MultiOutputModel, model, type SingleOutputModel } from "./models/define.ts";
+export { type BuildOptions, Model, type SaveOptions } from "./models/model.ts";
+export type { SummaryOptions } from "./models/summary.ts";
 export { type Environment, environment } from "./native.ts";
+export type { DataType } from "./native-interface.ts";
+export * as optimizers from "./optimizers/index.ts";
+export { adam, adamw, rmsprop, sgd } from "./optimizers/index.ts";
+export type {
+  AdamOptions,
+  LearningRateOption,
+  Optimizer,
+  OptimizerName,
+  OptimizerOptions,
+  RmspropOptions,
+  SgdOptions,
+} from "./optimizers/optimizer.ts";
+export { loadModel } from "./saving/load-model.ts";
+export * as schedules from "./schedules/index.ts";
+export { cosineDecay, exponentialDecay, inverseSqrt, piecewiseConstant } from "./schedules/index.ts";
+export type {
+  CosineDecayOptions,
+  ExponentialDecayOptions,
+  InverseSqrtOptions,
+  PiecewiseConstantOptions,
+  Schedule,
+} from "./schedules/schedule.ts";

@@ -1,0 +1,15 @@
+import type { Layer } from "../layers/layer.ts";
+import { type Signature, SymbolicTensor } from "./tensor.ts";
+
+/** One call of a layer. */
+export class LayerNode {
+  readonly layer: Layer;
+  readonly inputs: readonly SymbolicTensor[];
+  readonly outputs: readonly SymbolicTensor[];
+
+  constructor(layer: Layer, inputs: readonly SymbolicTensor[], outputs: readonly Signature[]) {
+    this.layer = layer;
+    this.inputs = Object.freeze([...inputs]);
+    this.outputs = Object.freeze(outputs.map((signature, index) => new SymbolicTensor(this, index, signature)));
+  }
+}

@@ -1,0 +1,7 @@
+/** Factory functions of layers. */
+export { activation } from "./activation.ts";
+export { dense } from "./dense.ts";
+export { dropout } from "./dropout.ts";
+export { embedding } from "./embedding.ts";
+export { lstm } from "./lstm.ts";
+export { add, concatenate } from "./merge.ts";

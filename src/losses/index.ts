@@ -1,0 +1,2 @@
+/** Factory functions of losses. */
+export { categoricalCrossentropy, sparseCategoricalCrossentropy } from "./loss.ts";

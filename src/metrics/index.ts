@@ -1,0 +1,2 @@
+/** Factory functions of metrics. */
+export { accuracy, binaryAccuracy, categoricalAccuracy, perplexity, sparseCategoricalAccuracy } from "./metric.ts";

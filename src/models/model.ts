@@ -1,0 +1,333 @@
+import { inspect } from "node:util";
+import type { NdArray } from "../data/ndarray.ts";
+import { GraphError, OptionError, StateError } from "../errors.ts";
+import { buildGraph, documentOf, type ModelGraph } from "../graph/build-document.ts";
+import { Callable } from "../graph/callable.ts";
+import { replay } from "../graph/collect.ts";
+import type { GraphDocument } from "../graph/document.ts";
+import { SymbolicTensor } from "../graph/tensor.ts";
+import type { Layer } from "../layers/layer.ts";
+import { describedWeights, readWeights, type WeightArray, writeWeights } from "../layers/weights.ts";
+import { checkSeed, ModelHandle, type TrainerHandle } from "../native.ts";
+import type { ProvidedWeight } from "../native-interface.ts";
+import type { Optimizer } from "../optimizers/optimizer.ts";
+import { checkKeys } from "../options.ts";
+import { saveModel } from "../saving/save-model.ts";
+import type { TensorSpecification, Trainable, TrainedOutput } from "../training/trainable.ts";
+import { type Compilation, type CompileOptions, checkCompile, compilationDocument } from "./compile.ts";
+import { type SummaryOptions, summaryLines } from "./summary.ts";
+
+/** Options of `Model.build`. */
+export interface BuildOptions {
+  /** Seed of the initialisers, an integer from 0 to 2^53 - 1; default 0, so that runs can be repeated. */
+  seed?: number;
+  /** Cancels reading of pre-trained vectors. */
+  signal?: AbortSignal;
+}
+
+/** Options of `Model.save`. */
+export interface SaveOptions {
+  /** Further files of the folder, by name, such as those of tokenisers. */
+  extraFiles?: Readonly<Record<string, string | Uint8Array>>;
+}
+
+/**
+ * The layers between input tensors and output tensors. Models over the same layers share their weights. Called on tensors, a
+ * model gives the outputs that its layers make of them.
+ */
+export class Model extends Callable implements Trainable {
+  /** Its name, default `"model"`. */
+  readonly name: string;
+  /** Set by callbacks to end `fit` after the current epoch. */
+  stopTraining = false;
+  readonly #graph: ModelGraph;
+  readonly #single: boolean;
+  readonly #handle: ModelHandle;
+  readonly #outputNames: readonly string[];
+  #compilation: Compilation | undefined;
+  #trainer: TrainerHandle | undefined;
+  #building: Promise<void> = Promise.resolve();
+  #disposed = false;
+
+  /** @internal */
+  constructor(name: string, inputs: readonly SymbolicTensor[], outputs: SymbolicTensor | readonly SymbolicTensor[]) {
+    super();
+    this.name = name;
+    this.#single = outputs instanceof SymbolicTensor;
+    const list = outputs instanceof SymbolicTensor ? [outputs] : outputs;
+    this.#graph = buildGraph(inputs, list);
+    const { layers, names } = this.#graph;
+    this.#handle = new ModelHandle(
+      JSON.stringify(documentOf(this.#graph)),
+      layers.map((layer) => layer.handle()),
+      "cpu",
+    );
+    this.#outputNames = uniqueNames(list.map(({ node }) => names.get(node.layer)!));
+  }
+
+  /** The tensors that stand for data. */
+  get inputs(): readonly SymbolicTensor[] {
+    return this.#graph.inputs;
+  }
+
+  /** The tensors that are computed. */
+  get outputs(): readonly SymbolicTensor[] {
+    return this.#graph.outputs;
+  }
+
+  /** The layers in Keras' order, inputs included. */
+  get layers(): readonly Layer[] {
+    return this.#graph.layers;
+  }
+
+  /** Names of the outputs: those of the layers that make them. */
+  get outputNames(): readonly string[] {
+    return this.#outputNames;
+  }
+
+  /**
+   * A layer by its name.
+   *
+   * @param name - As `summary` shows it.
+   * @throws GraphError if there is none.
+   */
+  getLayer(name: string): Layer {
+    for (const [layer, own] of this.#graph.names) if (own === name) return layer;
+    throw new GraphError(
+      `model ${this.name}: there is no layer ${name}; layers are ${[...this.#graph.names.values()].join(", ")}`,
+    );
+  }
+
+  /** @internal */
+  call(...args: unknown[]): SymbolicTensor | SymbolicTensor[] {
+    const [given] = args;
+    const tensors: readonly unknown[] = Array.isArray(given) ? given : [given];
+    const { inputs } = this;
+    if (args.length !== 1 || tensors.length !== inputs.length) {
+      throw new OptionError(`model ${this.name}: expected ${inputs.length} tensors, got ${tensors.length}`);
+    }
+    const replacements = new Map(
+      inputs.map((input, index) => {
+        const tensor = tensors[index];
+        if (tensor instanceof SymbolicTensor) return [input, tensor];
+        throw new OptionError(
+          `model ${this.name}: input ${index} must be a tensor from input() or from a layer; data go to predict`,
+        );
+      }),
+    );
+    const outputs = replay(this.outputs, replacements);
+    return this.#single ? outputs[0]! : outputs;
+  }
+
+  /**
+   * Prints a table of the layers with shapes, parameters and bytes.
+   *
+   * @param options - Where it is printed.
+   * @returns The printed text.
+   */
+  summary(options: SummaryOptions = {}): string {
+    checkKeys(`model ${this.name}: summary`, options, ["print"]);
+    const lines = summaryLines(this.name, this.#graph);
+    for (const line of lines) (options.print ?? console.log)(line);
+    return lines.join("\n");
+  }
+
+  /** Count of numbers in all weights. */
+  countParams(): number {
+    return this.layers.reduce((sum, layer) => sum + layer.countParams(), 0);
+  }
+
+  /**
+   * Sets what the model is trained with. State of an earlier optimiser is lost.
+   *
+   * @param options - Optimiser, losses, metrics.
+   * @throws OptionError if an option is unknown; ShapeError if a loss does not fit an output; StateError if disposed of.
+   */
+  compile(options: CompileOptions): void {
+    this.compileWith(checkCompile(`model ${this.name}: compile`, options, this.#outputNames));
+  }
+
+  /** @internal */
+  compileWith(compilation: Compilation): void {
+    // Schedules decide step by step on this side; the addon gets the rate of each step.
+    const document = compilationDocument(compilation, compilation.optimizer.constantRate);
+    const trainer = this.handle().compile(JSON.stringify(document));
+    this.#trainer?.dispose();
+    this.#trainer = trainer;
+    this.#compilation = compilation;
+  }
+
+  /** What the model was compiled with. @internal */
+  get compilation(): Compilation | undefined {
+    return this.#compilation;
+  }
+
+  /**
+   * The optimiser; its learning rate can be set.
+   *
+   * @throws StateError if the model is not compiled.
+   */
+  get optimizer(): Optimizer {
+    return this.#compiled().optimizer;
+  }
+
+  #compiled(): Compilation {
+    if (this.#compilation !== undefined) return this.#compilation;
+    throw new StateError(`model ${this.name} is not compiled: call compile first`);
+  }
+
+  /** @internal */
+  get inputSpecifications(): readonly TensorSpecification[] {
+    return this.inputs.map((tensor) => this.#specification(tensor, this.#graph.names.get(tensor.node.layer)!));
+  }
+
+  /** What each output is, whether the model is compiled or not. @internal */
+  get outputSpecifications(): readonly TensorSpecification[] {
+    return this.outputs.map((tensor, index) => this.#specification(tensor, this.#outputNames[index]!));
+  }
+
+  #specification({ signature: { shape, dtype } }: SymbolicTensor, name: string): TensorSpecification {
+    return { name, shape, dtype };
+  }
+
+  /** @internal */
+  get trainedOutputs(): readonly TrainedOutput[] {
+    const { outputs } = this.#compiled();
+    return this.outputSpecifications.map((specification, index) => {
+      const { loss, weight, metrics } = outputs[index]!;
+      return { ...specification, lossWeight: loss === null ? null : weight, metrics };
+    });
+  }
+
+  /**
+   * Makes the weights that do not exist yet; weights of layers that are shared with a built model stay.
+   *
+   * @param options - Seed and signal.
+   * @throws FileError if pre-trained vectors are missing, naming path and layer; the signal's reason if aborted.
+   */
+  async build(options: BuildOptions = {}): Promise<void> {
+    checkKeys(`model ${this.name}: build`, options, ["seed", "signal"]);
+    const seed = checkSeed(options.seed ?? 0);
+    const earlier = this.#building.catch(() => undefined);
+    const building = earlier.then(() => this.#build(seed, options.signal));
+    // Who called sees the rejection; this chain only keeps the order.
+    this.#building = building.catch(() => undefined);
+    return building;
+  }
+
+  async #build(seed: number, signal: AbortSignal | undefined): Promise<void> {
+    const handle = this.handle();
+    const provided: ProvidedWeight[] = [];
+    const missing = describedWeights(handle).filter(({ built }) => !built);
+    if (missing.length === 0) return;
+    for (const { layer, name, shape } of missing) {
+      signal?.throwIfAborted();
+      const provider = this.getLayer(layer).providers[name];
+      if (provider !== undefined) {
+        provided.push({ layer, weight: name, data: await provider({ layer, shape, seed, signal }) });
+      }
+    }
+    signal?.throwIfAborted();
+    await this.handle().build(seed, provided);
+  }
+
+  /**
+   * Copies of all weights, in Keras' order and layouts.
+   *
+   * @throws StateError if the model is not built.
+   */
+  async getWeights(): Promise<NdArray<Float32Array>[]> {
+    return readWeights(this.handle());
+  }
+
+  /**
+   * Sets all weights, of an unbuilt model too.
+   *
+   * @param weights - One array per weight, in the order and shapes of `getWeights`.
+   * @throws ShapeError if arrays do not fit.
+   */
+  async setWeights(weights: readonly WeightArray[]): Promise<void> {
+    return writeWeights(`model ${this.name}`, this.handle(), weights);
+  }
+
+  /**
+   * Writes the weights alone to a safetensors file, with names `layer/weight`; an old file is replaced at once or not at all.
+   *
+   * @param path - The file.
+   * @throws FileError if it cannot be written; StateError if the model is not built.
+   */
+  async saveWeights(path: string): Promise<void> {
+    return this.handle().saveWeights(path, JSON.stringify({ format: "sconce-weights", version: "1" }));
+  }
+
+  /**
+   * Sets all weights from a file of `saveWeights`, of an unbuilt model too.
+   *
+   * @param path - The file.
+   * @throws FileError if it cannot be read; FormatError if it is damaged or holds other weights: then nothing is changed.
+   */
+  async loadWeights(path: string): Promise<void> {
+    return this.handle().loadWeights(path);
+  }
+
+  /**
+   * Writes the whole model as a folder that `loadModel` reads: graph, weights, and if it is compiled what it was compiled
+   * with and the optimiser's state. An old folder is replaced whole or not at all.
+   *
+   * @param folder - Its parents are made; a folder with other files is not replaced.
+   * @param options - Further files.
+   * @throws FileError if it cannot be written; StateError if the model is not built.
+   */
+  async save(folder: string, options: SaveOptions = {}): Promise<void> {
+    return saveModel(this, folder, options);
+  }
+
+  /** The graph as saved models hold it. @internal */
+  get document(): GraphDocument {
+    return documentOf(this.#graph);
+  }
+
+  /** Whether `outputs` was given as one tensor, not as a list. @internal */
+  get hasSingleOutput(): boolean {
+    return this.#single;
+  }
+
+  /** @internal */
+  handle(): ModelHandle {
+    if (this.#disposed) throw new StateError(`model ${this.name} is disposed of`);
+    return this.#handle;
+  }
+
+  /** @internal */
+  trainer(): TrainerHandle {
+    this.handle();
+    this.#compiled();
+    return this.#trainer!;
+  }
+
+  /** Frees optimiser state, and the weights that no other model shares. Calling it again does nothing. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#trainer?.dispose();
+    this.#handle.dispose();
+  }
+
+  /** {@link Model.dispose}, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dispose();
+  }
+
+  /** @internal */
+  [inspect.custom](): string {
+    return `Model(${this.name})`;
+  }
+}
+
+/** Names, with `.1`, `.2` after those that occur again. */
+function uniqueNames(names: readonly string[]): string[] {
+  return names.map((name, index) => {
+    const before = names.slice(0, index).filter((other) => other === name).length;
+    return before === 0 ? name : `${name}.${before}`;
+  });
+}

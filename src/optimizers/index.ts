@@ -1,0 +1,2 @@
+/** Factory functions of optimisers. */
+export { adam, adamw, rmsprop, sgd } from "./optimizer.ts";

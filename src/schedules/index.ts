@@ -1,0 +1,2 @@
+/** Factory functions of learning rate schedules. */
+export { cosineDecay, exponentialDecay, inverseSqrt, piecewiseConstant } from "./schedule.ts";
