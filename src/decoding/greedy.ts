@@ -1,0 +1,37 @@
+import type { GenerateResult } from "../native-interface.ts";
+
+/** What the native `generate` is asked for; docs/native-interface.d.ts explains it. */
+export interface GreedyRequest {
+  /** Place of the decoder's input. */
+  decoderInput: number;
+  /** Place of the output. */
+  output: number;
+  beginId: number;
+  /** Ids that end a sequence. */
+  endId: number[];
+  padId: number;
+  maxNewTokens: number;
+  feed: "ids" | "oneHot";
+  /** Whether the whole prefix is computed anew for each token: the slow oracle of the incremental decoder. */
+  recompute: boolean;
+}
+
+/** A decoded sequence. */
+export interface DecodedRow {
+  /** Ids without begin and end. */
+  ids: Int32Array;
+  /** Sum of log-probabilities. */
+  score: number;
+}
+
+/** The sequences of a native result. */
+export function decodedRows(
+  { ids, lengths, scores, maxLength }: GenerateResult,
+  endIds: readonly number[],
+): DecodedRow[] {
+  return Array.from(lengths, (length, row) => {
+    const start = row * maxLength;
+    const ended = length > 0 && endIds.includes(ids[start + length - 1]!);
+    return { ids: ids.slice(start, start + length - (ended ? 1 : 0)), score: scores[row]! };
+  });
+}

@@ -1,0 +1,45 @@
+import { booleanOption, checkKeys, integerOption } from "../options.ts";
+
+/** Options of `generate`. */
+export interface GenerateOptions {
+  /** Most tokens of a translation, the end token included; at least 1, default 128. */
+  maxNewTokens?: number;
+  /** Texts that are decoded together, at least 1; default 32. The result does not depend on it. */
+  batchSize?: number;
+  /**
+   * Computes the whole prefix anew for each token instead of going on from the last one: slow, for checks of the
+   * incremental decoder; default `false`.
+   */
+  recompute?: boolean;
+  /** Stops between two tokens; the rejection is its reason. */
+  signal?: AbortSignal;
+}
+
+/** What `generate` makes of a text. */
+export interface Generation {
+  /** The tokens as text. */
+  text: string;
+  /** The tokens, without begin and end. */
+  tokens: string[];
+  /** Sum of the natural logarithms of the tokens' probabilities, that of the end token included. */
+  score: number;
+}
+
+/** Checked options, with defaults. */
+export interface Decoding {
+  readonly maxNewTokens: number;
+  readonly batchSize: number;
+  readonly recompute: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Checks the options of `generate`. */
+export function checkGenerate(options: GenerateOptions): Decoding {
+  checkKeys("generate", options, ["maxNewTokens", "batchSize", "recompute", "signal"]);
+  return {
+    maxNewTokens: integerOption("generate", "maxNewTokens", options.maxNewTokens ?? 128, 1),
+    batchSize: integerOption("generate", "batchSize", options.batchSize ?? 32, 1),
+    recompute: booleanOption("generate", "recompute", options.recompute ?? false),
+    signal: options.signal,
+  };
+}

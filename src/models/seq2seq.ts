@@ -1,0 +1,306 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Dataset } from "../data/dataset.ts";
+import type { DataBatch } from "../data/example.ts";
+import { Tokenizer } from "../data/tokenizer.ts";
+import { type DecodedRow, decodedRows, type GreedyRequest } from "../decoding/greedy.ts";
+import { groupByLength } from "../decoding/groups.ts";
+import { checkGenerate, type GenerateOptions, type Generation } from "../decoding/options.ts";
+import { FormatError, fromFile, OptionError, SconceError } from "../errors.ts";
+import { checkKeys, integerOption } from "../options.ts";
+import { loadModel } from "../saving/load-model.ts";
+import type { History } from "../training/history.ts";
+import { Model } from "./model.ts";
+import { batchOf, fed, lengthOf } from "./seq2seq/batches.ts";
+import { readSeq2SeqDocument, type Seq2SeqDocument, seq2seqFile } from "./seq2seq/document.ts";
+import { type Evaluation, evaluateBatches } from "./seq2seq/evaluate.ts";
+import { checkFit, compileFor, type Seq2SeqFitOptions } from "./seq2seq/fit.ts";
+import { PairEncoder, type Pairs } from "./seq2seq/pairs.ts";
+import { type Border, type Feed, findRoles, type Roles, type TensorChoice } from "./seq2seq/roles.ts";
+
+/** Options of {@link Seq2Seq.fromModel}. */
+export interface Seq2SeqOptions {
+  /** A functional model with an encoder's and a decoder's input. */
+  model: Model;
+  /** Tokenizer of the texts that are read. */
+  source: Tokenizer;
+  /** Tokenizer of the texts that are written. */
+  target: Tokenizer;
+  /** The encoder's input: its name, place or tensor; default what is not the decoder's. */
+  encoderInput?: TensorChoice;
+  /** The decoder's input; default that with the same time axis as the output. */
+  decoderInput?: TensorChoice;
+  /** The output with the probabilities of the next token; default the one of the target vocabulary's size. */
+  output?: TensorChoice;
+  /** How target tokens are given to the decoder; default by the type of its input. */
+  feed?: Feed;
+  /** The token before the first of a target; default that of the vocabulary. */
+  beginToken?: string;
+  /** The token after the last of a target; default that of the vocabulary. */
+  endToken?: string;
+}
+
+/** Options of {@link Seq2Seq.evaluate}. */
+export interface Seq2SeqEvaluateOptions {
+  /** Pairs in a batch, at least 1; default 64. */
+  batchSize?: number;
+  /** Pairs with a longer side are left out, in tokens with the end token; default no limit. */
+  maxLength?: number;
+  /** Stops between two batches; the rejection is its reason. */
+  signal?: AbortSignal;
+}
+
+/** A model from text to text: a functional model with two inputs, and the tokenizers of both sides. */
+export class Seq2Seq {
+  /** The model. */
+  readonly model: Model;
+  /** Tokenizer of the texts that are read. */
+  readonly source: Tokenizer;
+  /** Tokenizer of the texts that are written. */
+  readonly target: Tokenizer;
+  readonly #roles: Roles;
+  readonly #encoder: PairEncoder;
+
+  private constructor(model: Model, encoder: PairEncoder, roles: Roles) {
+    this.model = model;
+    this.source = encoder.source;
+    this.target = encoder.target;
+    this.#encoder = encoder;
+    this.#roles = roles;
+  }
+
+  /**
+   * Wraps a functional model.
+   *
+   * @param options - The model, its tokenizers, and what cannot be inferred.
+   * @throws OptionError if an option is wrong; GraphError if an input or output is missing, does not fit the vocabularies or
+   *   is ambiguous, or if the output cannot be decoded from left to right.
+   */
+  static fromModel(options: Seq2SeqOptions): Seq2Seq {
+    const where = "Seq2Seq.fromModel";
+    checkKeys(where, options, [
+      "model",
+      "source",
+      "target",
+      "encoderInput",
+      "decoderInput",
+      "output",
+      "feed",
+      "beginToken",
+      "endToken",
+    ]);
+    const { model, source, target, beginToken, endToken, ...choices } = options;
+    if (!(model instanceof Model)) throw new OptionError(`${where}: model must be a model made by model()`);
+    for (const [name, tokenizer] of [["source", source] as const, ["target", target] as const]) {
+      if (!(tokenizer instanceof Tokenizer)) throw new OptionError(`${where}: ${name} must be a Tokenizer`);
+    }
+    const { vocabulary } = target;
+    const frame = {
+      begin: beginToken === undefined ? vocabulary.begin : tokenId(target, "beginToken", beginToken),
+      end: endToken === undefined ? vocabulary.end : tokenId(target, "endToken", endToken),
+    };
+    const sizes = { source: source.vocabulary.size, target: vocabulary.size };
+    const handle = model.handle();
+    const border = JSON.parse(handle.describe()) as Border;
+    const request = (decoderInput: number, output: number): GreedyRequest => ({
+      decoderInput,
+      output,
+      beginId: frame.begin,
+      endId: [frame.end],
+      padId: vocabulary.padding,
+      maxNewTokens: 1,
+      feed: border.inputs[decoderInput]!.dtype === "int32" ? "ids" : "oneHot",
+      recompute: false,
+    });
+    const isCausal = (decoderInput: number, output: number): boolean => {
+      try {
+        handle.inspectDecoder(JSON.stringify(request(decoderInput, output)));
+        return true;
+      } catch (error) {
+        if (error instanceof SconceError && error.code === "GRAPH") return false;
+        throw error;
+      }
+    };
+    const roles = findRoles(border, choices, sizes, isCausal);
+    // The error names the layer that looks ahead.
+    handle.inspectDecoder(JSON.stringify(request(roles.decoderInput, roles.output)));
+    return new Seq2Seq(model, new PairEncoder(source, target, frame), roles);
+  }
+
+  /**
+   * Reads a folder that {@link Seq2Seq.save} wrote.
+   *
+   * @param folder - The folder.
+   * @throws FileError if it cannot be read; FormatError if a file in it is damaged or does not fit the others.
+   */
+  static async load(folder: string): Promise<Seq2Seq> {
+    const model = await loadModel<Model>(folder);
+    try {
+      const text = await readFile(join(folder, seq2seqFile), "utf8").catch((error: unknown) => {
+        throw fromFile("cannot read", join(folder, seq2seqFile), error);
+      });
+      const { source, target, choices, begin, end } = readSeq2SeqDocument(text);
+      const { vocabulary } = target;
+      return Seq2Seq.fromModel({
+        model,
+        source,
+        target,
+        ...choices,
+        beginToken: vocabulary.token(begin),
+        endToken: vocabulary.token(end),
+      });
+    } catch (error) {
+      model.dispose();
+      if (error instanceof SconceError && (error.code === "OPTION" || error.code === "GRAPH")) {
+        throw new FormatError(`${folder}: ${seq2seqFile} does not fit the model: ${error.message}`, { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * Trains with teacher forcing: the decoder reads the begin token and the target, and learns to give the next token at each
+   * position. Pairs of similar length make a batch; padding is masked.
+   *
+   * @param pairs - What is learnt.
+   * @param options - Batches, epochs, validation and the rest.
+   * @returns The losses and metrics of each epoch.
+   * @throws OptionError if an option is wrong; DataError if there are no pairs; what `Model.fit` throws.
+   */
+  async fit(pairs: Pairs, options: Seq2SeqFitOptions = {}): Promise<History> {
+    const { seed, maxLength, batches, validation, passed } = checkFit(options);
+    compileFor(this.model, this.#roles, options);
+    const { signal } = options;
+    await this.model.build({ seed, ...(signal === undefined ? {} : { signal }) });
+    const training = await this.#batches("fit", pairs, { ...batches, seed }, maxLength, signal);
+    const held =
+      validation === undefined
+        ? {}
+        : { validationData: await this.#batches("fit: validation", validation, batches, maxLength, signal) };
+    return this.model.fit(training, { ...passed, ...held });
+  }
+
+  /**
+   * Loss, accuracy and perplexity, each over all target tokens with their end tokens.
+   *
+   * @param pairs - Pairs with references.
+   * @param options - Batches, signal.
+   * @throws StateError if the model is not compiled; DataError if there are no pairs.
+   */
+  async evaluate(pairs: Pairs, options: Seq2SeqEvaluateOptions = {}): Promise<Evaluation> {
+    checkKeys("evaluate", options, ["batchSize", "maxLength", "signal"]);
+    const batchSize = integerOption("evaluate", "batchSize", options.batchSize ?? 64, 1);
+    const maxLength =
+      options.maxLength === undefined ? undefined : integerOption("evaluate", "maxLength", options.maxLength, 1);
+    const batches = await this.#batches("evaluate", pairs, { batchSize }, maxLength, options.signal);
+    return evaluateBatches(this.model, this.#roles.output, batches, options.signal);
+  }
+
+  /**
+   * Translates, always taking the most probable next token.
+   *
+   * @param texts - Any texts, the empty one included.
+   * @param options - Limits, signal.
+   * @returns One result for each text, in their order.
+   * @throws OptionError if an option is wrong; DataError if an item is no string.
+   */
+  async generate(texts: readonly string[], options: GenerateOptions = {}): Promise<Generation[]> {
+    const { maxNewTokens, batchSize, signal, recompute } = checkGenerate(options);
+    if (!Array.isArray(texts)) throw new OptionError("generate: expected a list of texts");
+    const { decoderInput, output, sourceFeed, feed } = this.#roles;
+    const { frame } = this.#encoder;
+    const request: GreedyRequest = {
+      decoderInput,
+      output,
+      beginId: frame.begin,
+      endId: [frame.end],
+      padId: this.target.vocabulary.padding,
+      maxNewTokens,
+      feed,
+      recompute,
+    };
+    const sources = texts.map((text) => this.#encoder.encodeSource(text));
+    await this.model.build();
+    const results: Generation[] = [];
+    // Without a mask the encoder reads padding, so that only equal lengths may come together.
+    const exact = !this.#roles.masked;
+    for (const group of groupByLength(
+      sources.map(({ length }) => length),
+      batchSize,
+      exact,
+    )) {
+      signal?.throwIfAborted();
+      const encoderData = fed(
+        group.map((index) => sources[index]!),
+        sourceFeed,
+        this.source.vocabulary.size,
+      );
+      const batch = { data: encoderData.data, shape: [...encoderData.shape] };
+      const result = await this.model.handle().generate(JSON.stringify(request), [batch], signal);
+      for (const [row, decoded] of decodedRows(result, [frame.end]).entries()) {
+        results[group[row]!] = this.#shown(decoded);
+      }
+    }
+    return results;
+  }
+
+  /**
+   * Writes the model, its tokenizers and, if it is compiled, the state of its optimiser as a folder, atomically.
+   *
+   * @param folder - Where; an earlier model in that place is replaced.
+   * @throws FileError if something cannot be written.
+   */
+  async save(folder: string): Promise<void> {
+    const { encoderInput, decoderInput, output } = this.#roles;
+    const { begin, end } = this.#encoder.frame;
+    const document: Seq2SeqDocument = {
+      format: "sconce-seq2seq",
+      version: 1,
+      source: this.source.toJSON(),
+      target: this.target.toJSON(),
+      encoderInput,
+      decoderInput,
+      output,
+      begin,
+      end,
+    };
+    await this.model.save(folder, { extraFiles: { [seq2seqFile]: `${JSON.stringify(document)}\n` } });
+  }
+
+  /** Frees the model; it cannot be used afterwards. */
+  dispose(): void {
+    this.model.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dispose();
+  }
+
+  /** Ids as tokens and text. */
+  #shown({ ids, score }: DecodedRow): Generation {
+    const tokens = Array.from(ids, (id) => this.target.vocabulary.token(id));
+    return { text: this.target.decode(ids), tokens, score };
+  }
+
+  /** Pairs as padded batches. */
+  async #batches(
+    where: string,
+    pairs: Pairs,
+    options: { batchSize?: number; batchTokens?: number; seed?: number },
+    maxLength: number | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Dataset<DataBatch>> {
+    const encoded = await this.#encoder.dataset(where, pairs, maxLength, signal);
+    const sizes = { source: this.source.vocabulary.size, target: this.target.vocabulary.size };
+    return encoded.bucketByLength({ ...options, length: lengthOf }, (items) => batchOf(items, this.#roles, sizes));
+  }
+}
+
+function tokenId(tokenizer: Tokenizer, option: string, token: string): number {
+  if (!tokenizer.vocabulary.has(token)) {
+    throw new OptionError(
+      `Seq2Seq.fromModel: ${option} ${JSON.stringify(token)} is not in the vocabulary of the target`,
+    );
+  }
+  return tokenizer.vocabulary.id(token);
+}

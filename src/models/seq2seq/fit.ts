@@ -1,0 +1,116 @@
+import { OptionError, StateError } from "../../errors.ts";
+import { categoricalCrossentropy } from "../../losses/loss.ts";
+import type { MetricName } from "../../metrics/metric.ts";
+import type { Optimizer, OptimizerName } from "../../optimizers/optimizer.ts";
+import { checkKeys, integerOption, numberOption } from "../../options.ts";
+import type { FitOptions } from "../../training/options.ts";
+import type { Model } from "../model.ts";
+import type { Pairs } from "./pairs.ts";
+import type { Roles } from "./roles.ts";
+
+/** Options of `Seq2Seq.fit`; those of `Model.fit` that are not listed have their meaning there. */
+export interface Seq2SeqFitOptions
+  extends Pick<
+    FitOptions,
+    "initialEpoch" | "callbacks" | "verbose" | "signal" | "onProgress" | "accumulateSteps" | "validationFreq"
+  > {
+  /** Pairs in a batch, at least 1; default 64. Exclusive with `batchTokens`. */
+  batchSize?: number;
+  /** Most positions in a batch, padding included: its pairs times its longest side. */
+  batchTokens?: number;
+  /** The epoch to stop at, counted from 0; default 1. */
+  epochs?: number;
+  /** Pairs that validate after each epoch. */
+  validation?: Pairs;
+  /** Seed of the order of the data, and of the weights if they do not exist yet; default 0. */
+  seed?: number;
+  /** Pairs with a longer side are left out, in tokens with the end token; default no limit. */
+  maxLength?: number;
+  /** Compiles the model with this optimiser; default: the model as it was compiled, or `"rmsprop"`. */
+  optimizer?: OptimizerName | Optimizer;
+  /** Compiles the model so that this share of each target is spread over all tokens; from 0 to 1. */
+  labelSmoothing?: number;
+}
+
+const keys: (keyof Seq2SeqFitOptions)[] = [
+  "batchSize",
+  "batchTokens",
+  "epochs",
+  "initialEpoch",
+  "validation",
+  "validationFreq",
+  "seed",
+  "maxLength",
+  "callbacks",
+  "verbose",
+  "signal",
+  "onProgress",
+  "accumulateSteps",
+  "optimizer",
+  "labelSmoothing",
+];
+
+/** Checked options. */
+export interface CheckedFit {
+  readonly seed: number;
+  readonly maxLength: number | undefined;
+  readonly batches: { readonly batchSize: number } | { readonly batchTokens: number };
+  readonly validation: Pairs | undefined;
+  /** What `Model.fit` takes. */
+  readonly passed: FitOptions;
+}
+
+/** Checks the options of `Seq2Seq.fit` that `Model.fit` does not know. */
+export function checkFit(options: Seq2SeqFitOptions): CheckedFit {
+  checkKeys("fit", options, keys);
+  const { batchSize, batchTokens, seed, maxLength, validation, optimizer, labelSmoothing, ...passed } = options;
+  if (batchSize !== undefined && batchTokens !== undefined) {
+    throw new OptionError("fit: give either batchSize or batchTokens");
+  }
+  return {
+    seed: integerOption("fit", "seed", seed ?? 0, 0),
+    maxLength: maxLength === undefined ? undefined : integerOption("fit", "maxLength", maxLength, 1),
+    batches:
+      batchTokens === undefined
+        ? { batchSize: integerOption("fit", "batchSize", batchSize ?? 64, 1) }
+        : { batchTokens: integerOption("fit", "batchTokens", batchTokens, 1) },
+    validation,
+    passed,
+  };
+}
+
+/**
+ * Compiles a model if that is asked for, or needed.
+ *
+ * @throws OptionError if an option is wrong, or the model was compiled with a loss at another output.
+ */
+export function compileFor(
+  model: Model,
+  { output }: Roles,
+  { optimizer, labelSmoothing }: Pick<Seq2SeqFitOptions, "optimizer" | "labelSmoothing">,
+): void {
+  if (labelSmoothing !== undefined) numberOption("fit", "labelSmoothing", labelSmoothing, 0, 1);
+  if (model.compilation === undefined || optimizer !== undefined || labelSmoothing !== undefined) {
+    const loss = categoricalCrossentropy(labelSmoothing === undefined ? {} : { labelSmoothing });
+    model.compile({
+      optimizer: optimizer ?? model.compilation?.optimizer ?? "rmsprop",
+      loss: model.outputNames.map((_, index) => (index === output ? loss : null)),
+      metrics: model.outputNames.map((_, index): MetricName[] => (index === output ? ["accuracy", "perplexity"] : [])),
+    });
+  }
+  checkTrained(model, output);
+}
+
+/** Throws unless the output with the next token's probabilities is the only one that is trained. */
+export function checkTrained(model: Model, output: number): void {
+  if (model.compilation === undefined) {
+    throw new StateError(`model ${model.name} is not compiled: call fit or compile first`);
+  }
+  for (const [index, { loss, metrics }] of model.compilation.outputs.entries()) {
+    const name = model.outputNames[index]!;
+    if (index === output && loss === null) throw new OptionError(`model ${model.name}: output ${name} has no loss`);
+    if (index !== output && (loss !== null || metrics.length > 0)) {
+      throw new OptionError(`model ${model.name}: output ${name} has a loss or metrics, but pairs give it no targets`);
+    }
+  }
+}
