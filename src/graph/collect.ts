@@ -5,7 +5,7 @@ import type { SymbolicTensor } from "./tensor.ts";
 
 /** The calls and layers between inputs and outputs. */
 export interface CollectedGraph {
-  /** Calls, inputs before their users. */
+  /** Calls in the order in which they were made: inputs before their users. */
   readonly nodes: readonly LayerNode[];
   /** Layers in Keras' order, which is the order of weights. */
   readonly layers: readonly Layer[];
@@ -45,7 +45,7 @@ export function collectGraph(inputs: readonly SymbolicTensor[], outputs: readonl
   const layers = [...layerDepth.keys()].sort(
     (a, b) => layerDepth.get(b)! - layerDepth.get(a)! || met.get(a)! - met.get(b)!,
   );
-  return { nodes: [...unused, ...nodes], layers };
+  return { nodes: [...unused, ...nodes].sort((a, b) => a.serial - b.serial), layers };
 }
 
 /**

@@ -1,8 +1,12 @@
 import type { Layer } from "../layers/layer.ts";
 import { type Signature, SymbolicTensor } from "./tensor.ts";
 
+let serials = 0;
+
 /** One call of a layer. */
 export class LayerNode {
+  /** Counts the calls of the process, so that inputs have lower numbers than their users. */
+  readonly serial = ++serials;
   readonly layer: Layer;
   readonly inputs: readonly SymbolicTensor[];
   readonly outputs: readonly SymbolicTensor[];
