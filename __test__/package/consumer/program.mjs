@@ -1,0 +1,4 @@
+// ECMAScript module.
+import { check } from "./check.mjs";
+
+await check(await import("sconce"));

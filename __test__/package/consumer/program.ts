@@ -1,0 +1,21 @@
+import { type Environment, environment, input, layers, model } from "sconce";
+
+export async function program(): Promise<void> {
+  const facts: Environment = environment();
+  const ids = input({ shape: [null], dtype: "int32" });
+  const embedded = layers.embedding({ inputDim: 5, outputDim: 3, maskZero: true })(ids);
+  const [sequence, stateH] = layers.lstm({ units: 4, returnSequences: true, returnState: true })(embedded);
+  const words = layers.dense({ units: 5, activation: "softmax" })(sequence);
+  // @ts-expect-error a misspelt option must not pass: this would if the types were lost
+  layers.dense({ unit: 5 });
+  const tagger = model({ inputs: ids, outputs: [words, stateH] });
+  await tagger.build();
+  await tagger.predict([
+    [1, 2, 3],
+    [4, 1, 0],
+  ]);
+  tagger.dispose();
+  console.log(facts.version.length > 0 ? "works" : "no version");
+}
+
+void program();

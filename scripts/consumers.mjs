@@ -1,0 +1,98 @@
+// Installs the package as `npm pack` makes it (root and platform tarball) into a temporary folder and uses it from there:
+// ECMAScript and CommonJS JavaScript, and TypeScript under `nodenext` and `bundler` without skipLibCheck.
+import { execFileSync } from "node:child_process";
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const binaries = join(root, "node_modules", ".bin");
+
+function run(command, parameters, folder) {
+  try {
+    return execFileSync(command, parameters, { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  } catch (error) {
+    throw new Error(`${command} ${parameters.join(" ")}:\n${error.stdout}${error.stderr}`);
+  }
+}
+
+/** Packs the root package and that of this platform; returns the paths of both tarballs. */
+function pack(folder) {
+  const pack = (from) => {
+    const output = run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder], from);
+    return join(folder, JSON.parse(output)[0].filename);
+  };
+  const platforms = join(folder, "platforms");
+  mkdirSync(platforms);
+  copyFileSync(join(root, "package.json"), join(platforms, "package.json"));
+  run(join(binaries, "napi"), ["create-npm-dirs", "--npm-dir", "npm"], platforms);
+  const addon = readdirSync(root).find((name) => name.endsWith(".node"));
+  if (addon === undefined) throw new Error("no addon: npm run build first");
+  const platform = join(platforms, "npm", addon.replace(/^[^.]+\./, "").replace(/\.node$/, ""));
+  copyFileSync(join(root, addon), join(platform, addon));
+  return [pack(root), pack(platform)];
+}
+
+/** What a consumer must see: the program, and how to compile it first. */
+const consumers = [
+  { name: "ESM JavaScript", program: "program.mjs" },
+  { name: "CommonJS JavaScript", program: "program.cjs" },
+  { name: "TypeScript, nodenext", module: "nodenext", program: "nodenext/program.js" },
+  { name: "TypeScript, bundler", module: "esnext", resolution: "bundler", program: "bundler/program.js" },
+];
+
+function compile({ module, resolution }, folder) {
+  const outDir = resolution ?? module;
+  const compilerOptions = {
+    module,
+    ...(resolution === undefined ? {} : { moduleResolution: resolution }),
+    target: "es2022",
+    lib: ["es2023", "esnext.disposable"],
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    skipLibCheck: false,
+    types: ["node"],
+    typeRoots: [join(root, "node_modules", "@types")],
+    outDir,
+    rootDir: ".",
+  };
+  writeFileSync(join(folder, `${outDir}.json`), JSON.stringify({ compilerOptions, files: ["program.ts"] }));
+  run(join(binaries, "tsc"), ["-p", `${outDir}.json`], folder);
+}
+
+const folder = mkdtempSync(join(tmpdir(), "sconce-consumers-"));
+let failed = 0;
+try {
+  const tarballs = pack(folder);
+  const consumer = join(folder, "consumer");
+  cpSync(join(root, "__test__", "package", "consumer"), consumer, { recursive: true });
+  writeFileSync(join(consumer, "package.json"), JSON.stringify({ name: "consumer", private: true, type: "module" }));
+  run("npm", ["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefer-offline", ...tarballs], consumer);
+  const installed = JSON.parse(readFileSync(join(consumer, "node_modules", "sconce", "package.json"), "utf8"));
+  console.log(`${installed.name} ${installed.version} in ${consumer}`);
+  for (const described of consumers) {
+    try {
+      if (described.module !== undefined) compile(described, consumer);
+      const output = run(process.execPath, [described.program], consumer);
+      if (output.trim() !== "works") throw new Error(`printed ${JSON.stringify(output)}`);
+      console.log(`${described.name}: works`);
+    } catch (error) {
+      failed += 1;
+      console.log(`${described.name}: ${error.message}`);
+    }
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+console.log(`${consumers.length - failed} of ${consumers.length} consumers work`);
+process.exitCode = failed === 0 ? 0 : 1;
