@@ -1,0 +1,154 @@
+//! The CPU backend: kernels on pooled buffers.
+mod backward;
+mod forward;
+mod loss;
+
+use std::sync::Arc;
+
+use sconce_kernels::{Context, buffer::Buffer, lstm::LstmSaved, random::RandomKey};
+
+use super::{Backend, Forward, LossResult, Program, RandomState, StepRequest};
+use crate::{
+    error::{Code, Error, Result},
+    plan::{LossPlan, Node, Operation, Plan, Schedule, ValueId},
+    tensor::{Mask, Tensor},
+};
+
+/// Runs plans with the kernels of `sconce-kernels`.
+#[derive(Clone, Debug)]
+pub struct Cpu {
+    context: Context,
+}
+
+impl Cpu {
+    /// On the threads and the SIMD path of a context.
+    #[must_use]
+    pub fn new(context: Context) -> Self {
+        Self { context }
+    }
+}
+
+impl Backend for Cpu {
+    fn name(&self) -> &'static str {
+        "cpu"
+    }
+
+    fn lower(&self, plan: Arc<Plan>) -> Result<Box<dyn Program>> {
+        Ok(Box::new(CpuProgram { context: self.context.clone(), plan }))
+    }
+}
+
+#[derive(Debug)]
+struct CpuProgram {
+    context: Context,
+    plan: Arc<Plan>,
+}
+
+/// What a node keeps of its forward pass besides values.
+enum Saved {
+    Lstm { saved: Box<LstmSaved>, dropout: Option<Buffer>, recurrent_dropout: Option<Buffer> },
+}
+
+/// One run of a program.
+struct Run<'a> {
+    context: &'a Context,
+    plan: &'a Plan,
+    schedule: &'a Schedule,
+    forward: Forward<'a>,
+    random: Option<RandomState>,
+    values: Vec<Option<Tensor>>,
+    masks: Vec<Option<Mask>>,
+    saved: Vec<Option<Saved>>,
+    /// Gradients of values.
+    gradients: Vec<Option<Buffer>>,
+}
+
+impl<'a> Run<'a> {
+    fn new(program: &'a CpuProgram, schedule: &'a Schedule, forward: Forward<'a>, random: Option<RandomState>) -> Self {
+        let plan = &program.plan;
+        let mut run = Self {
+            context: &program.context,
+            plan,
+            schedule,
+            forward,
+            random,
+            values: (0..plan.values.len()).map(|_| None).collect(),
+            masks: vec![None; plan.values.len()],
+            saved: (0..plan.nodes.len()).map(|_| None).collect(),
+            gradients: (0..plan.values.len()).map(|_| None).collect(),
+        };
+        for (&value, tensor) in plan.inputs.iter().zip(forward.inputs) {
+            run.values[value] = Some(tensor.clone());
+        }
+        run
+    }
+
+    /// The value that an earlier node computed.
+    fn value(&self, value: ValueId) -> Result<&Tensor> {
+        self.values[value].as_ref().ok_or_else(|| {
+            let layer = self.plan.value_layer(value);
+            Error::new(Code::Internal, format!("the value of layer {layer} was released too early"))
+        })
+    }
+
+    /// The mask of a value, also where the value itself is not computed.
+    fn mask(&self, value: ValueId) -> Option<Mask> {
+        if self.masks[value].is_some() {
+            return self.masks[value].clone();
+        }
+        let node = &self.plan.nodes[self.plan.producers[value]];
+        match node.operation {
+            Operation::Linear | Operation::Activate(_) | Operation::Softmax | Operation::Dropout(_) => {
+                self.mask(node.inputs[0])
+            }
+            _ => None,
+        }
+    }
+
+    fn weight(&self, node: &Node, index: usize) -> Result<&'a [f32]> {
+        self.forward.weights.need(node.layer, index)
+    }
+
+    fn optional_weight(&self, node: &Node, index: usize) -> Option<&'a [f32]> {
+        self.forward.weights.get(node.layer, index)
+    }
+
+    /// The stream of random numbers of part `part` of a node.
+    fn key(&self, random: RandomState, node: usize, part: usize) -> RandomKey {
+        RandomKey { seed: random.seed, step: random.step, node: (node * 4 + part) as u32 }
+    }
+
+    fn run_forward(&mut self) -> Result<()> {
+        for (position, &index) in self.schedule.order.iter().enumerate() {
+            self.forward.interrupt.check()?;
+            self.node_forward(position, index)?;
+            for &value in &self.schedule.release[position] {
+                self.values[value] = None;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Program for CpuProgram {
+    fn values(&self, schedule: &Schedule, forward: Forward<'_>, wanted: &[ValueId]) -> Result<Vec<Tensor>> {
+        let mut run = Run::new(self, schedule, forward, None);
+        run.run_forward()?;
+        wanted.iter().map(|&value| run.value(value).cloned()).collect()
+    }
+
+    fn step(&self, schedule: &Schedule, losses: &[LossPlan], request: StepRequest<'_>) -> Result<Vec<LossResult>> {
+        let StepRequest { forward, losses: inputs, random, gradient_scale, mut gradients } = request;
+        let mut run = Run::new(self, schedule, forward, random);
+        run.run_forward()?;
+        forward.interrupt.check()?;
+        let mut results = Vec::with_capacity(losses.len());
+        for (loss, input) in losses.iter().zip(inputs) {
+            results.push(run.loss(loss, input, gradient_scale, gradients.as_deref_mut())?);
+        }
+        if let Some(gradients) = gradients {
+            run.run_backward(gradients)?;
+        }
+        Ok(results)
+    }
+}

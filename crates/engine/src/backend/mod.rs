@@ -1,0 +1,125 @@
+//! What runs a plan. The plan, its differentiation and its fusions are shared; a backend lowers them to a program.
+pub mod cpu;
+mod reduction;
+
+pub use reduction::{RowWeights, metric_sums, row_weights};
+
+use std::{fmt, sync::Arc};
+
+use sconce_kernels::{buffer::Buffer, embedding::RowGradients};
+
+use crate::{
+    error::Result,
+    interrupt::Interrupt,
+    plan::{LossPlan, Plan, Schedule, ValueId},
+    tensor::Tensor,
+    weights::WeightView,
+};
+
+/// Random numbers of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RandomState {
+    /// Seed of the model.
+    pub seed: u64,
+    /// Training steps before this one.
+    pub step: u64,
+}
+
+/// Everything that goes into a forward pass.
+#[derive(Clone, Copy)]
+pub struct Forward<'a> {
+    /// One tensor an input of the plan; shapes are bound and checked.
+    pub inputs: &'a [Tensor],
+    /// All weights.
+    pub weights: &'a WeightView<'a>,
+    /// Looked at between operations.
+    pub interrupt: &'a Interrupt,
+}
+
+/// A target of one output.
+#[derive(Clone, Debug)]
+pub enum TargetData {
+    /// A class for each row.
+    Ids(Arc<Vec<i32>>),
+    /// A weight for each class of each row.
+    Probabilities(Buffer),
+}
+
+/// A loss with its data, checked against the output.
+#[derive(Clone, Debug)]
+pub struct LossInput {
+    /// Targets.
+    pub target: TargetData,
+    /// Weights of the user for each row, already spread over rows.
+    pub sample_weights: Option<Buffer>,
+}
+
+/// Sums of a metric over the valid entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct MetricSums {
+    /// Weighted sum of values.
+    pub total: f64,
+    /// Sum of weights.
+    pub count: f64,
+}
+
+/// What a loss gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LossResult {
+    /// Mean over the valid entries, not multiplied by the loss weight; 0 without a loss.
+    pub loss: f64,
+    /// In the order of the loss plan.
+    pub metrics: Vec<MetricSums>,
+    /// Rows that count.
+    pub valid: usize,
+}
+
+/// The gradient of one weight.
+#[derive(Debug)]
+pub enum WeightGradient {
+    /// Of every element, in the engine's layout.
+    Dense(Buffer),
+    /// Of some rows of a table.
+    Rows(RowGradients),
+}
+
+/// What a training step asks for.
+pub struct StepRequest<'a> {
+    /// Data and weights.
+    pub forward: Forward<'a>,
+    /// One for each loss plan.
+    pub losses: &'a [LossInput],
+    /// Random numbers for dropout; `None`: inference.
+    pub random: Option<RandomState>,
+    /// Factor of all gradients.
+    pub gradient_scale: f32,
+    /// Gradients so far, one a weight; they are added to. `None`: no gradients.
+    pub gradients: Option<&'a mut [Option<WeightGradient>]>,
+}
+
+/// A plan made ready for a device.
+pub trait Program: Send + Sync + fmt::Debug {
+    /// Values of `wanted`, for inference; `schedule` has them as roots.
+    ///
+    /// # Errors
+    /// Of the data (`Data`), or `Cancelled`.
+    fn values(&self, schedule: &Schedule, forward: Forward<'_>, wanted: &[ValueId]) -> Result<Vec<Tensor>>;
+
+    /// Losses, metrics and gradients of a batch.
+    ///
+    /// # Errors
+    /// Of the data (`Data`), or `Cancelled`; gradients are then unspecified.
+    fn step(&self, schedule: &Schedule, losses: &[LossPlan], request: StepRequest<'_>) -> Result<Vec<LossResult>>;
+}
+
+/// Makes programs.
+pub trait Backend: Send + Sync + fmt::Debug {
+    /// Name, such as `cpu`.
+    fn name(&self) -> &'static str;
+
+    /// A program for a plan.
+    ///
+    /// # Errors
+    /// `Option` if the backend lacks an operation.
+    fn lower(&self, plan: Arc<Plan>) -> Result<Box<dyn Program>>;
+}

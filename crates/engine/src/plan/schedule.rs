@@ -1,0 +1,138 @@
+//! Which nodes run, which values have gradients, and when values can be released.
+use super::{LossPlan, LossTarget, Operation, Plan, ValueId};
+
+/// What a schedule is for.
+#[derive(Clone, Copy, Debug)]
+pub enum Roots<'a> {
+    /// These values.
+    Values(&'a [ValueId]),
+    /// Losses and metrics.
+    Losses(&'a [LossPlan]),
+}
+
+/// An order of work: forward through `order`, losses, backward through `order` in reverse.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// Nodes that are needed, in order.
+    pub order: Vec<usize>,
+    /// For each value: whether its gradient is needed. All false for inference.
+    pub gradient: Vec<bool>,
+    /// For each weight: whether its gradient is wanted.
+    pub trainable: Vec<bool>,
+    /// For each entry of `order`: values that nothing needs after it ran forward.
+    pub release: Vec<Vec<ValueId>>,
+    /// For each entry of `order`: values that nothing needs after it ran backward.
+    pub release_backward: Vec<Vec<ValueId>>,
+    /// For each node: whether it runs backward.
+    pub backward: Vec<bool>,
+}
+
+impl Operation {
+    /// Values of a node that its backward pass reads.
+    fn kept(self, inputs: &[ValueId], outputs: &[ValueId]) -> Vec<ValueId> {
+        match self {
+            Self::Embedding { .. } | Self::Lstm(_) | Self::Linear => inputs.to_vec(),
+            Self::Activate(activation) if activation.gradient_takes_input() => inputs.to_vec(),
+            Self::Activate(_) | Self::Softmax => outputs.to_vec(),
+            Self::Input | Self::Dropout(_) | Self::Concatenate(_) | Self::Add => Vec::new(),
+        }
+    }
+}
+
+impl Schedule {
+    /// The schedule of `roots`; with `trainable` (one flag a weight) one for training.
+    #[must_use]
+    pub fn new(plan: &Plan, roots: Roots<'_>, trainable: Option<&[bool]>) -> Self {
+        let mut needed = vec![false; plan.values.len()];
+        // Values that the losses read, after all nodes ran forward.
+        let mut read_last = vec![false; plan.values.len()];
+        let mut fused = vec![false; plan.nodes.len()];
+        match roots {
+            Roots::Values(values) => values.iter().for_each(|&value| read_last[value] = true),
+            Roots::Losses(losses) => {
+                for loss in losses {
+                    loss.roots().for_each(|value| read_last[value] = true);
+                    if let LossTarget::Linear(node) = loss.target {
+                        fused[node] = true;
+                        read_last[plan.nodes[node].inputs[0]] = true;
+                    }
+                }
+            }
+        }
+        needed.clone_from(&read_last);
+        let mut wanted = vec![false; plan.nodes.len()];
+        for (index, node) in plan.nodes.iter().enumerate().rev() {
+            if node.outputs.iter().any(|&output| needed[output]) {
+                wanted[index] = true;
+                node.inputs.iter().for_each(|&input| needed[input] = true);
+            }
+        }
+        // Inputs of the batch stay bound even if nothing reads them.
+        let order: Vec<usize> = (0..plan.nodes.len()).filter(|&index| wanted[index]).collect();
+        let flags = trainable.map_or_else(|| vec![false; plan.weights.len()], <[bool]>::to_vec);
+        let mut gradient = vec![false; plan.values.len()];
+        let mut backward = vec![false; plan.nodes.len()];
+        for &index in &order {
+            let node = &plan.nodes[index];
+            let layer = &plan.layers[node.layer];
+            let weights = &flags[layer.first_weight..][..layer.weight_count];
+            // Only the first node of an expanded layer has its weights.
+            let own = matches!(node.operation, Operation::Embedding { .. } | Operation::Lstm(_) | Operation::Linear)
+                && weights.contains(&true);
+            if own || node.inputs.iter().any(|&input| gradient[input]) {
+                backward[index] = true;
+                node.outputs.iter().for_each(|&output| gradient[output] = true);
+            }
+        }
+        let (release, release_backward) = releases(plan, &order, &read_last, &backward);
+        Self { order, gradient, trainable: flags, release, release_backward, backward }
+    }
+
+    /// Whether there is anything to differentiate.
+    #[must_use]
+    pub fn differentiates(&self) -> bool {
+        self.trainable.contains(&true)
+    }
+}
+
+type Releases = Vec<Vec<ValueId>>;
+
+fn releases(plan: &Plan, order: &[usize], read_last: &[bool], backward: &[bool]) -> (Releases, Releases) {
+    /// When a value is read last: position `at` forward, or position `at` backward.
+    #[derive(Clone, Copy)]
+    enum Last {
+        Never,
+        Forward(usize),
+        Losses,
+        Backward(usize),
+    }
+    let mut last = vec![Last::Never; plan.values.len()];
+    for (position, &index) in order.iter().enumerate() {
+        let node = &plan.nodes[index];
+        for &value in node.inputs.iter().chain(&node.outputs) {
+            last[value] = Last::Forward(position);
+        }
+    }
+    for (value, _) in read_last.iter().enumerate().filter(|(_, read)| **read) {
+        last[value] = Last::Losses;
+    }
+    // Backward runs from the end, so the earliest position reads last.
+    for (position, &index) in order.iter().enumerate().rev() {
+        let node = &plan.nodes[index];
+        if backward[index] {
+            for value in node.operation.kept(&node.inputs, &node.outputs) {
+                last[value] = Last::Backward(position);
+            }
+        }
+    }
+    let mut release = vec![Vec::new(); order.len()];
+    let mut release_backward = vec![Vec::new(); order.len()];
+    for (value, last) in last.into_iter().enumerate() {
+        match last {
+            Last::Forward(position) => release[position].push(value),
+            Last::Backward(position) => release_backward[position].push(value),
+            Last::Never | Last::Losses => {}
+        }
+    }
+    (release, release_backward)
+}

@@ -1,0 +1,163 @@
+//! Weights of layers: owned by the layer, shared by all models that contain it.
+//!
+//! Matrices of linear layers and LSTMs lie transposed, `[out, in]`, as the kernels want them; they are converted to
+//! Keras' `[in, out]` where they leave the engine. All access happens in jobs of the scheduler, one at a time, so the locks
+//! are never contended.
+use std::sync::{
+    Arc, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use sconce_kernels::buffer::Buffer;
+
+use crate::{
+    error::{Code, Error, Result},
+    layers::WeightSpecification,
+};
+
+/// The weights of one layer.
+#[derive(Debug)]
+pub struct LayerWeights {
+    /// Name of the layer when it was made.
+    pub name: String,
+    /// What its weights are, in Keras' order.
+    pub specifications: Vec<WeightSpecification>,
+    values: RwLock<Vec<Option<Buffer>>>,
+    trainable: AtomicBool,
+    /// Which family of models the layer belongs to.
+    family: AtomicU64,
+}
+
+fn next_family() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Whether a weight lies transposed in the engine.
+#[must_use]
+pub fn is_transposed(specification: &WeightSpecification) -> bool {
+    specification.shape.len() == 2 && matches!(specification.name.as_str(), "kernel" | "recurrentKernel")
+}
+
+/// The transpose of a row-major `[rows, columns]` matrix.
+pub fn transpose(rows: usize, columns: usize, from: &[f32], to: &mut [f32]) {
+    const TILE: usize = 32;
+    for row_start in (0..rows).step_by(TILE) {
+        for column_start in (0..columns).step_by(TILE) {
+            for row in row_start..rows.min(row_start + TILE) {
+                for column in column_start..columns.min(column_start + TILE) {
+                    to[column * rows + row] = from[row * columns + column];
+                }
+            }
+        }
+    }
+}
+
+/// A weight in Keras' layout as the engine keeps it.
+#[must_use]
+pub fn from_keras(specification: &WeightSpecification, values: &[f32]) -> Buffer {
+    let mut kept = Buffer::new(values.len());
+    match specification.shape.as_slice() {
+        &[rows, columns] if is_transposed(specification) => transpose(rows, columns, values, &mut kept),
+        _ => kept.copy_from_slice(values),
+    }
+    kept
+}
+
+/// A weight as the engine keeps it in Keras' layout.
+#[must_use]
+pub fn to_keras(specification: &WeightSpecification, kept: &[f32]) -> Vec<f32> {
+    match specification.shape.as_slice() {
+        &[rows, columns] if is_transposed(specification) => {
+            let mut values = vec![0.0; kept.len()];
+            transpose(columns, rows, kept, &mut values);
+            values
+        }
+        _ => kept.to_vec(),
+    }
+}
+
+impl LayerWeights {
+    /// Weights without values.
+    #[must_use]
+    pub fn new(name: String, specifications: Vec<WeightSpecification>) -> Self {
+        let values = RwLock::new(specifications.iter().map(|_| None).collect());
+        Self {
+            name,
+            specifications,
+            values,
+            trainable: AtomicBool::new(true),
+            family: AtomicU64::new(next_family()),
+        }
+    }
+
+    /// Whether the layer is trained by models that are compiled from now on.
+    pub fn set_trainable(&self, trainable: bool) {
+        self.trainable.store(trainable, Ordering::Relaxed);
+    }
+
+    /// Whether the layer is trained.
+    #[must_use]
+    pub fn trainable(&self) -> bool {
+        self.trainable.load(Ordering::Relaxed)
+    }
+
+    /// Number of the family.
+    #[must_use]
+    pub fn family(&self) -> u64 {
+        self.family.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_family(&self, family: u64) {
+        self.family.store(family, Ordering::Relaxed);
+    }
+
+    /// The values, to read.
+    pub fn read(&self) -> RwLockReadGuard<'_, Vec<Option<Buffer>>> {
+        self.values.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The values, to write.
+    pub fn write(&self) -> RwLockWriteGuard<'_, Vec<Option<Buffer>>> {
+        self.values.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Read access to all weights of a model for the length of a job.
+pub struct WeightView<'a> {
+    guards: Vec<RwLockReadGuard<'a, Vec<Option<Buffer>>>>,
+}
+
+impl<'a> WeightView<'a> {
+    /// Takes read access.
+    ///
+    /// # Errors
+    /// `State` if a weight has no values yet.
+    pub fn new(layers: &'a [Arc<LayerWeights>]) -> Result<Self> {
+        let guards: Vec<_> = layers.iter().map(|layer| layer.read()).collect();
+        for (layer, guard) in layers.iter().zip(&guards) {
+            if guard.iter().any(Option::is_none) {
+                return Err(Error::new(
+                    Code::State,
+                    format!("layer {}: its weights are not built: await build() first", layer.name),
+                ));
+            }
+        }
+        Ok(Self { guards })
+    }
+
+    /// Weight `index` of a layer, if it has that many.
+    #[must_use]
+    pub fn get(&self, layer: usize, index: usize) -> Option<&[f32]> {
+        self.guards.get(layer)?.get(index)?.as_deref()
+    }
+
+    /// Weight `index` of a layer.
+    ///
+    /// # Errors
+    /// `Internal` if it has fewer.
+    pub fn need(&self, layer: usize, index: usize) -> Result<&[f32]> {
+        self.get(layer, index)
+            .ok_or_else(|| Error::new(Code::Internal, format!("layer {layer} of the plan lacks weight {index}")))
+    }
+}
