@@ -130,3 +130,24 @@ async function swap(temporary: string, place: string): Promise<void> {
   await syncFile(parent);
   await rm(aside, { recursive: true, force: true });
 }
+
+/**
+ * Removes a folder so that at no moment a part of it lies in its place.
+ *
+ * @param folder - Does nothing if there is none.
+ * @throws FileError if it cannot be removed.
+ * @internal
+ */
+export async function removeFolder(folder: string): Promise<void> {
+  const place = resolve(folder);
+  try {
+    // First the old one beside it: alone, it would be taken for the remains of a write.
+    await rm(asidePath(place), { recursive: true, force: true });
+    if (!(await exists(place))) return;
+    const temporary = join(dirname(place), `${temporaryPrefix(place)}${process.pid}-${randomBytes(6).toString("hex")}`);
+    await rename(place, temporary);
+    await rm(temporary, { recursive: true, force: true });
+  } catch (error) {
+    throw fromFile("cannot remove", place, error);
+  }
+}
