@@ -66,6 +66,7 @@ function typed(name: string, data: NumberArray, shape: readonly number[]): RawAr
 }
 
 async function flatten(name: string, nested: readonly unknown[]): Promise<RawArray> {
+  if (nested.length === 0) throw new DataError(`${name} has no rows`);
   const shape: number[] = [];
   for (let level: unknown = nested; Array.isArray(level) || isNumberArray(level); level = level[0]) {
     shape.push(level.length);
