@@ -25,6 +25,7 @@ export {
   type TokenizerType,
 } from "./data/tokenizer.ts";
 export { Vocabulary, type VocabularyOptions } from "./data/vocabulary.ts";
+export type { GenerateOptions, Generation } from "./decoding/options.ts";
 export {
   DataError,
   type ErrorCode,
@@ -83,6 +84,11 @@ export type { BinaryAccuracyOptions, Metric, MetricName } from "./metrics/metric
 export type { CompileOptions, LossOption, MetricsOption } from "./models/compile.ts";
 export { type ModelOptions, type MultiOutputModel, model, type SingleOutputModel } from "./models/define.ts";
 export { type BuildOptions, Model, type SaveOptions } from "./models/model.ts";
+export type { Evaluation } from "./models/seq2seq/evaluate.ts";
+export type { Seq2SeqFitOptions } from "./models/seq2seq/fit.ts";
+export type { Pairs } from "./models/seq2seq/pairs.ts";
+export type { Feed, TensorChoice } from "./models/seq2seq/roles.ts";
+export { Seq2Seq, type Seq2SeqEvaluateOptions, type Seq2SeqOptions } from "./models/seq2seq.ts";
 export type { SummaryOptions } from "./models/summary.ts";
 export { type Environment, environment } from "./native.ts";
 export type { DataType } from "./native-interface.ts";
@@ -107,3 +113,42 @@ export type {
   PiecewiseConstantOptions,
   Schedule,
 } from "./schedules/schedule.ts";
+export {
+  type ArrayInput,
+  BackupAndRestore,
+  type BackupOptions,
+  type BatchData,
+  type BatchOptions,
+  backupAndRestore,
+  type Callback,
+  type CallbackState,
+  type ClassWeight,
+  EarlyStopping,
+  type EarlyStoppingOptions,
+  type EvaluateOptions,
+  earlyStopping,
+  type FitOptions,
+  type History,
+  type LearningRate,
+  type Logs,
+  type MetricReading,
+  type ModelData,
+  type MonitorMode,
+  type NestedNumbers,
+  type PassOptions,
+  type Prediction,
+  type PredictOptions,
+  type ProgressEvent,
+  type StepsData,
+  type StepsOptions,
+  type TensorSpecification,
+  TerminateOnNaN,
+  type Trainable,
+  type TrainedOutput,
+  type TrainingData,
+  type TrainingStep,
+  type TrainParameters,
+  terminateOnNaN,
+  type ValidationData,
+  type Verbosity,
+} from "./training/index.ts";

@@ -10,7 +10,7 @@ import { FormatError, fromFile, OptionError, SconceError } from "../errors.ts";
 import { checkKeys, integerOption } from "../options.ts";
 import { loadModel } from "../saving/load-model.ts";
 import type { History } from "../training/history.ts";
-import { Model } from "./model.ts";
+import { Model, type SaveOptions } from "./model.ts";
 import { batchOf, fed, lengthOf } from "./seq2seq/batches.ts";
 import { readSeq2SeqDocument, type Seq2SeqDocument, seq2seqFile } from "./seq2seq/document.ts";
 import { type Evaluation, evaluateBatches } from "./seq2seq/evaluate.ts";
@@ -199,7 +199,7 @@ export class Seq2Seq {
   /**
    * Translates, always taking the most probable next token.
    *
-   * @param texts - Any texts, the empty one included.
+   * @param texts - Any texts; an empty or blank one gives the empty text with score 0.
    * @param options - Limits, signal.
    * @returns One result for each text, in their order.
    * @throws OptionError if an option is wrong; DataError if an item is no string.
@@ -220,21 +220,17 @@ export class Seq2Seq {
       recompute,
     };
     const sources = texts.map((text) => this.#encoder.encodeSource(text));
-    await this.model.build();
-    const results: Generation[] = [];
+    await this.model.build(signal === undefined ? {} : { signal });
+    const results: Generation[] = texts.map(() => ({ text: "", tokens: [], score: 0 }));
+    const filled = texts.flatMap((text, index) => (text.trim() === "" ? [] : [index]));
     // Without a mask the encoder reads padding, so that only equal lengths may come together.
     const exact = !this.#roles.masked;
-    for (const group of groupByLength(
-      sources.map(({ length }) => length),
-      batchSize,
-      exact,
-    )) {
+    const lengths = filled.map((index) => sources[index]!.length);
+    for (const places of groupByLength(lengths, batchSize, exact)) {
       signal?.throwIfAborted();
-      const encoderData = fed(
-        group.map((index) => sources[index]!),
-        sourceFeed,
-        this.source.vocabulary.size,
-      );
+      const group = places.map((place) => filled[place]!);
+      const ids = group.map((index) => sources[index]!);
+      const encoderData = fed(ids, sourceFeed, this.source.vocabulary.size);
       const batch = { data: encoderData.data, shape: [...encoderData.shape] };
       const result = await this.model.handle().generate(JSON.stringify(request), [batch], signal);
       for (const [row, decoded] of decodedRows(result, [frame.end]).entries()) {
@@ -248,9 +244,10 @@ export class Seq2Seq {
    * Writes the model, its tokenizers and, if it is compiled, the state of its optimiser as a folder, atomically.
    *
    * @param folder - Where; an earlier model in that place is replaced.
-   * @throws FileError if something cannot be written.
+   * @param options - Further files of the folder.
+   * @throws FileError if something cannot be written; StateError if the model is not built.
    */
-  async save(folder: string): Promise<void> {
+  async save(folder: string, options: SaveOptions = {}): Promise<void> {
     const { encoderInput, decoderInput, output } = this.#roles;
     const { begin, end } = this.#encoder.frame;
     const document: Seq2SeqDocument = {
@@ -264,7 +261,8 @@ export class Seq2Seq {
       begin,
       end,
     };
-    await this.model.save(folder, { extraFiles: { [seq2seqFile]: `${JSON.stringify(document)}\n` } });
+    const extraFiles = { ...options.extraFiles, [seq2seqFile]: `${JSON.stringify(document)}\n` };
+    await this.model.save(folder, { ...options, extraFiles });
   }
 
   /** Frees the model; it cannot be used afterwards. */

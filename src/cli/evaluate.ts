@@ -1,0 +1,47 @@
+import { readParallelText } from "../data/readers/parallel-text.ts";
+import { Seq2Seq } from "../models/seq2seq.ts";
+import { checkPositionals, numberFlag, readArguments, textFlag } from "./arguments.ts";
+import { type Command, type Streams, UsageError } from "./command.ts";
+
+const help = `Usage: sconce evaluate DIR --test PAIRS [OPTIONS]
+
+Loss, accuracy and perplexity per target token, the end tokens included.
+
+  DIR               a folder that sconce train or Seq2Seq.save wrote
+  --test PAIRS      sentence pairs: tab-separated, plain or gzip
+  --batch-size N    pairs computed together, default 64
+  --json            print one JSON object: { "pairs", "tokens", "loss", "accuracy", "perplexity" }
+  -h, --help        this text
+`;
+
+export const evaluate: Command = {
+  help,
+  async run(args: readonly string[], { output }: Streams): Promise<number> {
+    const parsed = readArguments(args, {
+      test: { type: "string" },
+      "batch-size": { type: "string" },
+      json: { type: "boolean" },
+    });
+    if (parsed.help) {
+      output.write(help);
+      return 0;
+    }
+    checkPositionals(parsed, ["DIR"], 1);
+    const test = textFlag(parsed, "test");
+    if (test === undefined) throw new UsageError("--test is missing");
+    const batchSize = numberFlag(parsed, "batch-size", 1) ?? 64;
+    const pairs = await readParallelText(test);
+    await using translator = await Seq2Seq.load(parsed.positionals[0]!);
+    const values = await translator.evaluate(pairs, { batchSize });
+    if (parsed.values.json === true) {
+      output.write(`${JSON.stringify({ pairs: pairs.length, ...values })}\n`);
+    } else {
+      const accuracy = values.accuracy === undefined ? "" : `, accuracy ${values.accuracy.toFixed(4)}`;
+      const { loss, perplexity, tokens } = values;
+      output.write(
+        `${pairs.length} pairs, ${tokens} tokens: loss ${loss.toFixed(4)}${accuracy}, perplexity ${perplexity.toFixed(2)}\n`,
+      );
+    }
+    return 0;
+  },
+};
