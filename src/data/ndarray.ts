@@ -80,13 +80,27 @@ export class NdArray<Data extends Float32Array | Int32Array = Float32Array | Int
 /**
  * A typed array with a shape.
  *
+ * @param data - Kept, not copied.
+ * @param shape - Sizes of the axes; default one axis.
+ * @throws DataError if the shape does not fit.
+ */
+export function ndarray(data: Float32Array, shape?: readonly number[]): NdArray<Float32Array>;
+/**
+ * A typed array with a shape.
+ *
+ * @param data - Kept, not copied.
+ * @param shape - Sizes of the axes; default one axis.
+ * @throws DataError if the shape does not fit.
+ */
+export function ndarray(data: Int32Array, shape?: readonly number[]): NdArray<Int32Array>;
+/**
+ * A typed array with a shape.
+ *
  * @param data - A `Float32Array` or `Int32Array` (kept, not copied), another typed array, or nested arrays of numbers.
  * @param shape - Sizes of the axes; default one axis for a typed array, the nesting for arrays.
  * @param options - Type of the elements.
  * @throws DataError if the shape does not fit, nested arrays are ragged, or an element is no number or not an `int32`.
  */
-export function ndarray(data: Float32Array, shape?: readonly number[]): NdArray<Float32Array>;
-export function ndarray(data: Int32Array, shape?: readonly number[]): NdArray<Int32Array>;
 export function ndarray(
   data: NumberArray | NestedArray,
   shape?: readonly number[],

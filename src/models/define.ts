@@ -1,9 +1,12 @@
+import type { NdArray } from "../data/ndarray.ts";
 import { OptionError } from "../errors.ts";
 import { replay } from "../graph/collect.ts";
 import { SymbolicTensor } from "../graph/tensor.ts";
 import { inputOf } from "../layers/input.ts";
 import { checkName } from "../layers/layer.ts";
 import { checkKeys } from "../options.ts";
+import type { BatchData, ModelData } from "../training/data.ts";
+import type { PredictOptions } from "../training/options.ts";
 import { Model } from "./model.ts";
 
 /** Options of {@link model}. */
@@ -23,12 +26,16 @@ export interface ModelOptions {
 export interface SingleOutputModel extends Model {
   /** @param inputs - Tensors in the place of the model's inputs. */
   (inputs: SymbolicTensor | readonly SymbolicTensor[]): SymbolicTensor;
+  predict(data: BatchData, options?: PredictOptions): Promise<NdArray[]>;
+  predict(x: ModelData, options?: PredictOptions): Promise<NdArray>;
 }
 
 /** A model with a list of outputs. */
 export interface MultiOutputModel extends Model {
   /** @param inputs - Tensors in the place of the model's inputs. */
   (inputs: SymbolicTensor | readonly SymbolicTensor[]): SymbolicTensor[];
+  predict(data: BatchData, options?: PredictOptions): Promise<NdArray[][]>;
+  predict(x: ModelData, options?: PredictOptions): Promise<NdArray[]>;
 }
 
 function tensors(option: string, value: unknown): readonly SymbolicTensor[] {

@@ -13,6 +13,14 @@ import type { ProvidedWeight } from "../native-interface.ts";
 import type { Optimizer } from "../optimizers/optimizer.ts";
 import { checkKeys } from "../options.ts";
 import { saveModel } from "../saving/save-model.ts";
+import { testOnBatch, trainOnBatch } from "../training/batch.ts";
+import { type BatchData, isBatchData, type ModelData, type TrainingData } from "../training/data.ts";
+import { evaluate } from "../training/evaluate.ts";
+import { fit } from "../training/fit.ts";
+import type { History, Logs } from "../training/history.ts";
+import type { BatchOptions, EvaluateOptions, FitOptions, PredictOptions, StepsOptions } from "../training/options.ts";
+import { type Prediction, predict } from "../training/predict.ts";
+import { type StepsData, steps, type TrainingStep } from "../training/steps.ts";
 import type { TensorSpecification, Trainable, TrainedOutput } from "../training/trainable.ts";
 import { type Compilation, type CompileOptions, checkCompile, compilationDocument } from "./compile.ts";
 import { type SummaryOptions, summaryLines } from "./summary.ts";
@@ -197,6 +205,118 @@ export class Model extends Callable implements Trainable {
       const { loss, weight, metrics } = outputs[index]!;
       return { ...specification, lossWeight: loss === null ? null : weight, metrics };
     });
+  }
+
+  /**
+   * Trains, as Keras' `fit` does. Builds the model first if that was not done.
+   *
+   * @param x - Inputs; arrays must not change before the promise settles.
+   * @param y - Targets: ids with one axis less than the output (or a last axis of size 1), or probabilities in its shape.
+   * @param options - How long, on what, and who is told.
+   * @returns The values of each epoch.
+   * @throws ShapeError, DataError or OptionError if data or options are wrong; StateError if the model is not compiled or is
+   * being trained already; NaNLossError if the loss is not a finite number; the signal's reason after an abort; what a
+   * callback throws. The model can be used after any of these.
+   */
+  fit(x: ModelData, y: ModelData, options?: FitOptions): Promise<History>;
+  /**
+   * Trains on data that come in batches with their targets.
+   *
+   * @param data - Batches.
+   * @param options - How long, and who is told.
+   */
+  fit(data: BatchData, options?: FitOptions): Promise<History>;
+  async fit(x: TrainingData, y?: ModelData | FitOptions, options?: FitOptions): Promise<History> {
+    return fit(this, x, y, options);
+  }
+
+  /**
+   * Losses and metrics on data.
+   *
+   * @param x - Inputs.
+   * @param y - Targets, as for `fit`.
+   * @param options - How many rows a step, how far, and who is told.
+   * @returns `loss` (the mean over batches weighted by their rows, as in Keras) and the metrics.
+   * @throws ShapeError, DataError or OptionError if data or options are wrong; StateError if the model is not compiled; the
+   * signal's reason after an abort.
+   */
+  evaluate(x: ModelData, y: ModelData, options?: EvaluateOptions): Promise<Logs & { loss: number }>;
+  /**
+   * Losses and metrics on data that come in batches with their targets.
+   *
+   * @param data - Batches.
+   * @param options - How far, and who is told.
+   */
+  evaluate(data: BatchData, options?: EvaluateOptions): Promise<Logs & { loss: number }>;
+  async evaluate(
+    x: TrainingData,
+    y?: ModelData | EvaluateOptions,
+    options?: EvaluateOptions,
+  ): Promise<Logs & { loss: number }> {
+    return evaluate(this, x, y, options);
+  }
+
+  /**
+   * The outputs for data that come in batches, each batch alone since lengths may differ; targets are not looked at.
+   *
+   * @param data - Batches.
+   * @param options - How far, and who is told.
+   */
+  predict(data: BatchData, options?: PredictOptions): Promise<Prediction[]>;
+  /**
+   * The outputs. The model need not be compiled, and is built first if that was not done.
+   *
+   * @param x - Inputs.
+   * @param options - How many rows a step, how far, and who is told.
+   * @returns `[rows, ...]`; a list of them if the outputs of the model were given as a list.
+   * @throws ShapeError, DataError or OptionError if data or options are wrong; the signal's reason after an abort.
+   */
+  predict(x: ModelData, options?: PredictOptions): Promise<Prediction>;
+  async predict(x: TrainingData, options?: PredictOptions): Promise<Prediction | Prediction[]> {
+    const listed = (prediction: Prediction) => (this.#single || Array.isArray(prediction) ? prediction : [prediction]);
+    if (isBatchData(x)) return (await predict(this, x, options)).map(listed);
+    return listed(await predict(this, x, options));
+  }
+
+  /**
+   * Trains step by step, for an own loop: the next step begins when the next value is asked for.
+   *
+   * @param data - Data in batches, or arrays as `{ x, y }`.
+   * @param options - How long, and in which order.
+   * @throws While reading, what `fit` throws; but a loss that is not a number is no error.
+   *
+   * @example
+   * ```ts
+   * for await (const step of model.steps(dataset, { epochs: 2 })) console.log(step.iteration, step.loss);
+   * ```
+   */
+  steps(data: TrainingData | StepsData, options?: StepsOptions): AsyncGenerator<TrainingStep, void, undefined> {
+    return steps(this, data, options);
+  }
+
+  /**
+   * Trains on one batch.
+   *
+   * @param x - Inputs of the batch.
+   * @param y - Targets of the batch, as for `fit`.
+   * @param options - Weights of rows or classes.
+   * @returns Loss and metrics of this batch, from before the update.
+   * @throws What `fit` throws.
+   */
+  async trainOnBatch(x: ModelData, y: ModelData, options?: BatchOptions): Promise<Logs & { loss: number }> {
+    return trainOnBatch(this, x, y, options);
+  }
+
+  /**
+   * Losses and metrics of one batch; nothing changes.
+   *
+   * @param x - Inputs of the batch.
+   * @param y - Targets of the batch, as for `fit`.
+   * @param options - Weights of rows or classes.
+   * @throws What `evaluate` throws.
+   */
+  async testOnBatch(x: ModelData, y: ModelData, options?: BatchOptions): Promise<Logs & { loss: number }> {
+    return testOnBatch(this, x, y, options);
   }
 
   /**

@@ -61,7 +61,8 @@ export async function loadModel<Kind extends Model = SingleOutputModel>(folder: 
     const { inputs, outputs } = restoreGraph(config.graph);
     if (config.singleOutput && outputs.length !== 1) throw new FormatError("singleOutput needs a single output");
     // Sizes are believed only as far as there are bytes for them.
-    const needed = collectGraph(inputs, outputs).layers.reduce((sum, layer) => sum + 4 * layer.countParams(), 0);
+    const { layers } = asFormatError("graph", () => collectGraph(inputs, outputs));
+    const needed = layers.reduce((sum, layer) => sum + 4 * layer.countParams(), 0);
     if (needed > size) throw new FormatError(`the graph needs ${needed} bytes of weights, ${weights} has ${size}`);
     const options = { inputs, name: config.name };
     return asFormatError("graph", () =>
