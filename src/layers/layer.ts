@@ -81,7 +81,6 @@ export abstract class Layer extends Callable {
   #firstInputs: readonly Signature[] | undefined;
   #weights: readonly WeightSpecification[] | undefined;
   #handle: LayerHandle | undefined;
-  #model: ModelHandle | undefined;
 
   /** @internal */
   constructor({ type, common, options, providers }: LayerSetup) {
@@ -134,7 +133,7 @@ export abstract class Layer extends Callable {
    * @throws StateError if the layer belongs to no model, or that model is not built.
    */
   async getWeights(): Promise<NdArray<Float32Array>[]> {
-    return readWeights(this.#alone());
+    return this.#alone(readWeights);
   }
 
   /**
@@ -144,15 +143,20 @@ export abstract class Layer extends Callable {
    * @throws StateError if the layer belongs to no model; ShapeError if arrays do not fit.
    */
   async setWeights(weights: readonly WeightArray[]): Promise<void> {
-    return writeWeights(`layer ${this.#name}`, this.#alone(), weights);
+    return this.#alone((handle) => writeWeights(`layer ${this.#name}`, handle, weights));
   }
 
-  #alone(): ModelHandle {
+  /** Runs a call on a model of this layer alone, which ends with it: only models keep weights alive. */
+  async #alone<T>(call: (handle: ModelHandle) => Promise<T>): Promise<T> {
     if (this.#handle === undefined || this.#firstInputs === undefined) {
       throw new StateError(`layer ${this.#name} belongs to no model yet: it has no weights before`);
     }
-    this.#model ??= modelOfLayer(this.document(this.#name), this.#handle, this.#firstInputs);
-    return this.#model;
+    const handle = modelOfLayer(this.document(this.#name), this.#handle, this.#firstInputs);
+    try {
+      return await call(handle);
+    } finally {
+      handle.dispose();
+    }
   }
 
   /**

@@ -1,0 +1,72 @@
+/** Outputs of single layers against Keras; the gradients of the same cases are compared on the Rust side. */
+import { readdirSync, readFileSync } from "node:fs";
+import test from "ava";
+import type { GraphDocument } from "../../src/graph/document.ts";
+import { model, ndarray } from "../../src/index.ts";
+import { describedWeights } from "../../src/layers/weights.ts";
+import { restoreGraph } from "../../src/saving/restore-graph.ts";
+import { formulaValues } from "../helpers/formula-weights.ts";
+
+interface Values {
+  shape: number[];
+  seed: number;
+  scale: number;
+  data?: number[];
+}
+
+interface Case {
+  name: string;
+  document: GraphDocument;
+  weights: (Values & { layer: string; name: string })[];
+  inputs: Values[];
+  outputs: { shape: number[]; data: number[] }[];
+}
+
+const folder = new URL("../golden/keras/", import.meta.url);
+
+function values({ shape, seed, scale, data }: Values) {
+  if (data !== undefined) return ndarray(Int32Array.from(data), shape);
+  return ndarray(
+    formulaValues(
+      seed,
+      shape.reduce((product, size) => product * size, 1),
+      scale,
+    ),
+    shape,
+  );
+}
+
+for (const file of readdirSync(folder).filter((name) => /^layers-.*\.json$/.test(name))) {
+  test(`${file}: outputs are those of Keras`, async (t) => {
+    const { cases } = JSON.parse(readFileSync(new URL(file, folder), "utf8")) as { cases: Case[] };
+    t.true(cases.length > 0);
+    let worst = 0;
+    for (const { name, document, weights, inputs, outputs } of cases) {
+      await using tested = model(restoreGraph(document));
+      const given = describedWeights(tested.handle()).map(({ layer, name: weight }) => {
+        const found = weights.find((entry) => entry.layer === layer && entry.name === weight)!;
+        return {
+          shape: found.shape,
+          data: formulaValues(
+            found.seed,
+            found.shape.reduce((a, b) => a * b, 1),
+            found.scale,
+          ),
+        };
+      });
+      t.is(given.length, weights.length, name);
+      await tested.setWeights(given);
+      const predicted = await tested.predict(inputs.map(values));
+      t.is(predicted.length, outputs.length, name);
+      for (const [index, { shape, data }] of outputs.entries()) {
+        const got = predicted[index]!;
+        t.deepEqual(got.shape, shape, name);
+        const largest = Math.max(...data.map(Math.abs), 1e-30);
+        const error = Math.max(...data.map((value, element) => Math.abs(value - got.data[element]!))) / largest;
+        t.true(error <= 1e-5, `${name}, output ${index}: relative error ${error}`);
+        worst = Math.max(worst, error);
+      }
+    }
+    t.log(`${cases.length} cases, largest relative error ${worst.toExponential(1)}`);
+  });
+}
