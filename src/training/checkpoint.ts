@@ -71,12 +71,12 @@ export class Checkpoint {
     await this.#model.trainer().loadState(join(this.#folder, optimizerFile));
   }
 
-  /** A step is done whose state can be saved. */
-  async afterStep(state: () => TrainingState): Promise<void> {
+  /** A step is done; its state can be saved if it updated the weights. */
+  async afterStep(updated: boolean, state: () => TrainingState): Promise<void> {
     const { saveFreq } = this.#options;
     if (saveFreq === "epoch") return;
     this.#steps += 1;
-    if (this.#steps >= saveFreq) await this.save(state());
+    if (updated && this.#steps >= saveFreq) await this.save(state());
   }
 
   /** An epoch is over. */

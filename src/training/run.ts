@@ -163,7 +163,7 @@ export class Run {
       if (!callbacks.empty) await this.#inCallbacks(() => callbacks.batchEnd(step, this.#tally.values()));
       if (updates) this.#boundary = checkpoint === undefined ? undefined : this.#state();
       progress.step(this.#step, this.#tally.tokens - tokensBefore, () => this.#tally.values());
-      if (updates && !model.stopTraining) await checkpoint?.afterStep(() => this.#boundary!);
+      if (!model.stopTraining) await checkpoint?.afterStep(updates, () => this.#boundary!);
       if (model.stopTraining) break;
     }
     if (this.#step === 0) throw new DataError("fit: there are no data to train on");
