@@ -1,0 +1,119 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "ava";
+import { sconce, startScript } from "../helpers/run-command.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "sconce-cli-"));
+test.after.always(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A cipher: each letter becomes the next one. */
+function writePairs(name: string, count: number): string {
+  const path = join(folder, name);
+  const lines = Array.from({ length: count }, (_, index) => {
+    const word = (index * 7919).toString(26).replace(/\d/g, (digit) => "qrstuvwxyz"[Number(digit)]!);
+    const cipher = word.replace(/[a-z]/g, (letter) => String.fromCharCode(97 + ((letter.charCodeAt(0) - 96) % 26)));
+    return `${word}\t${cipher}\n`;
+  });
+  writeFileSync(path, lines.join(""));
+  return path;
+}
+
+const pairs = writePairs("pairs.tsv", 600);
+const small = ["--units", "16", "--embedding", "8", "--batch-size", "16", "--source-type", "character"];
+const options = ["--train", pairs, ...small, "--target-type", "character", "--save-every", "5"];
+
+test("train, evaluate and translate; a trained model is not written over", async (t) => {
+  const out = join(folder, "whole");
+  const trained = await sconce(["train", ...options, "--valid", pairs, "--out", out, "--epochs", "2", "--json"]);
+  t.is(trained.status, 0, trained.error);
+  const result = JSON.parse(trained.output) as {
+    history: Record<string, number[]>;
+    validation: { loss: number };
+  };
+  t.is(result.history.loss!.length, 2);
+  t.true(result.history.loss![1]! < result.history.loss![0]!);
+  t.false(existsSync(join(out, "checkpoint")));
+
+  const evaluated = await sconce(["evaluate", out, "--test", pairs, "--json"]);
+  t.is(evaluated.status, 0, evaluated.error);
+  t.like(JSON.parse(evaluated.output), { pairs: 600, loss: result.validation.loss });
+
+  const translated = await sconce(["translate", out], "abc\n\nxyz");
+  t.is(translated.status, 0, translated.error);
+  const lines = translated.output.split("\n");
+  t.is(lines.length, 4);
+  t.is(lines[1], "");
+  const json = await sconce(["translate", out, "-", "--json", "--batch-size", "1"], "abc\r\n\nxyz\n");
+  const { translations } = JSON.parse(json.output) as { translations: { source: string; text: string }[] };
+  t.deepEqual(
+    translations.map(({ source }) => source),
+    ["abc", "", "xyz"],
+  );
+  t.deepEqual(
+    translations.map(({ text }) => text),
+    lines.slice(0, 3),
+  );
+
+  const again = await sconce(["train", ...options, "--out", out]);
+  t.is(again.status, 1);
+  t.regex(again.error, /holds a trained model already/);
+});
+
+test("input that is not UTF-8 is an error of the data", async (t) => {
+  const out = join(folder, "bytes");
+  t.is((await sconce(["train", ...options, "--out", out, "--epochs", "1", "--json"])).status, 0);
+  const path = join(folder, "bad.txt");
+  writeFileSync(path, Buffer.from([0x61, 0x0a, 0xff, 0x0a]));
+  const { status, error } = await sconce(["translate", out, path]);
+  t.is(status, 1);
+  t.regex(error, /line 2: not valid UTF-8/);
+});
+
+test("Ctrl-C saves a checkpoint, and the same command ends like an uninterrupted run", async (t) => {
+  const command = (out: string) => ["train", ...options, "--out", join(folder, out), "--epochs", "40", "--json"];
+  const whole = await sconce(command("uninterrupted"));
+  t.is(whole.status, 0, whole.error);
+
+  const { child, ended } = startScript("src/cli/main.ts", command("interrupted"));
+  const checkpoint = join(folder, "interrupted", "checkpoint");
+  while (!existsSync(checkpoint) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 5));
+  child.kill("SIGINT");
+  const stopped = await ended;
+  t.is(stopped.status, 1, stopped.error);
+  t.is(stopped.output, "");
+  t.regex(stopped.error, /interrupted: a checkpoint is in .*; run the same command again to resume\n$/);
+
+  const other = await sconce([...command("interrupted"), "--seed", "5"]);
+  t.is(other.status, 1);
+  t.regex(other.error, /a run with seed 0: give the same options/);
+
+  const resumed = await sconce(command("interrupted"));
+  t.is(resumed.status, 0, resumed.error);
+  const history = ({ output }: { output: string }) => (JSON.parse(output) as { history: unknown }).history;
+  t.deepEqual(history(resumed), history(whole));
+  const weights = (out: string) => readFileSync(join(folder, out, "model.safetensors"));
+  t.true(weights("interrupted").equals(weights("uninterrupted")));
+});
+
+test("a configuration file holds the options, with paths relative to it", async (t) => {
+  const path = join(folder, "config.json");
+  const config = { train: "pairs.tsv", out: "configured", units: 8, embedding: 4, targetType: "character", epochs: 3 };
+  writeFileSync(path, JSON.stringify(config));
+  const { status, output, error } = await sconce(["train", path, "--epochs", "1", "--json"]);
+  t.is(status, 0, error);
+  t.is((JSON.parse(output) as { out: string }).out, join(folder, "configured"));
+  writeFileSync(path, JSON.stringify({ ...config, epoch: 3 }));
+  const misspelt = await sconce(["train", path]);
+  t.is(misspelt.status, 2);
+  t.regex(misspelt.error, /unknown option "epoch"; known are/);
+  writeFileSync(path, "{");
+  t.is((await sconce(["train", path])).status, 2);
+});
+
+test("other files in the folder are left alone", async (t) => {
+  const { status, error } = await sconce(["train", ...options, "--out", folder]);
+  t.is(status, 1);
+  t.regex(error, /holds other files/);
+  t.true(existsSync(pairs));
+});

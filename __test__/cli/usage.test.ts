@@ -1,0 +1,61 @@
+import { readFileSync } from "node:fs";
+import test from "ava";
+import { sconce } from "../helpers/run-command.ts";
+
+const version = (JSON.parse(readFileSync("package.json", "utf8")) as { version: string }).version;
+
+test("help and version are answers, not errors", async (t) => {
+  const commands = ["train", "translate", "evaluate", "doctor"];
+  const help = await sconce(["--help"]);
+  t.is(help.status, 0);
+  for (const command of commands) {
+    t.regex(help.output, new RegExp(`^ {2}${command} `, "m"));
+    const own = await sconce([command, "--help"]);
+    t.deepEqual([own.status, own.error], [0, ""]);
+    t.regex(own.output, new RegExp(`^Usage: sconce ${command}`));
+    t.regex(own.output, /--json/);
+  }
+  t.deepEqual(await sconce(["--version"]), { status: 0, output: `${version}\n`, error: "" });
+});
+
+const usage: [args: string[], message: RegExp][] = [
+  [[], /no command given; known are train/],
+  [["fly"], /unknown command "fly"/],
+  [["toString"], /unknown command "toString"/],
+  [["train"], /--train is missing/],
+  [["train", "--train", "data/README.md"], /--out is missing/],
+  [["train", "--train", "a", "--out", "b", "--epochs", "many"], /epochs must be an integer.*"many"/],
+  [["train", "--train", "a", "--out", "b", "--epochs", "0"], /epochs must be an integer of at least 1/],
+  [["train", "--train", "a", "--out", "b", "--dropout", "1.5"], /dropout must be a number from 0/],
+  [["train", "--train", "a", "--out", "b", "--optimizer", "magic"], /optimizer must be one of rmsprop/],
+  [["train", "--fly"], /Unknown option '--fly'/],
+  [["train", "a.json", "b.json"], /unexpected argument b.json/],
+  [["translate"], /DIR is missing/],
+  [["translate", "a", "b", "c"], /unexpected argument c/],
+  [["translate", "a", "--batch-size", "0"], /--batch-size must be an integer of at least 1, got 0/],
+  [["translate", "a", "--max-new-tokens"], /max-new-tokens.*argument missing/i],
+  [["evaluate", "a"], /--test is missing/],
+  [["doctor", "now"], /unexpected argument now/],
+];
+
+for (const [args, message] of usage) {
+  test(`bad usage is status 2 and one line: ${args.join(" ")}`, async (t) => {
+    const { status, output, error } = await sconce(args);
+    t.deepEqual([status, output], [2, ""]);
+    t.regex(error, message);
+    t.regex(error, /^sconce[^\n]*see [^\n]*--help\n$/);
+  });
+}
+
+test("what is not there is status 1 and one line with a remedy", async (t) => {
+  for (const args of [
+    ["translate", "/nowhere"],
+    ["evaluate", "/nowhere", "--test", "data/tatoeba-en-zh.test.tsv.gz"],
+    ["train", "--train", "/nowhere/pairs.tsv", "--out", "/nowhere/out"],
+    ["train", "/nowhere/config.json"],
+  ]) {
+    const { status, output, error } = await sconce(args);
+    t.deepEqual([status, output], [1, ""]);
+    t.regex(error, /^sconce [a-z]+: [^\n]*\/nowhere[^\n]*; check the path and its permissions\n$/);
+  }
+});
