@@ -1,8 +1,8 @@
-// Preloaded (`node --import`): writes down what a program trains with, without its help: initial weights, every update and, for
+// Preloaded after tsx (`node --import=tsx --import`): writes down what a program trains with, without its help: initial weights, every update and, for
 // the data of the last evaluation, what it gave. SCONCE_RECORD names the folder.
 import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { replaceAddon } from "../../dist/native.js";
+import { replaceAddon } from "../../src/native.ts";
 import * as addon from "../../index.js";
 
 const folder = process.env.SCONCE_RECORD;
