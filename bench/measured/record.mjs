@@ -2,8 +2,8 @@
 // the data of the last evaluation, what it gave. SCONCE_RECORD names the folder.
 import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { replaceAddon } from "../../src/native.ts";
 import * as addon from "../../index.js";
+import { replaceAddon } from "../../src/native.ts";
 
 const folder = process.env.SCONCE_RECORD;
 const file = openSync(join(folder, "values"), "w");
