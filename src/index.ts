@@ -91,7 +91,7 @@ export type { Feed, TensorChoice } from "./models/seq2seq/roles.ts";
 export { Seq2Seq, type Seq2SeqEvaluateOptions, type Seq2SeqOptions } from "./models/seq2seq.ts";
 export type { SummaryOptions } from "./models/summary.ts";
 export { type Environment, environment } from "./native.ts";
-export type { DataType } from "./native-interface.ts";
+export type { DataType, Dimension } from "./native-interface.ts";
 export * as optimizers from "./optimizers/index.ts";
 export { adam, adamw, rmsprop, sgd } from "./optimizers/index.ts";
 export type {

@@ -3,7 +3,27 @@ import { nameOption } from "../options.ts";
 import { Initializer, provided } from "./initializer.ts";
 import * as rules from "./rules.ts";
 
-const factories = {
+/** Names of initialisers with their default options; `uniform` and `normal` are short for the random ones. */
+export type InitializerName =
+  | "zeros"
+  | "ones"
+  | "constant"
+  | "randomUniform"
+  | "uniform"
+  | "randomNormal"
+  | "normal"
+  | "truncatedNormal"
+  | "glorotUniform"
+  | "glorotNormal"
+  | "heUniform"
+  | "heNormal"
+  | "lecunUniform"
+  | "lecunNormal"
+  | "varianceScaling"
+  | "orthogonal"
+  | "identity";
+
+const factories: Readonly<Record<InitializerName, () => Initializer>> = {
   zeros: rules.zeros,
   ones: rules.ones,
   constant: rules.constant,
@@ -22,9 +42,6 @@ const factories = {
   orthogonal: rules.orthogonal,
   identity: rules.identity,
 };
-
-/** Names of initialisers with their default options; `uniform` and `normal` are short for the random ones. */
-export type InitializerName = keyof typeof factories;
 
 const names = Object.keys(factories) as InitializerName[];
 

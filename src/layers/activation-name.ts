@@ -1,6 +1,43 @@
 import { nameOption } from "../options.ts";
 
-const elementwise = [
+/**
+ * Activations that act on each element alone, by Keras' names in camelCase; `geluTanh` is the approximate GELU, `swish` and `hardSwish`
+ * are other names of `silu` and `hardSilu`.
+ */
+export type ElementwiseActivationName =
+  | "linear"
+  | "relu"
+  | "leakyRelu"
+  | "relu6"
+  | "elu"
+  | "celu"
+  | "selu"
+  | "softplus"
+  | "softsign"
+  | "squareplus"
+  | "softShrink"
+  | "hardShrink"
+  | "tanhShrink"
+  | "sparsePlus"
+  | "sparseSigmoid"
+  | "silu"
+  | "swish"
+  | "hardSilu"
+  | "hardSwish"
+  | "gelu"
+  | "geluTanh"
+  | "mish"
+  | "tanh"
+  | "hardTanh"
+  | "sigmoid"
+  | "hardSigmoid"
+  | "logSigmoid"
+  | "exponential";
+
+/** Activations by Keras' names in camelCase; `softmax` acts on the last axis. */
+export type ActivationName = ElementwiseActivationName | "softmax";
+
+const elementwise: readonly ElementwiseActivationName[] = [
   "linear",
   "relu",
   "leakyRelu",
@@ -29,13 +66,7 @@ const elementwise = [
   "hardSigmoid",
   "logSigmoid",
   "exponential",
-] as const;
-
-/** Activations that act on each element alone, by Keras' names in camelCase; `geluTanh` is the approximate GELU, `swish` and `hardSwish` are other names of `silu` and `hardSilu`. */
-export type ElementwiseActivationName = (typeof elementwise)[number];
-
-/** Activations by Keras' names in camelCase; `softmax` acts on the last axis. */
-export type ActivationName = ElementwiseActivationName | "softmax";
+];
 
 /** All names of {@link ActivationName}. */
 export const activationNames: readonly ActivationName[] = [...elementwise, "softmax"];

@@ -107,7 +107,7 @@ export abstract class Layer extends Callable {
     return this.#name;
   }
 
-  /** Whether training changes the weights; can be set at any time. */
+  /** Whether models that are compiled from now on change the weights when they are trained. */
   get trainable(): boolean {
     return this.#trainable;
   }

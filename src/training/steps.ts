@@ -30,7 +30,7 @@ export interface TrainingStep {
   readonly tokensPerSecond: number;
 }
 
-/** Arrays for {@link steps}. */
+/** Arrays for `Model.steps`. */
 export interface StepsData {
   /** Inputs. */
   readonly x: ModelData;

@@ -47,9 +47,9 @@ export interface Trainable {
   stopTraining: boolean;
   /** Makes the weights that do not exist yet. */
   build(options?: { seed?: number; signal?: AbortSignal }): Promise<void>;
-  /** @throws StateError if the model is disposed of. */
+  /** @throws StateError if the model is disposed of. @internal */
   handle(): ModelHandle;
-  /** The native trainer with losses, metrics and optimiser state. @throws StateError if the model is not compiled. */
+  /** The native trainer with losses, metrics and optimiser state. @throws StateError if the model is not compiled. @internal */
   trainer(): TrainerHandle;
   getWeights(): Promise<{ data: Float32Array; shape: readonly number[] }[]>;
   setWeights(weights: readonly { data: Float32Array; shape: readonly number[] }[]): Promise<void>;
