@@ -121,6 +121,7 @@ export {
   type BatchOptions,
   backupAndRestore,
   type Callback,
+  type CallbackResult,
   type CallbackState,
   type ClassWeight,
   CsvLogger,

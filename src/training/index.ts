@@ -1,7 +1,7 @@
 export type { ArrayInput, NestedNumbers } from "./array-input.ts";
 export { testOnBatch, trainOnBatch } from "./batch.ts";
 export { BackupAndRestore, type BackupOptions, backupAndRestore } from "./callbacks/backup-and-restore.ts";
-export type { Callback, CallbackState, TrainParameters } from "./callbacks/callback.ts";
+export type { Callback, CallbackResult, CallbackState, TrainParameters } from "./callbacks/callback.ts";
 export { CsvLogger, type CsvLoggerOptions, csvLogger } from "./callbacks/csv-logger.ts";
 export { EarlyStopping, type EarlyStoppingOptions, earlyStopping } from "./callbacks/early-stopping.ts";
 export { LearningRateScheduler, learningRateSchedule } from "./callbacks/learning-rate-schedule.ts";

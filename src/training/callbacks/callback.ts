@@ -19,7 +19,8 @@ export interface CallbackState {
   readonly arrays?: readonly Float32Array[];
 }
 
-type Result = void | Promise<void>;
+/** What a callback returns: a promise is awaited. */
+export type CallbackResult = void | Promise<void>;
 
 /**
  * Code that runs at certain moments of `fit`: an object with any of these methods, each of which may return a promise that is
@@ -33,21 +34,21 @@ type Result = void | Promise<void>;
  */
 export interface Callback {
   /** Before the first epoch; `logs` is empty. */
-  onTrainBegin?(logs: Logs, model: Trainable, parameters: TrainParameters): Result;
+  onTrainBegin?(logs: Logs, model: Trainable, parameters: TrainParameters): CallbackResult;
   /** After the last epoch, or after a loss that is not a number; `logs` are those of the last epoch. Not called after an error. */
-  onTrainEnd?(logs: Logs, model: Trainable): Result;
+  onTrainEnd?(logs: Logs, model: Trainable): CallbackResult;
   /** Before the first step of an epoch, counted from 0. Called again when a run is resumed within an epoch. */
-  onEpochBegin?(epoch: number, logs: Logs, model: Trainable): Result;
+  onEpochBegin?(epoch: number, logs: Logs, model: Trainable): CallbackResult;
   /** After the last step and the validation of an epoch, counted from 0. */
-  onEpochEnd?(epoch: number, logs: Logs, model: Trainable): Result;
+  onEpochEnd?(epoch: number, logs: Logs, model: Trainable): CallbackResult;
   /** Before a step, counted from 0 in each epoch. */
-  onBatchBegin?(step: number, logs: Logs, model: Trainable): Result;
+  onBatchBegin?(step: number, logs: Logs, model: Trainable): CallbackResult;
   /** After a step. */
-  onBatchEnd?(step: number, logs: Logs, model: Trainable): Result;
+  onBatchEnd?(step: number, logs: Logs, model: Trainable): CallbackResult;
   /** Before the validation of an epoch; `logs` is empty. */
-  onValidationBegin?(logs: Logs, model: Trainable): Result;
+  onValidationBegin?(logs: Logs, model: Trainable): CallbackResult;
   /** After the validation of an epoch; the names of `logs` have no prefix. */
-  onValidationEnd?(logs: Logs, model: Trainable): Result;
+  onValidationEnd?(logs: Logs, model: Trainable): CallbackResult;
   /** What `backupAndRestore` keeps of this callback; must be JSON, weights apart. */
   getState?(): CallbackState;
   /** Takes what `getState` gave in the interrupted run; called after `onTrainBegin`. */
