@@ -55,6 +55,13 @@ test("train, evaluate and translate; a trained model is not written over", async
     lines.slice(0, 3),
   );
 
+  const inspected = await sconce(["inspect", out, "--json"]);
+  t.is(inspected.status, 0, inspected.error);
+  const { source, decoder } = JSON.parse(inspected.output) as { source: object; decoder: { layer: string }[] };
+  t.like(source, { type: "character", size: 30 });
+  t.true(decoder.some(({ layer }) => layer === "decoder"));
+  t.regex((await sconce(["inspect", out])).output, /character tokenizer with 30 tokens/);
+
   const again = await sconce(["train", ...options, "--out", out]);
   t.is(again.status, 1);
   t.regex(again.error, /holds a trained model already/);

@@ -97,6 +97,12 @@ for (const parts of [{}, { maskZero: false }, { oneHot: true }]) {
     t.deepEqual(await translator.generate(texts, { maxNewTokens: 8, batchSize: 2 }), results);
     t.true((await translator.generate(texts, { maxNewTokens: 1 })).every(({ tokens }) => tokens.length <= 1));
     t.deepEqual(await translator.generate([]), []);
+    for (const [index, text] of texts.entries()) {
+      const pieces: string[] = [];
+      for await (const piece of translator.stream(text, { maxNewTokens: 8 })) pieces.push(piece);
+      t.is(pieces.join(""), results[index]!.text);
+      t.true(pieces.every((piece) => piece !== "") && pieces.length === Math.ceil(results[index]!.tokens.length / 4));
+    }
     translator.dispose();
   });
 }

@@ -9,6 +9,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   train: async () => (await import("./train.ts")).train,
   translate: async () => (await import("./translate.ts")).translate,
   evaluate: async () => (await import("./evaluate.ts")).evaluate,
+  inspect: async () => (await import("./inspect.ts")).inspect,
   doctor: async () => (await import("./doctor.ts")).doctor,
 };
 
@@ -20,6 +21,7 @@ Commands:
   train      learn to translate from sentence pairs
   translate  translate lines of text
   evaluate   loss, accuracy and perplexity on sentence pairs
+  inspect    what a saved model is made of
   doctor     what this machine and installation can do
 
 sconce COMMAND --help explains a command. sconce --version prints the version.

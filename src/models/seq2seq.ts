@@ -50,6 +50,9 @@ export interface Seq2SeqEvaluateOptions {
   signal?: AbortSignal;
 }
 
+/** Tokens of the first piece of a stream. */
+const firstPiece = 4;
+
 /** A model from text to text: a functional model with two inputs, and the tokenizers of both sides. */
 export class Seq2Seq {
   /** The model. */
@@ -207,18 +210,8 @@ export class Seq2Seq {
   async generate(texts: readonly string[], options: GenerateOptions = {}): Promise<Generation[]> {
     const { maxNewTokens, batchSize, signal, recompute } = checkGenerate(options);
     if (!Array.isArray(texts)) throw new OptionError("generate: expected a list of texts");
-    const { decoderInput, output, sourceFeed, feed } = this.#roles;
-    const { frame } = this.#encoder;
-    const request: GreedyRequest = {
-      decoderInput,
-      output,
-      beginId: frame.begin,
-      endId: [frame.end],
-      padId: this.target.vocabulary.padding,
-      maxNewTokens,
-      feed,
-      recompute,
-    };
+    const request = this.#request(maxNewTokens, recompute);
+    const { sourceFeed } = this.#roles;
     const sources = texts.map((text) => this.#encoder.encodeSource(text));
     await this.model.build(signal === undefined ? {} : { signal });
     const results: Generation[] = texts.map(() => ({ text: "", tokens: [], score: 0 }));
@@ -233,11 +226,37 @@ export class Seq2Seq {
       const encoderData = fed(ids, sourceFeed, this.source.vocabulary.size);
       const batch = { data: encoderData.data, shape: [...encoderData.shape] };
       const result = await this.model.handle().generate(JSON.stringify(request), [batch], signal);
-      for (const [row, decoded] of decodedRows(result, [frame.end]).entries()) {
+      for (const [row, decoded] of decodedRows(result, request.endId).entries()) {
         results[group[row]!] = this.#shown(decoded);
       }
     }
     return results;
+  }
+
+  /**
+   * Translates a text and gives the translation in pieces while it is made.
+   *
+   * Each piece is decoded from the start again, to twice the length: all pieces together cost at most twice the whole.
+   *
+   * @param text - Any text.
+   * @param options - Limits, signal.
+   * @returns Pieces which together are the text that {@link Seq2Seq.generate} gives.
+   * @throws OptionError if an option is wrong; DataError if `text` is no string.
+   */
+  async *stream(
+    text: string,
+    options: Omit<GenerateOptions, "batchSize"> = {},
+  ): AsyncGenerator<string, void, undefined> {
+    const { maxNewTokens } = checkGenerate(options);
+    let shown = 0;
+    for (let limit = Math.min(firstPiece, maxNewTokens); ; limit = Math.min(2 * limit, maxNewTokens)) {
+      const [result] = await this.generate([text], { ...options, maxNewTokens: limit });
+      const { text: whole, tokens } = result!;
+      if (whole.length > shown) yield whole.slice(shown);
+      shown = whole.length;
+      // The end token takes a place, but is not among the tokens.
+      if (tokens.length < limit || limit === maxNewTokens) return;
+    }
   }
 
   /**
@@ -265,6 +284,12 @@ export class Seq2Seq {
     await this.model.save(folder, { ...options, extraFiles });
   }
 
+  /** How decoding treats each layer: computed once, for each token alone, or with what it carries along. @internal */
+  decoderNodes(): { layer: string; treatment: string }[] {
+    const json = this.model.handle().inspectDecoder(JSON.stringify(this.#request(1, false)));
+    return (JSON.parse(json) as { nodes: { layer: string; treatment: string }[] }).nodes;
+  }
+
   /** Frees the model; it cannot be used afterwards. */
   dispose(): void {
     this.model.dispose();
@@ -272,6 +297,14 @@ export class Seq2Seq {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
+  }
+
+  /** What the native decoder is asked for. */
+  #request(maxNewTokens: number, recompute: boolean): GreedyRequest {
+    const { decoderInput, output, feed } = this.#roles;
+    const { begin, end } = this.#encoder.frame;
+    const padId = this.target.vocabulary.padding;
+    return { decoderInput, output, beginId: begin, endId: [end], padId, maxNewTokens, feed, recompute };
   }
 
   /** Ids as tokens and text. */
