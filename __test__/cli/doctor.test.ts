@@ -1,5 +1,5 @@
 import test from "ava";
-import { sconce } from "../helpers/run-command.ts";
+import { sconce, startScript } from "../helpers/run-command.ts";
 
 test("doctor finds out what works, as text and as JSON", async (t) => {
   const text = await sconce(["doctor"]);
@@ -11,4 +11,9 @@ test("doctor finds out what works, as text and as JSON", async (t) => {
   t.deepEqual(findings.problems, []);
   t.true(findings.threads >= 1);
   t.true(findings.training.last! < findings.training.first!);
+});
+
+test("the built program works as the sources do", async (t) => {
+  const { status, output, error } = await startScript("dist/cli/main.js", ["doctor"]).ended;
+  t.is(status, 0, `${output}${error}: is it built? npm run build:typescript`);
 });

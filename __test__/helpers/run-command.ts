@@ -16,10 +16,11 @@ export interface Running {
   ended: Promise<Ended>;
 }
 
-/** Starts a TypeScript file of the repository. */
+/** Starts a TypeScript or JavaScript file of the repository. */
 export function startScript(path: string, args: readonly string[], input = ""): Running {
   const root = fileURLToPath(new URL("../..", import.meta.url));
-  const child = spawn(process.execPath, ["--import=tsx", path, ...args], { cwd: root, stdio: "pipe" });
+  const loader = path.endsWith(".ts") ? ["--import=tsx"] : [];
+  const child = spawn(process.execPath, [...loader, path, ...args], { cwd: root, stdio: "pipe" });
   let output = "";
   let error = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -75,7 +75,8 @@ async function examine(): Promise<Findings> {
     return findings;
   }
   try {
-    findings.training = await train();
+    const { learn } = await import("./self-test.ts");
+    findings.training = await learn();
     if (!(findings.training.last < findings.training.first)) {
       findings.problems.push(
         "a small model does not learn: please report this with the output of sconce doctor --json",
@@ -89,24 +90,6 @@ async function examine(): Promise<Findings> {
 
 function reason(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
-}
-
-/** Trains a small classifier on data that it can learn. */
-async function train(): Promise<{ first: number; last: number }> {
-  const { input, layers, model, ndarray } = await import("../index.ts");
-  const x = input({ shape: [4] });
-  await using classifier = model({ inputs: x, outputs: layers.dense({ units: 4, activation: "softmax" })(x) });
-  classifier.compile({ optimizer: "adam", loss: "categoricalCrossentropy" });
-  const rows = 64;
-  const classes = Int32Array.from({ length: rows }, (_, row) => row % 4);
-  const data = new Float32Array(rows * 4);
-  for (const [row, one] of classes.entries()) data[row * 4 + one] = 1;
-  const { history } = await classifier.fit(ndarray(data, [rows, 4]), ndarray(classes, [rows]), {
-    epochs: 5,
-    verbose: "silent",
-    seed: 0,
-  });
-  return { first: history.loss![0]!, last: history.loss!.at(-1)! };
 }
 
 function shown(findings: Findings): string {
