@@ -4,7 +4,7 @@ import { checkKeys } from "../options.ts";
 import { classWeights, weighClasses } from "./class-weight.ts";
 import { bindArrays, type ModelData } from "./data.ts";
 import type { Logs } from "./history.ts";
-import { trainedOutputs } from "./names.ts";
+import { takesTarget } from "./names.ts";
 import { type BatchOptions, checkSignal } from "./options.ts";
 import { allColumns, rowCount, type StepData, wholeArrays } from "./source.ts";
 import { testRequest, updateRequest } from "./step-request.ts";
@@ -52,7 +52,7 @@ export async function testOnBatch(
 ): Promise<Logs & { loss: number }> {
   const data = await batchOf("testOnBatch", model, x, y, options);
   await model.build(options.signal === undefined ? {} : { signal: options.signal });
-  const result = await model.trainer().testOnBatch(testRequest(data), options.signal);
+  const result = await model.trainer().testOnBatch(testRequest(model, data), options.signal);
   return valuesOf(model, result, data);
 }
 
@@ -66,7 +66,7 @@ async function batchOf(
   checkKeys(where, options, ["sampleWeight", "classWeight", "signal"]);
   checkSignal(where, options.signal);
   options.signal?.throwIfAborted();
-  const outputs = trainedOutputs(model.trainedOutputs);
+  const outputs = model.trainedOutputs.filter(takesTarget);
   const { sampleWeight, classWeight } = options;
   if (classWeight !== undefined && (sampleWeight !== undefined || outputs.length !== 1)) {
     throw new OptionError(`${where}: classWeight is for models with one output, and excludes sampleWeight`);

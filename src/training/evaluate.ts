@@ -1,7 +1,7 @@
 import { OptionError } from "../errors.ts";
 import { batchSource, bindArrays, isBatchData, type ModelData, type TrainingData } from "./data.ts";
 import type { Logs } from "./history.ts";
-import { trainedOutputs } from "./names.ts";
+import { takesTarget } from "./names.ts";
 import { checkPassOptions, type EvaluateOptions } from "./options.ts";
 import { Progress, surroundings } from "./progress.ts";
 import { allColumns, arraySource, type BatchSource, rowCount } from "./source.ts";
@@ -49,7 +49,7 @@ export async function evaluate(
 }
 
 async function sourceOf(model: Trainable, x: TrainingData, y: unknown, options: EvaluateOptions): Promise<BatchSource> {
-  const outputs = trainedOutputs(model.trainedOutputs);
+  const outputs = model.trainedOutputs.filter(takesTarget);
   if (isBatchData(x)) {
     if (y !== undefined && y !== null) {
       throw new OptionError("evaluate: data in batches hold their targets: leave the second argument out");

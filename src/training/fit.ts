@@ -17,7 +17,7 @@ import {
 } from "./data.ts";
 import { beginTraining } from "./exclusive.ts";
 import type { History } from "./history.ts";
-import { trainedOutputs } from "./names.ts";
+import { takesTarget } from "./names.ts";
 import { checkFitOptions, type FitOptions } from "./options.ts";
 import { Progress, surroundings } from "./progress.ts";
 import { Run } from "./run.ts";
@@ -63,7 +63,7 @@ export async function fit(
 
 async function train(model: Trainable, x: TrainingData, y: unknown, options: FitOptions): Promise<History> {
   const { signal, callbacks = [] } = options;
-  const outputs = trainedOutputs(model.trainedOutputs);
+  const outputs = model.trainedOutputs.filter(takesTarget);
   const list = new CallbackList(callbacks, model);
   const backup = backupOf(callbacks);
   const saved = backup === undefined ? undefined : await Checkpoint.read(backup.folder);

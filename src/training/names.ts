@@ -16,9 +16,9 @@ export function monitorName(name: string): string {
   return name.includes("_") ? camelCase(name) : name;
 }
 
-/** The outputs that have a loss or metrics, and so take targets. */
-export function trainedOutputs(outputs: readonly TrainedOutput[]): TrainedOutput[] {
-  return outputs.filter((output) => output.lossWeight !== null || output.metrics.length > 0);
+/** Whether an output has a loss or metrics, and so takes targets. */
+export function takesTarget(output: TrainedOutput): boolean {
+  return output.lossWeight !== null || output.metrics.length > 0;
 }
 
 /** The names of all values of a pass over data: `loss`, then losses and metrics of the outputs. */

@@ -180,7 +180,7 @@ export class Run {
     if (!updates && steps === undefined) updates = await stream.exhausted();
     const trainer = model.trainer();
     const rate = model.optimizer.at(trainer.iterations());
-    const running = trainer.trainOnBatch(stepRequest(data, rate, updates, 1 / group), signal);
+    const running = trainer.trainOnBatch(stepRequest(model, data, rate, updates, 1 / group), signal);
     if (steps === undefined || step + 1 < steps) stream.prefetch();
     const result = await this.#settled(running, data);
     this.#tally.add(result, data.rows);

@@ -4,7 +4,7 @@ import { booleanOption, checkKeys, integerOption } from "../options.ts";
 import { batchSource, bindArrays, isBatchData, type ModelData, type TrainingData } from "./data.ts";
 import { beginTraining } from "./exclusive.ts";
 import type { Logs } from "./history.ts";
-import { trainedOutputs } from "./names.ts";
+import { takesTarget } from "./names.ts";
 import { checkIntegers, checkSignal, type StepsOptions } from "./options.ts";
 import { allColumns, arraySource, type BatchSource, rowCount } from "./source.ts";
 import { updateRequest } from "./step-request.ts";
@@ -119,7 +119,7 @@ async function* oneEpoch(
 }
 
 async function sourceOf(model: Trainable, data: TrainingData | StepsData, options: StepsOptions): Promise<BatchSource> {
-  const outputs = trainedOutputs(model.trainedOutputs);
+  const outputs = model.trainedOutputs.filter(takesTarget);
   if (isBatchData(data)) return batchSource(data, options.batchSize, model.inputSpecifications, outputs);
   const { x, y, sampleWeight } = data as StepsData;
   const arrays = await bindArrays(model.inputSpecifications, outputs, x, y, sampleWeight);

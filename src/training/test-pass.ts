@@ -26,7 +26,7 @@ export async function testPass(
     while (steps === undefined || step < steps) {
       const data = await stream.take();
       if (data === undefined) break;
-      const running = trainer.testOnBatch(testRequest(data), signal);
+      const running = trainer.testOnBatch(testRequest(model, data), signal);
       if (steps === undefined || step + 1 < steps) stream.prefetch();
       tally.add(await running, data.rows);
       step += 1;
