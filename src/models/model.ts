@@ -55,6 +55,8 @@ export class Model extends Callable implements Trainable {
   #compilation: Compilation | undefined;
   #trainer: TrainerHandle | undefined;
   #building: Promise<void> = Promise.resolve();
+  /** Whether all weights are known to exist: `build` is called before every step of an own loop. */
+  #built = false;
   #disposed = false;
 
   /** @internal */
@@ -328,6 +330,8 @@ export class Model extends Callable implements Trainable {
   async build(options: BuildOptions = {}): Promise<void> {
     checkKeys(`model ${this.name}: build`, options, ["seed", "signal"]);
     const seed = checkSeed(options.seed ?? 0);
+    this.handle();
+    if (this.#built) return;
     const earlier = this.#building.catch(() => undefined);
     const building = earlier.then(() => this.#build(seed, options.signal));
     // Who called sees the rejection; this chain only keeps the order.
@@ -339,7 +343,6 @@ export class Model extends Callable implements Trainable {
     const handle = this.handle();
     const provided: ProvidedWeight[] = [];
     const missing = describedWeights(handle).filter(({ built }) => !built);
-    if (missing.length === 0) return;
     for (const { layer, name, shape } of missing) {
       signal?.throwIfAborted();
       const provider = this.getLayer(layer).providers[name];
@@ -348,7 +351,8 @@ export class Model extends Callable implements Trainable {
       }
     }
     signal?.throwIfAborted();
-    await this.handle().build(seed, provided);
+    if (missing.length > 0) await this.handle().build(seed, provided);
+    this.#built = true;
   }
 
   /**

@@ -19,8 +19,8 @@ export interface OptimizerOptions {
   /** Largest norm of all gradients together, above 0. */
   globalClipnorm?: number;
   /**
-   * Rows of embeddings that a batch does not touch are left alone entirely, also where the dense rule would still move
-   * them (momentum, Adam); faster for large vocabularies. Default `false`: exactly as the dense rule.
+   * Adam and AdamW leave rows of embeddings alone that a batch does not touch, instead of moving them on by their momentum; faster
+   * for large vocabularies, but another rule. Default `false`: exactly the dense rule.
    */
   sparse?: boolean;
 }
