@@ -54,7 +54,7 @@ export function allColumns(arrays: ArraySet): Column[] {
   return [...arrays.inputs, ...arrays.targets, ...arrays.sampleWeights.filter((column) => column !== null)];
 }
 
-/** Batches of the rows `start..end` of arrays, in another order in each pass if there is a seed. */
+/** Batches of the rows `start..end` of arrays; with a seed, where `start` must be 0, in another order in each pass. */
 export function arraySource(
   arrays: ArraySet,
   [start, end]: readonly [number, number],
@@ -70,10 +70,9 @@ export function arraySource(
     identity: { data: "arrays", rows: length, batchSize, seed: seed ?? null },
     async *read(pass, step) {
       const order = seed === undefined ? undefined : permutation(seed, pass, length);
-      if (order !== undefined && start > 0) for (const index of order.keys()) order[index]! += start;
       for (let index = step; index < count; index++) {
-        const from = (order === undefined ? start : 0) + index * batchSize;
-        const to = Math.min(from + batchSize, (order === undefined ? start : 0) + length);
+        const from = start + index * batchSize;
+        const to = Math.min(from + batchSize, end);
         const cut = (column: Column) => rowsOf(column, from, to, order);
         yield weighted(
           {
