@@ -11,11 +11,11 @@ import { checkKeys, integerOption } from "../options.ts";
 import { loadModel } from "../saving/load-model.ts";
 import type { History } from "../training/history.ts";
 import { Model, type SaveOptions } from "./model.ts";
-import { batchOf, fed, lengthOf } from "./seq2seq/batches.ts";
+import { batchOf, equalLengths, fed, lengthOf } from "./seq2seq/batches.ts";
 import { readSeq2SeqDocument, type Seq2SeqDocument, seq2seqFile } from "./seq2seq/document.ts";
 import { type Evaluation, evaluateBatches } from "./seq2seq/evaluate.ts";
 import { checkFit, compileFor, type Seq2SeqFitOptions } from "./seq2seq/fit.ts";
-import { PairEncoder, type Pairs } from "./seq2seq/pairs.ts";
+import { type EncodedPair, PairEncoder, type Pairs } from "./seq2seq/pairs.ts";
 import { type Border, type Feed, findRoles, type Roles, type TensorChoice } from "./seq2seq/roles.ts";
 
 /** Options of {@link Seq2Seq.fromModel}. */
@@ -163,7 +163,8 @@ export class Seq2Seq {
 
   /**
    * Trains with teacher forcing: the decoder reads the begin token and the target, and learns to give the next token at each
-   * position. Pairs of similar length make a batch; padding is masked.
+   * position. Pairs of similar length make a batch. Padding is masked; a model without a mask gets weights that keep it out of
+   * the loss, while its encoder reads it and its metrics count it, as in Keras.
    *
    * @param pairs - What is learnt.
    * @param options - Batches, epochs, validation and the rest.
@@ -195,8 +196,13 @@ export class Seq2Seq {
     const batchSize = integerOption("evaluate", "batchSize", options.batchSize ?? 64, 1);
     const maxLength =
       options.maxLength === undefined ? undefined : integerOption("evaluate", "maxLength", options.maxLength, 1);
-    const batches = await this.#batches("evaluate", pairs, { batchSize }, maxLength, options.signal);
-    return evaluateBatches(this.model, this.#roles.output, batches, options.signal);
+    const { signal } = options;
+    const encoded = await this.#encoder.dataset("evaluate", pairs, maxLength, signal);
+    // Without a mask padding would be read by the encoder and counted by metrics.
+    const batches = this.#roles.masked
+      ? encoded.bucketByLength({ batchSize, length: lengthOf }, (items) => this.#batch(items))
+      : (await equalLengths(encoded, batchSize)).map((items) => this.#batch(items));
+    return evaluateBatches(this.model, this.#roles.output, batches, signal);
   }
 
   /**
@@ -322,8 +328,12 @@ export class Seq2Seq {
     signal: AbortSignal | undefined,
   ): Promise<Dataset<DataBatch>> {
     const encoded = await this.#encoder.dataset(where, pairs, maxLength, signal);
+    return encoded.bucketByLength({ ...options, length: lengthOf }, (items) => this.#batch(items));
+  }
+
+  #batch(items: readonly EncodedPair[]): DataBatch {
     const sizes = { source: this.source.vocabulary.size, target: this.target.vocabulary.size };
-    return encoded.bucketByLength({ ...options, length: lengthOf }, (items) => batchOf(items, this.#roles, sizes));
+    return batchOf(items, this.#roles, sizes);
   }
 }
 

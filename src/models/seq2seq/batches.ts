@@ -1,3 +1,4 @@
+import { Dataset } from "../../data/dataset.ts";
 import type { ArrayData, DataBatch } from "../../data/example.ts";
 import { padSequences } from "../../data/example.ts";
 import type { EncodedPair } from "./pairs.ts";
@@ -42,6 +43,22 @@ export function batchOf(pairs: readonly EncodedPair[], roles: Roles, sizes: Voca
     weights.fill(weight, row * length, row * length + target.length - 1);
   }
   return { inputs, targets: [targets], sampleWeights: [{ data: weights, shape: targets.shape }] };
+}
+
+/** Pairs of equal lengths on both sides in groups of at most `size`: batches without any padding. */
+export async function equalLengths(pairs: Dataset<EncodedPair>, size: number): Promise<Dataset<EncodedPair[]>> {
+  const full: EncodedPair[][] = [];
+  const open = new Map<string, EncodedPair[]>();
+  for await (const pair of pairs) {
+    const key = `${pair.source.length} ${pair.target.length}`;
+    const group = open.get(key) ?? [];
+    group.push(pair);
+    open.set(key, group);
+    if (group.length < size) continue;
+    full.push(group);
+    open.delete(key);
+  }
+  return Dataset.from([...full, ...open.values()]);
 }
 
 /** Target tokens of pairs, the end tokens included. */

@@ -1,6 +1,8 @@
 import type { Dataset } from "../../data/dataset.ts";
 import type { DataBatch } from "../../data/example.ts";
+import { DataError } from "../../errors.ts";
 import { judged } from "../../training/source.ts";
+import { testRequest } from "../../training/step-request.ts";
 import type { Model } from "../model.ts";
 import { checkTrained } from "./fit.ts";
 
@@ -33,19 +35,19 @@ export async function evaluateBatches(
   const sums = { loss: 0, accuracy: 0, crossEntropy: 0 };
   for await (const batch of batches) {
     signal?.throwIfAborted();
-    const { inputs, targets, sampleWeights } = await judged(batch, "evaluate: ", model.inputSpecifications, trained);
-    const request = { inputs, targets, sampleWeights, learningRate: 0, update: false, gradientScale: 1 };
-    const result = await model.trainer().testOnBatch(request, signal);
+    const data = await judged(batch, "evaluate: ", model.inputSpecifications, trained);
+    const result = await model.trainer().testOnBatch(testRequest(model, data), signal);
     const own = result.outputs[output]!;
-    // Each value is a mean over the real tokens of the batch, by the mask or by scaled weights.
+    // Each value is a mean over the real tokens of the batch: the others are masked, or there are none.
     let real = 0;
-    for (const id of targets[0]!.data) if (id !== 0) real += 1;
+    for (const id of data.targets[0]!.data) if (id !== 0) real += 1;
     const mean = (metric: number) => own.metrics[metric]!.total / own.metrics[metric]!.count;
     tokens += real;
     sums.loss += own.loss * real;
     sums.crossEntropy += (perplexity === -1 ? own.loss : mean(perplexity)) * real;
     if (accuracy !== -1) sums.accuracy += mean(accuracy) * real;
   }
+  if (tokens === 0) throw new DataError("evaluate: there are no sentence pairs");
   return {
     loss: sums.loss / tokens,
     ...(accuracy === -1 ? {} : { accuracy: sums.accuracy / tokens }),
