@@ -9,8 +9,169 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** Cancels one call. */
+export declare class NativeCancel {
+  /** Not cancelled. */
+  constructor()
+  /** Ends the call soon, with code `CANCELLED`. */
+  cancel(): void
+}
+
+/** The weights of a layer, shared by all models that contain it. */
+export declare class NativeLayer {
+  /** A layer with the weights that shape inference gave it (JSON), without values. */
+  constructor(name: string, weightsJson: string)
+  /** Whether models that are compiled from now on train it. */
+  setTrainable(trainable: boolean): void
+}
+
+/** A graph over the weights of its layers. */
+export declare class NativeModel {
+  /** A model of a graph document (`docs/graph.md`) over layers in the same order. */
+  constructor(documentJson: string, layers: Array<NativeLayer>, backendName: string)
+  /** Inputs, outputs and weights as JSON. */
+  describe(): string
+  /** Makes the weights that have no values yet. */
+  build(seed: number, provided: Array<ProvidedWeight>): Promise<void>
+  /** All weights in the order of `describe`, in Keras' layouts. */
+  getWeights(): Promise<Float32Array[]>
+  /** Replaces all weights. */
+  setWeights(weights: Array<Float32Array>): Promise<void>
+  /** Outputs for one batch. */
+  predict(inputs: Array<Batch>, cancel?: NativeCancel | undefined | null): Promise<BatchResult[]>
+  /** Greedy search, one token a turn; `inputs` are all but the decoder's. */
+  generate(requestJson: string, inputs: Array<Batch>, cancel?: NativeCancel | undefined | null): Promise<GenerateResult>
+  /** How each layer is treated while decoding, as JSON; throws if the decoder is not causal. */
+  inspectDecoder(requestJson: string): string
+  /** Writes all weights as safetensors, atomically; metadata is a JSON object of strings. */
+  saveWeights(path: string, metadataJson: string): Promise<void>
+  /** Reads weights; nothing changes on failure. */
+  loadWeights(path: string): Promise<void>
+  /** A trainer with losses, metrics and an optimiser. */
+  compile(compileJson: string): NativeTrainer
+  /** Ends the model: calls that wait or run are rejected with code `STATE`; weights that no other model has are freed. */
+  dispose(): void
+}
+
+/** Losses, metrics and optimiser state of a compiled model. */
+export declare class NativeTrainer {
+  /** A training step. */
+  trainOnBatch(request: StepRequest, cancel?: NativeCancel | undefined | null): Promise<StepResult>
+  /** Losses and metrics without training. */
+  testOnBatch(request: StepRequest, cancel?: NativeCancel | undefined | null): Promise<StepResult>
+  /** Updates so far. Calls that wait in the queue are not counted. */
+  iterations(): number
+  /** Writes the optimiser's state, atomically. */
+  saveState(path: string): Promise<void>
+  /** Reads the optimiser's state; nothing changes on failure. */
+  loadState(path: string): Promise<void>
+  /** Frees the optimiser's state. */
+  dispose(): void
+}
+
+/** A typed array with its shape. */
+export interface Batch {
+  /** The values, the last axis fastest. */
+  data: Float32Array | Int32Array
+  /** Sizes of the axes. */
+  shape: Array<number>
+}
+
+/** A typed array with its shape, as a result. */
+export interface BatchResult {
+  /** The values. */
+  data: Float32Array
+  /** Sizes of the axes. */
+  shape: Array<number>
+}
+
 /** Facts about the native addon and the machine, as JSON. */
 export declare function environment(): string
 
+/** Generated ids. */
+export interface GenerateResult {
+  /** `[B, maxLength]`, padded. */
+  ids: Int32Array
+  /** `[B]`, the end included. */
+  lengths: Int32Array
+  /** `[B]`: sums of log-probabilities. */
+  scores: Float32Array
+  /** Tokens of the longest row. */
+  maxLength: number
+}
+
+/** Vectors of words. */
+export interface GloveResult {
+  /** `[words, dimension]`; rows of words that were not found are 0. */
+  matrix: Float32Array
+  /** 1 for each word that was found. */
+  found: Uint8Array
+  /** Numbers of a vector. */
+  dimension: number
+}
+
 /** Shapes and weights of a call of a layer: JSON of the layer (`docs/graph.md`) and of its inputs' signatures in, JSON out. */
 export declare function inferLayer(layerJson: string, inputsJson: string): string
+
+/** Sums of one metric over the valid entries of a batch. */
+export interface MetricSums {
+  /** Weighted sum of values. */
+  total: number
+  /** Sum of weights. */
+  count: number
+}
+
+/** What one output gave. */
+export interface OutputResult {
+  /** Mean loss over valid entries. */
+  loss: number
+  /** In the order of its metrics. */
+  metrics: Array<MetricSums>
+}
+
+/** Values of a weight whose initialiser is `provided`. */
+export interface ProvidedWeight {
+  /** Name of the layer. */
+  layer: string
+  /** Name of the weight. */
+  weight: string
+  /** Values in Keras' layout. */
+  data: Float32Array
+}
+
+/** Reads the GloVe vectors of words from a plain or gzip text file; dimension 0 takes the file's. */
+export declare function readGlove(path: string, words: Array<string>, dimension: number, cancel?: NativeCancel | undefined | null): Promise<GloveResult>
+
+/** The permutation of `0..length` that belongs to a seed and an epoch. */
+export declare function shuffle(seed: number, epoch: number, length: number): Uint32Array
+
+/** One training or test step. */
+export interface StepRequest {
+  /** One an input of the model. */
+  inputs: Array<Batch>
+  /** One an output. */
+  targets: Array<Batch>
+  /** One an output. */
+  sampleWeights: Array<Batch | null>
+  /** Of this step. */
+  learningRate: number
+  /** `false`: accumulate gradients only. */
+  update: boolean
+  /** Factor of the gradients. */
+  gradientScale: number
+}
+
+/** What a step gives. */
+export interface StepResult {
+  /** Sum of the weighted losses. */
+  loss: number
+  /** One an output. */
+  outputs: Array<OutputResult>
+  /** Valid target entries. */
+  tokens: number
+  /** Compute time. */
+  milliseconds: number
+}
+
+/** Makes the content of a file, or the entries of a folder, durable. */
+export declare function syncFile(path: string): Promise<void>

@@ -773,7 +773,14 @@ if (
   }
 }
 
-const { environment, inferLayer } = nativeBinding
+const { NativeCancel, NativeLayer, NativeModel, NativeTrainer, environment, inferLayer, readGlove, shuffle, syncFile } = nativeBinding
+export { NativeCancel }
+export { NativeLayer }
+export { NativeModel }
+export { NativeTrainer }
 export { environment }
 export { inferLayer }
+export { readGlove }
+export { shuffle }
+export { syncFile }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -2,14 +2,19 @@
 #![deny(missing_docs)]
 
 pub mod backend;
+pub mod checkpoint;
+pub mod decode;
 pub mod error;
 pub mod graph;
 pub mod initializer;
 pub mod interrupt;
 pub mod layers;
+pub mod model;
 pub mod plan;
+pub mod scheduler;
 pub mod shape;
 pub mod tensor;
+pub mod training;
 pub mod weights;
 
 pub use error::{Code, Error, Result};

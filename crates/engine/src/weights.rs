@@ -5,7 +5,7 @@
 //! are never contended.
 use std::sync::{
     Arc, RwLock, RwLockReadGuard, RwLockWriteGuard,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
 use sconce_kernels::buffer::Buffer;
@@ -26,6 +26,8 @@ pub struct LayerWeights {
     trainable: AtomicBool,
     /// Which family of models the layer belongs to.
     family: AtomicU64,
+    /// Models that have the layer.
+    models: AtomicUsize,
 }
 
 fn next_family() -> u64 {
@@ -82,13 +84,7 @@ impl LayerWeights {
     #[must_use]
     pub fn new(name: String, specifications: Vec<WeightSpecification>) -> Self {
         let values = RwLock::new(specifications.iter().map(|_| None).collect());
-        Self {
-            name,
-            specifications,
-            values,
-            trainable: AtomicBool::new(true),
-            family: AtomicU64::new(next_family()),
-        }
+        Self { name, specifications, values, trainable: AtomicBool::new(true), family: AtomicU64::new(next_family()), models: AtomicUsize::new(0) }
     }
 
     /// Whether the layer is trained by models that are compiled from now on.
@@ -110,6 +106,17 @@ impl LayerWeights {
 
     pub(crate) fn set_family(&self, family: u64) {
         self.family.store(family, Ordering::Relaxed);
+    }
+
+    pub(crate) fn retain(&self) {
+        self.models.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A model of this layer ended; with `free` the values go if it was the last one.
+    pub(crate) fn release(&self, free: bool) {
+        if self.models.fetch_sub(1, Ordering::AcqRel) == 1 && free {
+            self.write().iter_mut().for_each(|values| *values = None);
+        }
     }
 
     /// The values, to read.

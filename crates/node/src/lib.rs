@@ -1,6 +1,12 @@
 //! Node binding of sconce: conversion, queueing and error mapping, no arithmetic.
+pub mod batch;
 pub mod error;
+pub mod files;
 pub mod infer;
+pub mod layer;
+pub mod model;
+pub mod settle;
+pub mod trainer;
 
 use napi_derive::napi;
 use sconce_kernels::{Context, simd::Simd};

@@ -1,12 +1,15 @@
 //! What runs a plan. The plan, its differentiation and its fusions are shared; a backend lowers them to a program.
+pub mod candle;
+mod checks;
 pub mod cpu;
+mod metrics;
 mod reduction;
 
 pub use reduction::{RowWeights, metric_sums, row_weights};
 
 use std::{fmt, sync::Arc};
 
-use sconce_kernels::{buffer::Buffer, embedding::RowGradients};
+use sconce_kernels::{buffer::Buffer, embedding::RowGradients, random::RandomKey};
 
 use crate::{
     error::Result,
@@ -23,6 +26,13 @@ pub struct RandomState {
     pub seed: u64,
     /// Training steps before this one.
     pub step: u64,
+}
+
+impl RandomState {
+    /// The stream of random numbers of part `part` (0 to 3) of a node: the same on every backend.
+    pub(crate) fn key(self, node: usize, part: usize) -> RandomKey {
+        RandomKey { seed: self.seed, step: self.step, node: (node * 4 + part) as u32 }
+    }
 }
 
 /// Everything that goes into a forward pass.
@@ -110,6 +120,22 @@ pub trait Program: Send + Sync + fmt::Debug {
     /// # Errors
     /// Of the data (`Data`), or `Cancelled`; gradients are then unspecified.
     fn step(&self, schedule: &Schedule, losses: &[LossPlan], request: StepRequest<'_>) -> Result<Vec<LossResult>>;
+
+    /// Gradients of a function of values that the caller differentiated: `outputs` holds the gradients of the values.
+    ///
+    /// Gradients of weights are added to `gradients`, one a weight. The gradients of the plan's inputs come back, where
+    /// the schedule asks for them.
+    ///
+    /// # Errors
+    /// Of the data (`Data`), or `Cancelled`; gradients are then unspecified.
+    fn gradients(
+        &self,
+        schedule: &Schedule,
+        forward: Forward<'_>,
+        random: Option<RandomState>,
+        outputs: Vec<(ValueId, Buffer)>,
+        gradients: &mut [Option<WeightGradient>],
+    ) -> Result<Vec<Option<Buffer>>>;
 }
 
 /// Makes programs.

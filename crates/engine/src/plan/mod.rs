@@ -206,9 +206,10 @@ impl Plan {
             plan.layers.push(PlanLayer { name: layer.name.clone(), kind, first_weight, weight_count });
         }
         let find = |&(node, output): &(usize, usize)| {
-            node_values[node].get(output).copied().ok_or_else(|| {
-                Error::new(Code::Graph, format!("graph document: node {node} has no output {output}"))
-            })
+            node_values[node]
+                .get(output)
+                .copied()
+                .ok_or_else(|| Error::new(Code::Graph, format!("graph document: node {node} has no output {output}")))
         };
         plan.inputs = document.inputs.iter().map(find).collect::<Result<_>>()?;
         plan.outputs = document.outputs.iter().map(find).collect::<Result<_>>()?;
@@ -225,7 +226,13 @@ impl Plan {
         Ok(plan)
     }
 
-    fn push(&mut self, operation: Operation, layer: usize, inputs: Vec<ValueId>, outputs: Vec<Signature>) -> Vec<ValueId> {
+    fn push(
+        &mut self,
+        operation: Operation,
+        layer: usize,
+        inputs: Vec<ValueId>,
+        outputs: Vec<Signature>,
+    ) -> Vec<ValueId> {
         let node = self.nodes.len();
         let first = self.values.len();
         self.producers.extend(outputs.iter().map(|_| node));
@@ -236,7 +243,13 @@ impl Plan {
     }
 
     /// Nodes of one call of a layer; gives its outputs.
-    fn expand(&mut self, kind: &LayerKind, layer: usize, inputs: Vec<ValueId>, outputs: Vec<Signature>) -> Vec<ValueId> {
+    fn expand(
+        &mut self,
+        kind: &LayerKind,
+        layer: usize,
+        inputs: Vec<ValueId>,
+        outputs: Vec<Signature>,
+    ) -> Vec<ValueId> {
         let function = |name: &str| match Activation::from_name(name) {
             _ if name == "softmax" => Operation::Softmax,
             Some(activation) => Operation::Activate(activation),

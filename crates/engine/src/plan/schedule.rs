@@ -1,5 +1,6 @@
 //! Which nodes run, which values have gradients, and when values can be released.
 use super::{LossPlan, LossTarget, Operation, Plan, ValueId};
+use crate::shape::ElementType;
 
 /// What a schedule is for.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +44,16 @@ impl Schedule {
     /// The schedule of `roots`; with `trainable` (one flag a weight) one for training.
     #[must_use]
     pub fn new(plan: &Plan, roots: Roots<'_>, trainable: Option<&[bool]>) -> Self {
+        Self::differentiating(plan, roots, trainable, false)
+    }
+
+    /// The schedule of `roots` for training that also differentiates by the inputs of the model that are floats.
+    #[must_use]
+    pub fn with_inputs(plan: &Plan, roots: Roots<'_>, trainable: &[bool]) -> Self {
+        Self::differentiating(plan, roots, Some(trainable), true)
+    }
+
+    fn differentiating(plan: &Plan, roots: Roots<'_>, trainable: Option<&[bool]>, inputs: bool) -> Self {
         let mut needed = vec![false; plan.values.len()];
         // Values that the losses read, after all nodes ran forward.
         let mut read_last = vec![false; plan.values.len()];
@@ -71,6 +82,9 @@ impl Schedule {
         let order: Vec<usize> = (0..plan.nodes.len()).filter(|&index| wanted[index]).collect();
         let flags = trainable.map_or_else(|| vec![false; plan.weights.len()], <[bool]>::to_vec);
         let mut gradient = vec![false; plan.values.len()];
+        for &input in plan.inputs.iter().filter(|_| inputs) {
+            gradient[input] = plan.values[input].dtype == ElementType::Float32;
+        }
         let mut backward = vec![false; plan.nodes.len()];
         for &index in &order {
             let node = &plan.nodes[index];

@@ -96,13 +96,7 @@ impl Run<'_> {
             (Operation::Activate(function), Some(input)) => {
                 if let Some(mut slot) = self.slot(input, dy.len()) {
                     let kept = if function.gradient_takes_input() { input } else { node.outputs[0] };
-                    activation::backward(
-                        self.context,
-                        function,
-                        self.value(kept)?.floats()?,
-                        &dy,
-                        slot.destination(),
-                    );
+                    activation::backward(self.context, function, self.value(kept)?.floats()?, &dy, slot.destination());
                     self.put(input, Some(slot));
                 }
             }
@@ -119,7 +113,7 @@ impl Run<'_> {
                 if let Some(mut slot) = self.slot(input, dy.len()) {
                     match self.random {
                         Some(random) if rate > 0.0 => {
-                            dropout::backward(self.context, &dy, slot.destination(), rate, self.key(random, index, 0));
+                            dropout::backward(self.context, &dy, slot.destination(), rate, random.key(index, 0));
                         }
                         _ if slot.accumulate => reduce::add_into(self.context, &dy, &mut slot.buffer),
                         _ => slot.buffer = dy,
@@ -222,7 +216,9 @@ impl Run<'_> {
     fn symbol(&self, name: &str) -> usize {
         for (&value, tensor) in self.plan.inputs.iter().zip(self.forward.inputs) {
             let shape = &self.plan.values[value].shape;
-            let found = shape.iter().position(|dimension| matches!(dimension, crate::shape::Dimension::Symbol(symbol) if symbol == name));
+            let found = shape
+                .iter()
+                .position(|dimension| matches!(dimension, crate::shape::Dimension::Symbol(symbol) if symbol == name));
             if let Some(axis) = found {
                 return tensor.shape[axis];
             }
@@ -237,9 +233,8 @@ impl Run<'_> {
         options: LstmPlan,
         gradients: &mut WeightGradients,
     ) -> Result<()> {
-        let output = |run: &mut Self, number: usize| {
-            node.outputs.get(number).and_then(|&value| run.gradients[value].take())
-        };
+        let output =
+            |run: &mut Self, number: usize| node.outputs.get(number).and_then(|&value| run.gradients[value].take());
         let first = output(self, 0);
         let (dy, mut dh) = if options.sequences { (first, output(self, 1)) } else { (None, first) };
         let dc = output(self, 2);
@@ -279,9 +274,8 @@ impl Run<'_> {
         let mut dh0 = state_inputs[0].and_then(|value| self.slot(value, batch * units));
         let mut dc0 = state_inputs[1].and_then(|value| {
             let same = state_inputs[0] == Some(value);
-            self.schedule.gradient[value].then(|| {
-                Slot::new(if same { None } else { self.gradients[value].take() }, batch * units)
-            })
+            self.schedule.gradient[value]
+                .then(|| Slot::new(if same { None } else { self.gradients[value].take() }, batch * units))
         });
         let mask = self.masks[node.inputs[0]].clone();
         let [dkernel, drecurrent, dbias] = &mut weight_slots;

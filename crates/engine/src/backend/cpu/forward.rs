@@ -2,13 +2,16 @@
 use std::sync::Arc;
 
 use sconce_kernels::{
-    activation, buffer::Buffer, dense, dropout, embedding,
+    activation,
+    buffer::Buffer,
+    dense, dropout, embedding,
     lstm::{self, LstmInputs, LstmOptions, LstmOutputs, LstmShape, LstmWeights},
     reduce, softmax,
 };
 
 use super::{Run, Saved};
 use crate::{
+    backend::checks::check_ids,
     error::{Code, Error, Result},
     plan::{LstmPlan, Node, Operation},
     tensor::{Data, Mask, Tensor},
@@ -18,21 +21,6 @@ use crate::{
 pub(super) fn sequence(tensor: &Tensor) -> Result<[usize; 3]> {
     <[usize; 3]>::try_from(tensor.shape.as_slice())
         .map_err(|_| Error::new(Code::Internal, format!("expected a sequence, got shape {:?}", tensor.shape)))
-}
-
-/// An id of an embedding that is no row of its table.
-pub(super) fn check_ids(layer: &str, ids: &[i32], shape: &[usize], rows: usize) -> Result<()> {
-    let Some(position) = embedding::first_outside(ids, rows) else { return Ok(()) };
-    let width = shape.last().copied().unwrap_or(1).max(1);
-    let place = if shape.len() > 1 {
-        format!("row {}, column {}", position / width, position % width)
-    } else {
-        format!("row {position}")
-    };
-    Err(Error::new(
-        Code::Data,
-        format!("layer {layer}: id {} at {place} is outside 0..{rows} (inputDim)", ids[position]),
-    ))
 }
 
 impl<'a> Run<'a> {
@@ -67,7 +55,7 @@ impl<'a> Run<'a> {
                 Some(random) if rate > 0.0 => {
                     let x = self.value(node.inputs[0])?;
                     let mut y = Buffer::new(x.len());
-                    dropout::forward(self.context, x.floats()?, &mut y, rate, self.key(random, index, 0));
+                    dropout::forward(self.context, x.floats()?, &mut y, rate, random.key(index, 0));
                     Tensor::float(x.shape.clone(), y)
                 }
                 _ => self.take_or_copy(position, node)?,
@@ -87,7 +75,11 @@ impl<'a> Run<'a> {
         let mask = match node.operation {
             Operation::Embedding { .. } => self.masks[node.outputs[0]].clone(),
             Operation::Concatenate(_) | Operation::Add => {
-                if plan.values[node.outputs[0]].masked { self.joined_mask(node) } else { None }
+                if plan.values[node.outputs[0]].masked {
+                    self.joined_mask(node)
+                } else {
+                    None
+                }
             }
             _ => self.masks[node.inputs[0]].clone(),
         };
@@ -241,7 +233,7 @@ impl<'a> Run<'a> {
         let factors = |rate: f32, length: usize, part: usize| {
             (rate > 0.0).then(|| {
                 let mut factors = Buffer::new(length);
-                dropout::mask(self.context, self.key(random, index, part), rate, &mut factors);
+                dropout::mask(self.context, random.key(index, part), rate, &mut factors);
                 factors
             })
         };

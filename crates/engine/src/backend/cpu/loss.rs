@@ -15,9 +15,14 @@ use super::{
     backward::{Slot, WeightGradients, weight_slot},
 };
 use crate::{
-    backend::{LossInput, LossResult, MetricSums, RowWeights, TargetData, WeightGradient, metric_sums, row_weights},
-    error::{Code, Error, Result},
-    plan::{LossPlan, LossTarget, Metric, ValueId},
+    backend::{
+        LossInput, LossResult, RowWeights, TargetData, WeightGradient,
+        checks::check_targets,
+        metrics::{MetricInputs, RowResults},
+        row_weights,
+    },
+    error::Result,
+    plan::{LossPlan, LossTarget, ValueId},
 };
 
 impl TargetData {
@@ -27,30 +32,6 @@ impl TargetData {
             Self::Probabilities(values) => Targets::Probabilities(values),
         }
     }
-
-    /// The class of a row: its id, or the first of its largest probabilities.
-    fn class(&self, row: usize, classes: usize) -> usize {
-        match self {
-            Self::Ids(ids) => usize::try_from(ids[row]).unwrap_or(usize::MAX),
-            Self::Probabilities(values) => first_largest(&values[row * classes..][..classes]),
-        }
-    }
-}
-
-fn first_largest(values: &[f32]) -> usize {
-    let mut best = 0;
-    for (index, &value) in values.iter().enumerate() {
-        if value > values[best] {
-            best = index;
-        }
-    }
-    best
-}
-
-/// Losses and predictions of all rows.
-struct Rows {
-    loss: Buffer,
-    prediction: Vec<u32>,
 }
 
 impl Run<'_> {
@@ -74,24 +55,7 @@ impl Run<'_> {
         let (rows, batch) = (tensor.rows(), tensor.shape.first().copied().unwrap_or(0));
         let mask = self.mask(output);
         let weights = row_weights(loss, input, mask.as_ref().map(|mask| mask.as_slice()), rows);
-        if let TargetData::Ids(ids) = &input.target {
-            let outside = (0..rows).find(|&row| {
-                weights.valid[row] && usize::try_from(ids[row]).map_or(true, |id| id >= classes)
-            });
-            if let Some(row) = outside {
-                let inner = (rows / batch.max(1)).max(1);
-                return Err(Error::new(
-                    Code::Data,
-                    format!(
-                        "target of output {}: id {} at row {}, column {} is outside 0..{classes}",
-                        self.plan.value_layer(output),
-                        ids[row],
-                        row / inner,
-                        row % inner
-                    ),
-                ));
-            }
-        }
+        check_targets(self.plan.value_layer(output), input, &weights.valid, batch, classes)?;
         let scale = gradient_scale * loss.loss.map_or(0.0, |loss| loss.weight);
         let found = match loss.target {
             LossTarget::Linear(node) => self.fused(loss, node, input, &weights, scale, gradients)?,
@@ -105,14 +69,14 @@ impl Run<'_> {
             }
         };
         let total = match loss.loss {
-            Some(_) => found.loss.iter().zip(&weights.loss).map(|(&loss, &weight)| f64::from(loss) * f64::from(weight)).sum(),
+            Some(_) => {
+                found.loss.iter().zip(&weights.loss).map(|(&loss, &weight)| f64::from(loss) * f64::from(weight)).sum()
+            }
             None => 0.0,
         };
-        let metrics = loss
-            .metrics
-            .iter()
-            .map(|&metric| self.metric(loss, metric, input, &weights, &found, batch, classes))
-            .collect::<Result<Vec<_>>>()?;
+        let output = loss.value.map(|value| self.value(value)?.floats()).transpose()?;
+        let looked_at = MetricInputs { input, weights: &weights, found: &found, output, batch, classes };
+        let metrics = loss.metrics.iter().map(|&metric| looked_at.metric(metric)).collect::<Result<Vec<_>>>()?;
         Ok(LossResult { loss: total, metrics, valid: weights.count })
     }
 
@@ -124,13 +88,13 @@ impl Run<'_> {
         weights: &RowWeights,
         scale: f32,
         gradients: Option<&mut WeightGradients>,
-    ) -> Result<Rows> {
+    ) -> Result<RowResults> {
         let node = &self.plan.nodes[node];
         let source = node.inputs[0];
         let (kernel, bias) = (self.weight(node, 0)?, self.optional_weight(node, 1));
         let classes = self.units(node);
         let (rows, features) = (weights.valid.len(), self.value(source)?.width());
-        let mut found = Rows { loss: Buffer::new(rows), prediction: vec![0; rows] };
+        let mut found = RowResults { loss: Buffer::new(rows), prediction: vec![0; rows] };
         let numbers = [self.plan.weight(node, 0), self.plan.weight(node, 1)];
         let trainable = |number: Option<usize>| number.filter(|&weight| self.schedule.trainable[weight]);
         let [kernel_weight, bias_weight] = numbers.map(trainable);
@@ -193,10 +157,10 @@ impl Run<'_> {
         scale: f32,
         gradients: bool,
         from_logits: bool,
-    ) -> Result<Rows> {
+    ) -> Result<RowResults> {
         let length = self.value(source)?.len();
         let (rows, classes) = (weights.valid.len(), self.value(source)?.width());
-        let mut found = Rows { loss: Buffer::new(rows), prediction: vec![0; rows] };
+        let mut found = RowResults { loss: Buffer::new(rows), prediction: vec![0; rows] };
         let mut slot = if gradients { self.slot(source, length) } else { None };
         // A metric without a loss still needs the weights of valid rows.
         cross_entropy(
@@ -220,47 +184,5 @@ impl Run<'_> {
         );
         self.put(source, slot);
         Ok(found)
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "operands of one formula")]
-    fn metric(
-        &self,
-        loss: &LossPlan,
-        metric: Metric,
-        input: &LossInput,
-        weights: &RowWeights,
-        found: &Rows,
-        batch: usize,
-        classes: usize,
-    ) -> Result<MetricSums> {
-        let binary = |threshold: f32| -> Result<MetricSums> {
-            let value = loss.value.ok_or_else(|| Error::new(Code::Internal, "a metric lacks its output"))?;
-            let x = self.value(value)?.floats()?;
-            let right = |element: usize, row: usize| {
-                let target = match &input.target {
-                    TargetData::Ids(ids) => ids[row] as f32,
-                    TargetData::Probabilities(values) => values[element],
-                };
-                f64::from(u8::from((x[element] > threshold) == (target > 0.5)))
-            };
-            Ok(metric_sums(&weights.valid, batch, |row| {
-                (0..classes).map(|class| right(row * classes + class, row)).sum::<f64>() / classes.max(1) as f64
-            }))
-        };
-        Ok(match metric {
-            Metric::BinaryAccuracy(threshold) => binary(threshold)?,
-            Metric::Accuracy if classes == 1 => binary(0.5)?,
-            Metric::Accuracy | Metric::CategoricalAccuracy | Metric::SparseCategoricalAccuracy => {
-                metric_sums(&weights.valid, batch, |row| {
-                    let right = found.prediction[row] as usize == input.target.class(row, classes);
-                    f64::from(u8::from(right))
-                })
-            }
-            Metric::Perplexity => {
-                let inner = (weights.valid.len() / batch.max(1)).max(1) as f64;
-                let sums = metric_sums(&weights.valid, batch, |row| f64::from(found.loss[row]));
-                MetricSums { total: sums.total * inner, count: sums.count * inner }
-            }
-        })
     }
 }

@@ -5,9 +5,9 @@ mod loss;
 
 use std::sync::Arc;
 
-use sconce_kernels::{Context, buffer::Buffer, lstm::LstmSaved, random::RandomKey};
+use sconce_kernels::{Context, buffer::Buffer, lstm::LstmSaved, reduce};
 
-use super::{Backend, Forward, LossResult, Program, RandomState, StepRequest};
+use super::{Backend, Forward, LossResult, Program, RandomState, StepRequest, WeightGradient};
 use crate::{
     error::{Code, Error, Result},
     plan::{LossPlan, Node, Operation, Plan, Schedule, ValueId},
@@ -113,11 +113,6 @@ impl<'a> Run<'a> {
         self.forward.weights.get(node.layer, index)
     }
 
-    /// The stream of random numbers of part `part` of a node.
-    fn key(&self, random: RandomState, node: usize, part: usize) -> RandomKey {
-        RandomKey { seed: random.seed, step: random.step, node: (node * 4 + part) as u32 }
-    }
-
     fn run_forward(&mut self) -> Result<()> {
         for (position, &index) in self.schedule.order.iter().enumerate() {
             self.forward.interrupt.check()?;
@@ -150,5 +145,25 @@ impl Program for CpuProgram {
             run.run_backward(gradients)?;
         }
         Ok(results)
+    }
+
+    fn gradients(
+        &self,
+        schedule: &Schedule,
+        forward: Forward<'_>,
+        random: Option<RandomState>,
+        outputs: Vec<(ValueId, Buffer)>,
+        gradients: &mut [Option<WeightGradient>],
+    ) -> Result<Vec<Option<Buffer>>> {
+        let mut run = Run::new(self, schedule, forward, random);
+        run.run_forward()?;
+        for (value, gradient) in outputs.into_iter().filter(|(value, _)| schedule.gradient[*value]) {
+            match &mut run.gradients[value] {
+                Some(sum) => reduce::add_into(run.context, &gradient, sum),
+                empty => *empty = Some(gradient),
+            }
+        }
+        run.run_backward(gradients)?;
+        Ok(self.plan.inputs.iter().map(|&input| run.gradients[input].take()).collect())
     }
 }

@@ -1,0 +1,71 @@
+//! Backward passes of single nodes.
+use ::candle_core::{D, Tensor as Array};
+
+use super::{Run, activation, forward::flat};
+use crate::{
+    error::Result,
+    plan::{Node, Operation},
+};
+
+impl Run<'_> {
+    /// Sends the gradients of a node's outputs on to its inputs and weights.
+    pub(super) fn node_backward(&mut self, index: usize) -> Result<()> {
+        let plan = self.plan;
+        let node = &plan.nodes[index];
+        if let Operation::Lstm(options) = node.operation {
+            return self.lstm_backward(index, node, options);
+        }
+        // Gradients of inputs stay: the caller may want them.
+        if node.operation == Operation::Input {
+            return Ok(());
+        }
+        let Some(dy) = self.gradients[node.outputs[0]].take() else { return Ok(()) };
+        let input = node.inputs[0];
+        match node.operation {
+            Operation::Input | Operation::Lstm(_) => Ok(()),
+            Operation::Embedding { .. } => {
+                let indices = self.indices(self.ids(input)?.as_ids()?)?;
+                let table = self.zeros(&plan.weights[plan.layers[node.layer].first_weight].specification.shape)?;
+                self.add_weight_gradient(node, 0, table.index_add(&indices, &flat(&dy)?, 0)?)
+            }
+            Operation::Linear => self.linear_backward(node, &dy),
+            Operation::Activate(function) => {
+                let slope = activation::slope(function, self.floats(input)?)?;
+                self.add_gradient(input, (dy * slope)?)
+            }
+            Operation::Softmax => {
+                let y = self.floats(node.outputs[0])?;
+                let mean = (y * &dy)?.sum_keepdim(D::Minus1)?;
+                let dx = (y * dy.broadcast_sub(&mean)?)?;
+                self.add_gradient(input, dx)
+            }
+            Operation::Dropout(rate) => match self.random {
+                Some(random) if rate > 0.0 => {
+                    let factors = self.factors(random.key(index, 0), rate, dy.dims())?;
+                    self.add_gradient(input, (dy * factors)?)
+                }
+                _ => self.add_gradient(input, dy),
+            },
+            Operation::Concatenate(axis) => {
+                let mut start = 0;
+                for &input in &node.inputs {
+                    let length = self.floats(input)?.dim(axis)?;
+                    self.add_gradient(input, dy.narrow(axis, start, length)?.contiguous()?)?;
+                    start += length;
+                }
+                Ok(())
+            }
+            Operation::Add => node.inputs.iter().try_for_each(|&input| self.add_gradient(input, dy.clone())),
+        }
+    }
+
+    /// Gradients of a linear node's input and weights.
+    pub(super) fn linear_backward(&mut self, node: &Node, dy: &Array) -> Result<()> {
+        let x = self.floats(node.inputs[0])?.clone();
+        let kernel = self.need_weight(node, 0)?;
+        let (flat_x, flat_dy) = (flat(&x)?, flat(dy)?);
+        self.add_gradient(node.inputs[0], flat_dy.matmul(&kernel)?.reshape(x.dims())?)?;
+        self.add_weight_gradient(node, 0, flat_dy.t()?.matmul(&flat_x)?)?;
+        self.add_weight_gradient(node, 1, flat_dy.sum(0)?)
+    }
+}

@@ -1,0 +1,43 @@
+//! What is wrong with the ids of a batch, said before any kernel sees them.
+use sconce_kernels::embedding::first_outside;
+
+use super::{LossInput, TargetData};
+use crate::error::{Code, Error, Result};
+
+/// An id of an embedding that is no row of its table.
+pub(super) fn check_ids(layer: &str, ids: &[i32], shape: &[usize], rows: usize) -> Result<()> {
+    let Some(position) = first_outside(ids, rows) else { return Ok(()) };
+    let width = shape.last().copied().unwrap_or(1).max(1);
+    let place = if shape.len() > 1 {
+        format!("row {}, column {}", position / width, position % width)
+    } else {
+        format!("row {position}")
+    };
+    Err(Error::new(
+        Code::Data,
+        format!("layer {layer}: id {} at {place} is outside 0..{rows} (inputDim)", ids[position]),
+    ))
+}
+
+/// An id of a row that counts which is no class of the output of `layer`.
+pub(super) fn check_targets(
+    layer: &str,
+    input: &LossInput,
+    valid: &[bool],
+    batch: usize,
+    classes: usize,
+) -> Result<()> {
+    let TargetData::Ids(ids) = &input.target else { return Ok(()) };
+    let outside = |row: &usize| valid[*row] && usize::try_from(ids[*row]).map_or(true, |id| id >= classes);
+    let Some(row) = (0..valid.len()).find(outside) else { return Ok(()) };
+    let inner = (valid.len() / batch.max(1)).max(1);
+    Err(Error::new(
+        Code::Data,
+        format!(
+            "target of output {layer}: id {} at row {}, column {} is outside 0..{classes}",
+            ids[row],
+            row / inner,
+            row % inner
+        ),
+    ))
+}

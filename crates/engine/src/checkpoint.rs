@@ -1,0 +1,213 @@
+//! Safetensors files: written whole or not at all, read with suspicion.
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::{Read, Write},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+
+use crate::error::{Code, Error, Result};
+
+/// Bytes of the header that a file may have beyond its tensors.
+const LARGEST_HEADER: u64 = 64 << 20;
+
+fn failed(action: &str, path: &Path, error: &std::io::Error) -> Error {
+    Error::new(Code::File, format!("cannot {action} {}: {error}", path.display()))
+}
+
+/// Makes a file's content, or a folder's entries, durable.
+///
+/// # Errors
+/// `File` if the system refuses.
+pub fn sync(path: &Path) -> Result<()> {
+    let file = File::open(path).map_err(|error| failed("open", path, &error))?;
+    match file.sync_all() {
+        // Windows cannot sync folders, and some network file systems neither.
+        Err(_) if path.is_dir() => Ok(()),
+        result => result.map_err(|error| failed("sync", path, &error)),
+    }
+}
+
+/// Writes a file so that it holds all of `bytes` or what it held before, whatever happens.
+///
+/// # Errors
+/// `File` if the system refuses; the file is unchanged then.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("file");
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let temporary = folder.join(format!(".{name}.{}-{number}.tmp", std::process::id()));
+    let written = (|| {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    })();
+    if let Err(error) = written {
+        // The first failure is the one to report.
+        let _ = fs::remove_file(&temporary);
+        return Err(failed("write", path, &error));
+    }
+    sync(&folder)
+}
+
+/// A tensor to write: name, shape, type, bytes in little-endian order.
+pub struct Entry {
+    /// Unique name.
+    pub name: String,
+    /// Sizes.
+    pub shape: Vec<usize>,
+    /// Type.
+    pub dtype: Dtype,
+    /// `shape` elements of `dtype`.
+    pub bytes: Vec<u8>,
+}
+
+impl Entry {
+    /// A tensor of floats.
+    #[must_use]
+    pub fn float(name: String, shape: Vec<usize>, values: &[f32]) -> Self {
+        Self { name, shape, dtype: Dtype::F32, bytes: values.iter().flat_map(|value| value.to_le_bytes()).collect() }
+    }
+
+    /// A tensor of unsigned integers.
+    #[must_use]
+    pub fn unsigned(name: String, values: &[u32]) -> Self {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Self { name, shape: vec![values.len()], dtype: Dtype::U32, bytes }
+    }
+}
+
+/// Writes a safetensors file atomically.
+///
+/// # Errors
+/// `File` if the system refuses.
+pub fn write(path: &Path, entries: &[Entry], metadata: HashMap<String, String>) -> Result<()> {
+    let internal = |error: safetensors::SafeTensorError| {
+        Error::new(Code::Internal, format!("cannot write {}: {error}", path.display()))
+    };
+    let views = entries
+        .iter()
+        .map(|entry| {
+            TensorView::new(entry.dtype, entry.shape.clone(), &entry.bytes).map(|view| (entry.name.clone(), view))
+        })
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(internal)?;
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(internal)?;
+    write_atomically(path, &bytes)
+}
+
+/// A safetensors file that was read.
+#[derive(Debug)]
+pub struct Contents {
+    path: PathBuf,
+    /// Text beside the tensors.
+    pub metadata: HashMap<String, String>,
+    tensors: HashMap<String, (Vec<usize>, Dtype, Vec<u8>)>,
+}
+
+/// Reads a file whose tensors take at most `expected` bytes.
+///
+/// # Errors
+/// `File` if it cannot be read; `Format` if it is no safetensors file or larger than expected.
+pub fn read(path: &Path, expected: u64) -> Result<Contents> {
+    let format = |reason: String| Error::new(Code::Format, format!("{}: {reason}", path.display()));
+    let file = File::open(path).map_err(|error| failed("read", path, &error))?;
+    let metadata = file.metadata().map_err(|error| failed("read", path, &error))?;
+    if !metadata.is_file() {
+        return Err(Error::new(Code::File, format!("cannot read {}: it is not a file", path.display())));
+    }
+    let limit = expected.saturating_add(LARGEST_HEADER);
+    if metadata.len() > limit {
+        return Err(format(format!(
+            "has {} bytes, expected at most {limit}: it belongs to another model",
+            metadata.len()
+        )));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes).map_err(|error| failed("read", path, &error))?;
+    let damaged = |error: safetensors::SafeTensorError| format(format!("damaged safetensors file ({error})"));
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+    let texts = header.metadata().clone().unwrap_or_default();
+    let parsed = SafeTensors::deserialize(&bytes).map_err(damaged)?;
+    let tensors = parsed
+        .tensors()
+        .into_iter()
+        .map(|(name, view)| (name, (view.shape().to_vec(), view.dtype(), view.data().to_vec())))
+        .collect();
+    Ok(Contents { path: path.to_path_buf(), metadata: texts, tensors })
+}
+
+impl Contents {
+    fn format(&self, reason: String) -> Error {
+        Error::new(Code::Format, format!("{}: {reason}", self.path.display()))
+    }
+
+    /// Names of all tensors.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    fn words(&self, name: &str, shape: &[usize], dtype: Dtype) -> Result<impl Iterator<Item = [u8; 4]> + '_> {
+        let (found, kind, bytes) =
+            self.tensors.get(name).ok_or_else(|| self.format(format!("lacks the tensor {name}")))?;
+        if found != shape || *kind != dtype {
+            return Err(self.format(format!(
+                "tensor {name}: expected {dtype:?} of shape {shape:?}, got {kind:?} of shape {found:?}"
+            )));
+        }
+        Ok(bytes.as_chunks::<4>().0.iter().copied())
+    }
+
+    /// The floats of a tensor.
+    ///
+    /// # Errors
+    /// `Format` if it is missing or has another shape or type.
+    pub fn floats(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        Ok(self.words(name, shape, Dtype::F32)?.map(f32::from_le_bytes).collect())
+    }
+
+    /// The integers of a tensor, if it is there.
+    ///
+    /// # Errors
+    /// `Format` if it has another shape or type.
+    pub fn optional_unsigned(&self, name: &str, length: usize) -> Result<Option<Vec<u32>>> {
+        if !self.tensors.contains_key(name) {
+            return Ok(None);
+        }
+        Ok(Some(self.words(name, &[length], Dtype::U32)?.map(u32::from_le_bytes).collect()))
+    }
+
+    /// Whether there is a tensor of that name.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    /// # Errors
+    /// `Format` if there is a tensor that `known` does not accept.
+    pub fn only(&self, known: impl Fn(&str) -> bool) -> Result<()> {
+        match self.names().find(|name| !known(name)) {
+            Some(name) => Err(self.format(format!("has a tensor {name} that the model lacks"))),
+            None => Ok(()),
+        }
+    }
+
+    /// An integer of the metadata.
+    ///
+    /// # Errors
+    /// `Format` if it is missing or no integer.
+    pub fn integer(&self, name: &str) -> Result<u64> {
+        self.metadata
+            .get(name)
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| self.format(format!("lacks the number {name} in its metadata")))
+    }
+}

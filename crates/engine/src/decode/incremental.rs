@@ -1,0 +1,255 @@
+//! The plan of one decoding step, derived from the plan of a model.
+//!
+//! What does not depend on the decoder's input is computed once and becomes an input of the step; recurrent nodes carry
+//! their states; pointwise nodes see one step instead of all.
+use serde::Serialize;
+
+use crate::{
+    error::{Code, Error, Result},
+    layers::Signature,
+    plan::{LstmPlan, Node, Operation, Plan, ValueId},
+    shape::ElementType,
+};
+
+/// How a node is treated while decoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Treatment {
+    /// Computed once: it does not depend on the decoder's input.
+    Once,
+    /// Each step by itself.
+    Pointwise,
+    /// With carried states.
+    Recurrent,
+}
+
+/// Where the state of a recurrent node begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InitialState {
+    /// Zeros of this width.
+    Zeros(usize),
+    /// A value of the model's plan.
+    Value(ValueId),
+}
+
+/// The plan of a step. Its inputs: the token, values computed once, then the states; its outputs: the logits, then the
+/// new states.
+#[derive(Debug)]
+pub struct Incremental {
+    /// The step.
+    pub step: Plan,
+    /// Values of the model's plan that the step takes.
+    pub once: Vec<ValueId>,
+    /// Where the states begin.
+    pub states: Vec<InitialState>,
+    /// What the model's output is made of: logits, or the output itself. A value of the model's plan.
+    pub logits: ValueId,
+    /// Layers with their treatment, in the order of the graph.
+    pub treatments: Vec<(String, Treatment)>,
+}
+
+struct Builder<'a> {
+    plan: &'a Plan,
+    dependent: Vec<bool>,
+    step: Plan,
+    /// Value of the step for each value of the plan.
+    mapped: Vec<Option<ValueId>>,
+    once: Vec<ValueId>,
+    states: Vec<InitialState>,
+    state_inputs: Vec<ValueId>,
+    state_outputs: Vec<ValueId>,
+}
+
+impl Incremental {
+    /// Derives the step for a decoder input and an output of a model.
+    ///
+    /// # Errors
+    /// `Graph` naming the layer that is not causal or has no time axis.
+    pub fn new(plan: &Plan, decoder_input: usize, output: usize) -> Result<Self> {
+        let outside = |what: &str| Error::new(Code::Graph, format!("the model has no {what}"));
+        let token = *plan.inputs.get(decoder_input).ok_or_else(|| outside("such decoder input"))?;
+        let output = *plan.outputs.get(output).ok_or_else(|| outside("such output"))?;
+        let producer = &plan.nodes[plan.producers[output]];
+        let logits = if producer.operation == Operation::Softmax { producer.inputs[0] } else { output };
+        let mut dependent = vec![false; plan.values.len()];
+        dependent[token] = true;
+        for node in &plan.nodes {
+            if node.inputs.iter().any(|&input| dependent[input]) {
+                node.outputs.iter().for_each(|&value| dependent[value] = true);
+            }
+        }
+        let name = plan.value_layer(output);
+        if !dependent[logits] {
+            return Err(Error::new(Code::Graph, format!("output {name} does not depend on the decoder input")));
+        }
+        if plan.values[logits].shape.len() != 3 {
+            return Err(Error::new(
+                Code::Graph,
+                format!("output {name}: expected [batch, time, classes], it has no time axis: use returnSequences"),
+            ));
+        }
+        let needed = needed(plan, logits);
+        let mut builder = Builder {
+            plan,
+            dependent,
+            step: Plan {
+                layers: plan.layers.clone(),
+                weights: plan.weights.clone(),
+                nodes: Vec::new(),
+                values: Vec::new(),
+                producers: Vec::new(),
+                inputs: Vec::new(),
+                outputs: Vec::new(),
+                equalities: Vec::new(),
+            },
+            mapped: vec![None; plan.values.len()],
+            once: Vec::new(),
+            states: Vec::new(),
+            state_inputs: Vec::new(),
+            state_outputs: Vec::new(),
+        };
+        let mapped = builder.input(plan.nodes[plan.producers[token]].layer, plan.values[token].clone());
+        builder.mapped[token] = Some(mapped);
+        builder.step.inputs.push(mapped);
+        let mut treatments = Vec::new();
+        for (index, node) in plan.nodes.iter().enumerate() {
+            if !needed[index] || node.operation == Operation::Input {
+                continue;
+            }
+            let treatment = if node.outputs.iter().any(|&value| builder.dependent[value]) {
+                builder.node(node)?
+            } else {
+                Treatment::Once
+            };
+            let layer = plan.layers[node.layer].name.clone();
+            if treatments.last() != Some(&(layer.clone(), treatment)) {
+                treatments.push((layer, treatment));
+            }
+        }
+        let last =
+            builder.mapped[logits].ok_or_else(|| Error::new(Code::Internal, "the logits have no place in the step"))?;
+        let Builder { mut step, once, states, state_inputs, state_outputs, mapped, .. } = builder;
+        step.inputs.extend(once.iter().filter_map(|&value| mapped[value]));
+        step.inputs.extend(state_inputs);
+        step.outputs.push(last);
+        step.outputs.extend(state_outputs);
+        Ok(Self { step, once, states, logits, treatments })
+    }
+}
+
+/// Nodes that a value takes.
+fn needed(plan: &Plan, value: ValueId) -> Vec<bool> {
+    let mut values = vec![false; plan.values.len()];
+    values[value] = true;
+    let mut nodes = vec![false; plan.nodes.len()];
+    for (index, node) in plan.nodes.iter().enumerate().rev() {
+        if node.outputs.iter().any(|&output| values[output]) {
+            nodes[index] = true;
+            node.inputs.iter().for_each(|&input| values[input] = true);
+        }
+    }
+    nodes
+}
+
+impl Builder<'_> {
+    fn value(&mut self, signature: Signature) -> ValueId {
+        self.step.values.push(signature);
+        self.step.producers.push(self.step.nodes.len());
+        self.step.values.len() - 1
+    }
+
+    fn input(&mut self, layer: usize, signature: Signature) -> ValueId {
+        let value = self.value(signature);
+        self.step.nodes.push(Node { operation: Operation::Input, layer, inputs: Vec::new(), outputs: vec![value] });
+        value
+    }
+
+    /// The step's value for a value of the plan; one that is computed once becomes an input.
+    fn take(&mut self, value: ValueId) -> Result<ValueId> {
+        if let Some(mapped) = self.mapped[value] {
+            return Ok(mapped);
+        }
+        if self.dependent[value] {
+            return Err(Error::new(
+                Code::Graph,
+                format!("layer {}: its states depend on all of the decoder's input", self.plan.value_layer(value)),
+            ));
+        }
+        let layer = self.plan.nodes[self.plan.producers[value]].layer;
+        let mapped = self.input(layer, self.plan.values[value].clone());
+        self.mapped[value] = Some(mapped);
+        self.once.push(value);
+        Ok(mapped)
+    }
+
+    fn node(&mut self, node: &Node) -> Result<Treatment> {
+        let name = &self.plan.layers[node.layer].name;
+        let refuse = |why: &str| Err(Error::new(Code::Graph, format!("layer {name} cannot decode: {why}")));
+        let rank = |value: ValueId| self.plan.values[value].shape.len();
+        match node.operation {
+            Operation::Lstm(options) => return self.lstm(node, options),
+            Operation::Linear | Operation::Softmax if rank(node.inputs[0]) < 3 => {
+                return refuse("it mixes the steps of the decoder's input");
+            }
+            Operation::Concatenate(1) => return refuse("it joins along time"),
+            Operation::Add | Operation::Concatenate(_) if node.inputs.iter().any(|&input| !self.dependent[input]) => {
+                return refuse("it joins the decoder's steps with a sequence of another origin");
+            }
+            _ => {}
+        }
+        let inputs = node.inputs.iter().map(|&input| self.take(input)).collect::<Result<Vec<_>>>()?;
+        let outputs = node
+            .outputs
+            .iter()
+            .map(|&output| {
+                let value = self.value(self.plan.values[output].clone());
+                self.mapped[output] = Some(value);
+                value
+            })
+            .collect();
+        self.step.nodes.push(Node { operation: node.operation, layer: node.layer, inputs, outputs });
+        Ok(Treatment::Pointwise)
+    }
+
+    fn lstm(&mut self, node: &Node, options: LstmPlan) -> Result<Treatment> {
+        let name = self.plan.layers[node.layer].name.clone();
+        let refuse = |why: &str| Err(Error::new(Code::Graph, format!("layer {name} cannot decode: {why}")));
+        if options.reverse {
+            return refuse("it runs from the end (goBackwards)");
+        }
+        if node.inputs[1..].iter().any(|&state| self.dependent[state]) {
+            return refuse("its initial states depend on all of the decoder's input");
+        }
+        let x = self.take(node.inputs[0])?;
+        let shape =
+            vec![self.plan.values[node.inputs[0]].shape[0].clone(), crate::shape::Dimension::Size(options.units)];
+        let signature = Signature { shape, dtype: ElementType::Float32, masked: false };
+        let mut inputs = vec![x];
+        for index in 1..3 {
+            self.states.push(match node.inputs.get(index) {
+                Some(&value) => InitialState::Value(value),
+                None => InitialState::Zeros(options.units),
+            });
+            let state = self.input(node.layer, signature.clone());
+            self.state_inputs.push(state);
+            inputs.push(state);
+        }
+        let mut sequence = self.plan.values[node.outputs[0]].clone();
+        if !options.sequences {
+            // Only its states could be used, and those are no part of a step: `take` refuses them by name.
+            sequence = signature.clone();
+        }
+        let outputs = [sequence, signature.clone(), signature].map(|signature| self.value(signature));
+        if options.sequences {
+            self.mapped[node.outputs[0]] = Some(outputs[0]);
+        }
+        self.state_outputs.extend(&outputs[1..]);
+        self.step.nodes.push(Node {
+            operation: Operation::Lstm(LstmPlan { sequences: true, ..options }),
+            layer: node.layer,
+            inputs,
+            outputs: outputs.to_vec(),
+        });
+        Ok(Treatment::Recurrent)
+    }
+}

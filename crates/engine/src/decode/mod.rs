@@ -1,0 +1,6 @@
+//! Decoding: the incremental decoder that follows from a graph, and greedy search with it.
+mod generation;
+mod incremental;
+
+pub use generation::{Feed, Generated, Generation, GenerationRequest};
+pub use incremental::{Incremental, Treatment};

@@ -1,0 +1,331 @@
+//! A plan over the weights of its layers.
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use sconce_kernels::{Context, buffer::Buffer, random::RandomKey};
+
+use crate::{
+    backend::{Backend, Forward, Program},
+    checkpoint::{self, Entry},
+    error::{Code, Error, Result},
+    graph::GraphDocument,
+    initializer::Start,
+    interrupt::{Flag, Interrupt},
+    plan::{Plan, PlanWeight, Roots, Schedule, ValueId},
+    shape::{Bindings, count},
+    tensor::Tensor,
+    weights::{LayerWeights, WeightView, from_keras, to_keras},
+};
+
+/// Values for weights whose initialiser is `provided`.
+#[derive(Debug)]
+pub struct Provided {
+    /// Name of the layer.
+    pub layer: String,
+    /// Name of the weight.
+    pub weight: String,
+    /// Values in Keras' layout.
+    pub data: Vec<f32>,
+}
+
+/// A model: a graph, made ready for a backend.
+#[derive(Debug)]
+pub struct Model {
+    /// The graph.
+    pub plan: Arc<Plan>,
+    /// Weights, in the order of the plan's layers.
+    pub layers: Vec<Arc<LayerWeights>>,
+    pub(crate) program: Box<dyn Program>,
+    pub(crate) backend: Box<dyn Backend>,
+    /// Raised when the model is disposed of: calls that run or wait then end with `State`.
+    pub disposed: Flag,
+    predict: Schedule,
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        // Weights of a model that is only collected stay with their layers; those of one that was disposed of go, unless
+        // another model has them too.
+        let disposed = self.disposed.is_raised();
+        self.layers.iter().for_each(|layer| layer.release(disposed));
+    }
+}
+
+impl Model {
+    /// Reads a document over layers in the same order; all layers become one family.
+    ///
+    /// # Errors
+    /// `Graph`, `Shape` or `Option`.
+    pub fn new(document: &GraphDocument, layers: Vec<Arc<LayerWeights>>, backend: Box<dyn Backend>) -> Result<Self> {
+        let plan = Arc::new(Plan::new(document)?);
+        if layers.len() != plan.layers.len() {
+            return Err(Error::new(
+                Code::Graph,
+                format!("the graph has {} layers, got weights for {}", plan.layers.len(), layers.len()),
+            ));
+        }
+        for (layer, weights) in plan.layers.iter().zip(&layers) {
+            let wanted: Vec<_> = plan.weights[layer.first_weight..][..layer.weight_count]
+                .iter()
+                .map(|weight| (&weight.specification.name, &weight.specification.shape))
+                .collect();
+            let found: Vec<_> = weights.specifications.iter().map(|weight| (&weight.name, &weight.shape)).collect();
+            if wanted != found {
+                return Err(Error::new(
+                    Code::Shape,
+                    format!("layer {}: its weights are {found:?}, this graph needs {wanted:?}", layer.name),
+                ));
+            }
+        }
+        let program = backend.lower(Arc::clone(&plan))?;
+        let predict = Schedule::new(&plan, Roots::Values(&plan.outputs), None);
+        join_families(&layers);
+        layers.iter().for_each(|layer| layer.retain());
+        Ok(Self { plan, layers, program, backend, disposed: Flag::default(), predict })
+    }
+
+    /// The family whose calls run one after the other.
+    #[must_use]
+    pub fn family(&self) -> u64 {
+        self.layers.first().map_or(0, |layer| layer.family())
+    }
+
+    /// Whether all weights have values.
+    #[must_use]
+    pub fn is_built(&self) -> bool {
+        self.layers.iter().all(|layer| layer.read().iter().all(Option::is_some))
+    }
+
+    fn name(&self, weight: &PlanWeight) -> String {
+        format!("{}/{}", self.plan.layers[weight.layer].name, weight.specification.name)
+    }
+
+    /// Makes the weights that have no values yet.
+    ///
+    /// # Errors
+    /// `Data` if a provided weight is missing or has another length; nothing changes then.
+    pub fn build(&self, context: &Context, seed: u64, provided: &[Provided], interrupt: &Interrupt) -> Result<()> {
+        let mut made = Vec::new();
+        for (number, weight) in self.plan.weights.iter().enumerate() {
+            interrupt.check()?;
+            if self.layers[weight.layer].read()[weight.index].is_some() {
+                continue;
+            }
+            let name = self.name(weight);
+            let shape = &weight.specification.shape;
+            let length = count(shape)?;
+            let layer = &self.plan.layers[weight.layer].name;
+            let given =
+                provided.iter().find(|given| given.layer == *layer && given.weight == weight.specification.name);
+            let mut values = Buffer::new(length);
+            let fill = |rule: sconce_kernels::initialize::Initializer, own: Option<u64>, values: &mut [f32]| {
+                let key = RandomKey::initial(own.unwrap_or(seed), own.map_or(number as u32, |_| weight.index as u32));
+                rule.fill(context, shape, key, values)
+                    .map_err(|error| Error::new(Code::Option, format!("{name}: {error}")))
+            };
+            match (given, weight.start) {
+                (Some(given), _) => {
+                    if given.data.len() != length {
+                        return Err(Error::new(
+                            Code::Data,
+                            format!("{name}: expected {length} values of shape {shape:?}, got {}", given.data.len()),
+                        ));
+                    }
+                    values.copy_from_slice(&given.data);
+                }
+                (None, Start::Provided) => {
+                    return Err(Error::new(Code::Data, format!("{name}: its initial values were not provided")));
+                }
+                (None, Start::Rule(rule, own)) => fill(rule, own, &mut values)?,
+                (None, Start::ForgetBias(rule, own)) => {
+                    fill(rule, own, &mut values)?;
+                    let units = length / 4;
+                    values[units..2 * units].fill(1.0);
+                }
+            }
+            made.push((weight, from_keras(&weight.specification, &values)));
+        }
+        for (weight, values) in made {
+            self.layers[weight.layer].write()[weight.index] = Some(values);
+        }
+        Ok(())
+    }
+
+    /// All weights in Keras' order and layouts.
+    ///
+    /// # Errors
+    /// `State` if they are not built.
+    pub fn get_weights(&self) -> Result<Vec<Vec<f32>>> {
+        let view = WeightView::new(&self.layers)?;
+        self.plan
+            .weights
+            .iter()
+            .map(|weight| Ok(to_keras(&weight.specification, view.need(weight.layer, weight.index)?)))
+            .collect()
+    }
+
+    /// Replaces all weights; nothing changes on failure.
+    ///
+    /// # Errors
+    /// `Shape` naming the weight.
+    pub fn set_weights(&self, values: &[Vec<f32>]) -> Result<()> {
+        if values.len() != self.plan.weights.len() {
+            return Err(Error::new(
+                Code::Shape,
+                format!("the model has {} weights, got {}", self.plan.weights.len(), values.len()),
+            ));
+        }
+        for (weight, values) in self.plan.weights.iter().zip(values) {
+            let shape = &weight.specification.shape;
+            if count(shape)? != values.len() {
+                return Err(Error::new(
+                    Code::Shape,
+                    format!("{}: expected shape {shape:?}, got {} values", self.name(weight), values.len()),
+                ));
+            }
+        }
+        for (weight, values) in self.plan.weights.iter().zip(values) {
+            self.layers[weight.layer].write()[weight.index] = Some(from_keras(&weight.specification, values));
+        }
+        Ok(())
+    }
+
+    /// Writes all weights in Keras' layouts as `layer/weight`.
+    ///
+    /// # Errors
+    /// `State` if they are not built; `File`.
+    pub fn save_weights(&self, path: &Path, metadata: HashMap<String, String>) -> Result<()> {
+        let entries: Vec<Entry> = self
+            .plan
+            .weights
+            .iter()
+            .zip(self.get_weights()?)
+            .map(|(weight, values)| Entry::float(self.name(weight), weight.specification.shape.clone(), &values))
+            .collect();
+        checkpoint::write(path, &entries, metadata)
+    }
+
+    /// Reads weights that [`Self::save_weights`] wrote; nothing changes on failure.
+    ///
+    /// # Errors
+    /// `File`, or `Format` if a tensor is missing, has another shape, or belongs to another model.
+    pub fn load_weights(&self, path: &Path) -> Result<()> {
+        let bytes: u64 = self
+            .plan
+            .weights
+            .iter()
+            .map(|weight| 4 * weight.specification.shape.iter().product::<usize>() as u64)
+            .sum();
+        let contents = checkpoint::read(path, bytes)?;
+        let values = self
+            .plan
+            .weights
+            .iter()
+            .map(|weight| contents.floats(&self.name(weight), &weight.specification.shape))
+            .collect::<Result<Vec<_>>>()?;
+        contents.only(|name| self.plan.weights.iter().any(|weight| self.name(weight) == name))?;
+        self.set_weights(&values)
+    }
+
+    /// Checks the inputs of a batch.
+    ///
+    /// # Errors
+    /// `Shape` or `Limit`, naming the input.
+    pub fn bind(&self, inputs: &[Tensor]) -> Result<Bindings> {
+        let shapes: Vec<&[usize]> = inputs.iter().map(|input| input.shape.as_slice()).collect();
+        let bindings = self.plan.bind(&shapes)?;
+        for (&value, input) in self.plan.inputs.iter().zip(inputs) {
+            let wanted = self.plan.values[value].dtype;
+            if wanted != input.dtype() {
+                return Err(Error::new(
+                    Code::Shape,
+                    format!(
+                        "input {}: expected {}, got {}",
+                        self.plan.value_layer(value),
+                        wanted.name(),
+                        input.dtype().name()
+                    ),
+                ));
+            }
+        }
+        let mut bytes = 0usize;
+        for value in &self.plan.values {
+            bytes = bytes.saturating_add(count(&bindings.sizes(&value.shape)?)?.saturating_mul(8));
+        }
+        let budget = memory_budget();
+        if bytes > budget {
+            return Err(Error::new(
+                Code::Limit,
+                format!(
+                    "a batch of this size takes about {} MiB, the machine has {} MiB: use smaller batches",
+                    bytes >> 20,
+                    budget >> 20
+                ),
+            ));
+        }
+        Ok(bindings)
+    }
+
+    /// Outputs for one batch.
+    ///
+    /// # Errors
+    /// `Shape`, `Data`, `State` or `Cancelled`.
+    pub fn predict(&self, inputs: &[Tensor], interrupt: &Interrupt) -> Result<Vec<Tensor>> {
+        self.bind(inputs)?;
+        let weights = WeightView::new(&self.layers)?;
+        let forward = Forward { inputs, weights: &weights, interrupt };
+        self.program.values(&self.predict, forward, &self.plan.outputs)
+    }
+
+    /// What the model is made of, as JSON: `inputs` (name, shape, dtype), `outputs` (name, shape, dtype, masked), `weights`
+    /// (layer, name, shape, trainable, built) in Keras' order.
+    #[must_use]
+    pub fn describe(&self) -> serde_json::Value {
+        let value = |&value: &ValueId| {
+            let signature = &self.plan.values[value];
+            serde_json::json!({
+                "name": self.plan.value_layer(value),
+                "shape": signature.shape,
+                "dtype": signature.dtype,
+                "masked": signature.masked,
+            })
+        };
+        let weights: Vec<_> = self
+            .plan
+            .weights
+            .iter()
+            .map(|weight| {
+                let layer = &self.layers[weight.layer];
+                serde_json::json!({
+                    "layer": self.plan.layers[weight.layer].name,
+                    "name": weight.specification.name,
+                    "shape": weight.specification.shape,
+                    "trainable": weight.specification.trainable && layer.trainable(),
+                    "built": layer.read()[weight.index].is_some(),
+                })
+            })
+            .collect();
+        serde_json::json!({
+            "inputs": self.plan.inputs.iter().map(value).collect::<Vec<_>>(),
+            "outputs": self.plan.outputs.iter().map(value).collect::<Vec<_>>(),
+            "weights": weights,
+        })
+    }
+}
+
+/// Models that share a layer are one family: their calls run in the order in which they were made.
+fn join_families(layers: &[Arc<LayerWeights>]) {
+    let Some(family) = layers.iter().map(|layer| layer.family()).min() else { return };
+    layers.iter().for_each(|layer| layer.set_family(family));
+}
+
+/// Bytes that one batch may take.
+fn memory_budget() -> usize {
+    use std::sync::OnceLock;
+    static BUDGET: OnceLock<usize> = OnceLock::new();
+    *BUDGET.get_or_init(|| {
+        let kibibytes = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+            text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse().ok())
+        });
+        kibibytes.map_or(usize::MAX, |kibibytes: usize| kibibytes.saturating_mul(1024))
+    })
+}

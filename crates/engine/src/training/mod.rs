@@ -1,0 +1,9 @@
+//! Training: what `compile` was given, optimiser state, steps.
+mod document;
+mod optimizer;
+mod state_file;
+mod trainer;
+
+pub use document::CompileDocument;
+pub use optimizer::{OptimizerDocument, OptimizerState};
+pub use trainer::{StepData, StepResult, TrainedOutputResult, Trainer};

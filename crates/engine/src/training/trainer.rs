@@ -1,0 +1,287 @@
+//! A compiled model: one step after the other.
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use sconce_kernels::{Context, buffer::Buffer};
+
+use super::{CompileDocument, OptimizerState};
+use crate::{
+    backend::{Forward, LossInput, MetricSums, RandomState, StepRequest, TargetData, WeightGradient},
+    error::{Code, Error, Result},
+    interrupt::Interrupt,
+    model::Model,
+    plan::{LossPlan, TrainingPlan},
+    shape::Bindings,
+    tensor::{Data, Tensor},
+    weights::WeightView,
+};
+
+/// The data of a step.
+#[derive(Debug)]
+pub struct StepData {
+    /// One an input.
+    pub inputs: Vec<Tensor>,
+    /// One an output: ids of one rank less than the output (or with a last axis of 1), or floats of its rank.
+    pub targets: Vec<Tensor>,
+    /// One an output: `[B]` or as many leading axes as wanted.
+    pub sample_weights: Vec<Option<Tensor>>,
+    /// Learning rate of this step.
+    pub learning_rate: f32,
+    /// Whether weights change; otherwise gradients are kept and added to.
+    pub update: bool,
+    /// Factor of the gradients of this batch.
+    pub gradient_scale: f32,
+}
+
+/// What one output gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainedOutputResult {
+    /// Mean loss of its valid entries.
+    pub loss: f64,
+    /// In the order of its metrics.
+    pub metrics: Vec<MetricSums>,
+}
+
+/// What a step gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepResult {
+    /// Sum of the weighted losses.
+    pub loss: f64,
+    /// One an output.
+    pub outputs: Vec<TrainedOutputResult>,
+    /// Valid target entries.
+    pub tokens: usize,
+    /// Compute time.
+    pub milliseconds: f64,
+}
+
+#[derive(Debug)]
+struct State {
+    optimizer: OptimizerState,
+    seed: u64,
+    /// Gradients since the last update.
+    gradients: Vec<Option<WeightGradient>>,
+}
+
+/// Losses, metrics and optimiser of a model.
+#[derive(Debug)]
+pub struct Trainer {
+    model: Arc<Model>,
+    context: Context,
+    document: CompileDocument,
+    plan: TrainingPlan,
+    state: Mutex<State>,
+}
+
+impl Trainer {
+    /// Compiles a model; layers that are not trainable now stay as they are.
+    ///
+    /// # Errors
+    /// `Option` or `Shape`.
+    pub fn new(model: Arc<Model>, context: Context, document: CompileDocument) -> Result<Self> {
+        let trainable: Vec<bool> = model
+            .plan
+            .weights
+            .iter()
+            .map(|weight| weight.specification.trainable && model.layers[weight.layer].trainable())
+            .collect();
+        let plan = TrainingPlan::new(&model.plan, &document.outputs, &trainable)?;
+        let count = model.plan.weights.len();
+        let state = State {
+            optimizer: OptimizerState::new(document.optimizer, count),
+            seed: document.seed,
+            gradients: (0..count).map(|_| None).collect(),
+        };
+        Ok(Self { model, context, document, plan, state: Mutex::new(state) })
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Updates so far.
+    #[must_use]
+    pub fn iterations(&self) -> u64 {
+        self.lock().optimizer.iterations
+    }
+
+    /// Writes optimiser state.
+    ///
+    /// # Errors
+    /// `File`.
+    pub fn save_state(&self, path: &Path) -> Result<()> {
+        let state = self.lock();
+        state.optimizer.save(&self.model.plan, path, state.seed)
+    }
+
+    /// Reads optimiser state; nothing changes on failure.
+    ///
+    /// # Errors
+    /// `File` or `Format`.
+    pub fn load_state(&self, path: &Path) -> Result<()> {
+        let (optimizer, seed) = OptimizerState::load(self.document.optimizer, &self.model.plan, path)?;
+        let mut state = self.lock();
+        state.optimizer = optimizer;
+        state.seed = seed;
+        state.gradients.iter_mut().for_each(|gradient| *gradient = None);
+        Ok(())
+    }
+
+    /// A training step.
+    ///
+    /// # Errors
+    /// `Shape`, `Data`, `State` or `Cancelled`; weights are unchanged then.
+    pub fn train(&self, data: StepData, interrupt: &Interrupt) -> Result<StepResult> {
+        let start = Instant::now();
+        let mut state = self.lock();
+        let state = &mut *state;
+        let losses = self.bind(&data)?;
+        let result = {
+            let weights = WeightView::new(&self.model.layers)?;
+            let forward = Forward { inputs: &data.inputs, weights: &weights, interrupt };
+            let gradients = self.plan.train.differentiates().then_some(&mut *state.gradients);
+            let request = StepRequest {
+                forward,
+                losses: &losses,
+                random: Some(RandomState { seed: state.seed, step: state.optimizer.iterations }),
+                gradient_scale: data.gradient_scale,
+                gradients,
+            };
+            let results = self.model.program.step(&self.plan.train, &self.plan.losses, request);
+            if results.is_err() {
+                // Half of a gradient must not leak into the next step.
+                state.gradients.iter_mut().for_each(|gradient| *gradient = None);
+            }
+            results?
+        };
+        if data.update {
+            state.optimizer.update(
+                &self.context,
+                &self.model.plan,
+                &self.model.layers,
+                &mut state.gradients,
+                data.learning_rate,
+            )?;
+        }
+        Ok(self.summarise(&result, start))
+    }
+
+    /// Losses and metrics without training.
+    ///
+    /// # Errors
+    /// As [`Self::train`].
+    pub fn test(&self, data: &StepData, interrupt: &Interrupt) -> Result<StepResult> {
+        let start = Instant::now();
+        let losses = self.bind(data)?;
+        let weights = WeightView::new(&self.model.layers)?;
+        let request = StepRequest {
+            forward: Forward { inputs: &data.inputs, weights: &weights, interrupt },
+            losses: &losses,
+            random: None,
+            gradient_scale: 1.0,
+            gradients: None,
+        };
+        let results = self.model.program.step(&self.plan.test, &self.plan.losses, request)?;
+        Ok(self.summarise(&results, start))
+    }
+
+    fn summarise(&self, results: &[crate::backend::LossResult], start: Instant) -> StepResult {
+        let empty = TrainedOutputResult { loss: 0.0, metrics: Vec::new() };
+        let mut outputs = vec![empty; self.model.plan.outputs.len()];
+        let (mut loss, mut tokens) = (0.0, 0);
+        for (plan, result) in self.plan.losses.iter().zip(results) {
+            if let Some(options) = plan.loss {
+                loss += result.loss * f64::from(options.weight);
+                tokens += result.valid;
+            }
+            outputs[plan.output] = TrainedOutputResult { loss: result.loss, metrics: result.metrics.clone() };
+        }
+        StepResult { loss, outputs, tokens, milliseconds: start.elapsed().as_secs_f64() * 1e3 }
+    }
+
+    /// Checks a batch against the plan, and makes the inputs of the losses.
+    fn bind(&self, data: &StepData) -> Result<Vec<LossInput>> {
+        let bindings = self.model.bind(&data.inputs)?;
+        let count = self.model.plan.outputs.len();
+        if data.targets.len() != count || data.sample_weights.len() != count {
+            return Err(Error::new(
+                Code::Shape,
+                format!(
+                    "the model has {count} outputs, got {} targets and {} sample weights",
+                    data.targets.len(),
+                    data.sample_weights.len()
+                ),
+            ));
+        }
+        self.plan.losses.iter().map(|loss| self.loss_input(loss, data, &bindings)).collect()
+    }
+
+    fn loss_input(&self, loss: &LossPlan, data: &StepData, bindings: &Bindings) -> Result<LossInput> {
+        let value = self.model.plan.outputs[loss.output];
+        let name = self.model.plan.value_layer(value);
+        let shape = bindings.sizes(&self.model.plan.values[value].shape)?;
+        let inner = &shape[..shape.len() - 1];
+        let rows: usize = inner.iter().product();
+        let target = &data.targets[loss.output];
+        let with_one: Vec<usize> = inner.iter().copied().chain([1]).collect();
+        let target_data = match &target.data {
+            Data::Ids(ids) if target.shape == inner || target.shape == with_one => TargetData::Ids(Arc::clone(ids)),
+            Data::Float(values) if target.shape == shape => TargetData::Probabilities(values.clone()),
+            _ => {
+                return Err(Error::new(
+                    Code::Shape,
+                    format!(
+                        "target of output {name}: expected ids of shape {inner:?} or probabilities of shape {shape:?}, \
+                         got {} of shape {:?}",
+                        target.dtype().name(),
+                        target.shape
+                    ),
+                ));
+            }
+        };
+        let sample_weights = match &data.sample_weights[loss.output] {
+            None => None,
+            Some(weights) => Some(spread(name, weights, inner, rows)?),
+        };
+        Ok(LossInput { target: target_data, sample_weights })
+    }
+}
+
+/// Sample weights `[B]`, `[B, T]`, ... spread over the rows of an output.
+fn spread(name: &str, weights: &Tensor, inner: &[usize], rows: usize) -> Result<Buffer> {
+    let rank = weights.shape.len();
+    if rank == 0 || rank > inner.len() || weights.shape != inner[..rank] {
+        return Err(Error::new(
+            Code::Shape,
+            format!(
+                "sample weights of output {name}: expected shape {inner:?} or its first axes, got {:?}",
+                weights.shape
+            ),
+        ));
+    }
+    let values = weights.floats()?;
+    if let Some(position) = values.iter().position(|value| !value.is_finite() || *value < 0.0) {
+        return Err(Error::new(
+            Code::Data,
+            format!(
+                "sample weights of output {name}: {} at position {position} is not a finite number of at least 0",
+                values[position]
+            ),
+        ));
+    }
+    let repeat = rows.checked_div(values.len()).unwrap_or(0);
+    let mut spread = Buffer::new(rows);
+    for (chunk, &value) in spread.chunks_mut(repeat.max(1)).zip(values) {
+        chunk.fill(value);
+    }
+    Ok(spread)
+}
