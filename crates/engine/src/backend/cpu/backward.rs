@@ -1,4 +1,6 @@
 //! Backward passes of single nodes. A gradient goes to its value's buffer: the first contribution sets it, others add.
+use std::sync::Arc;
+
 use sconce_kernels::{
     Destination, activation,
     buffer::Buffer,
@@ -13,10 +15,18 @@ use crate::{
     backend::WeightGradient,
     error::{Code, Error, Result},
     plan::{LstmPlan, Node, Operation, ValueId},
+    tensor::Data,
 };
 
 /// Gradients of weights, one a weight of the plan.
 pub(super) type WeightGradients = [Option<WeightGradient>];
+
+/// One use of a table: the ids that it gathered and the gradient of what it gave.
+struct Use {
+    weight: usize,
+    ids: Arc<Vec<i32>>,
+    dy: Buffer,
+}
 
 /// A buffer to write a gradient of `length` elements to: what is there already, to add to, or a fresh one.
 pub(super) struct Slot {
@@ -59,7 +69,7 @@ impl Run<'_> {
     }
 
     pub(super) fn run_backward(&mut self, gradients: &mut WeightGradients) -> Result<()> {
-        let mut tables: Vec<(usize, ValueId, Buffer)> = Vec::new();
+        let mut tables = Vec::new();
         let schedule = self.schedule;
         for (position, &index) in schedule.order.iter().enumerate().rev() {
             self.forward.interrupt.check()?;
@@ -77,7 +87,7 @@ impl Run<'_> {
         &mut self,
         index: usize,
         gradients: &mut WeightGradients,
-        tables: &mut Vec<(usize, ValueId, Buffer)>,
+        tables: &mut Vec<Use>,
     ) -> Result<()> {
         let plan = self.plan;
         let node = &plan.nodes[index];
@@ -89,7 +99,8 @@ impl Run<'_> {
         match (node.operation, input) {
             (Operation::Embedding { .. }, Some(input)) => {
                 if let Some(weight) = plan.weight(node, 0).filter(|&weight| self.schedule.trainable[weight]) {
-                    tables.push((weight, input, dy));
+                    let Data::Ids(ids) = &self.value(input)?.data else { return Ok(()) };
+                    tables.push(Use { weight, ids: Arc::clone(ids), dy });
                 }
             }
             (Operation::Linear, Some(input)) => self.linear_backward(node, input, &dy, gradients)?,
@@ -324,29 +335,22 @@ impl Run<'_> {
     /// Gradients of the tables: all uses of a table together, in the order of the graph.
     fn embedding_backward(
         &self,
-        mut tables: Vec<(usize, ValueId, Buffer)>,
+        mut tables: Vec<Use>,
         gradients: &mut WeightGradients,
     ) -> Result<()> {
         tables.reverse();
-        tables.sort_by_key(|(weight, _, _)| *weight);
-        for uses in tables.chunk_by(|left, right| left.0 == right.0) {
-            let weight = uses[0].0;
+        tables.sort_by_key(|used| used.weight);
+        for uses in tables.chunk_by(|left, right| left.weight == right.weight) {
+            let weight = uses[0].weight;
             let &[rows, width] = self.plan.weights[weight].specification.shape.as_slice() else {
                 return Err(Error::new(Code::Internal, "a table has two axes"));
             };
-            let skips = uses
-                .iter()
-                .map(|(_, _, dy)| Some(dy))
-                .zip(uses)
-                .map(|(_, (_, input, dy))| self.skipped(*input, dy, width))
-                .collect::<Vec<_>>();
-            let sources = uses
+            let skips: Vec<_> = uses.iter().map(|used| skipped(&used.dy, width)).collect();
+            let sources: Vec<_> = uses
                 .iter()
                 .zip(&skips)
-                .map(|((_, input, dy), skip)| {
-                    Ok(Source { ids: self.value(*input)?.as_ids()?, dy, skip: skip.as_deref() })
-                })
-                .collect::<Result<Vec<_>>>()?;
+                .map(|(used, skip)| Source { ids: &used.ids, dy: &used.dy, skip: skip.as_deref() })
+                .collect();
             let new = embedding::backward(self.context, &sources, rows, width);
             gradients[weight] = Some(match gradients[weight].take() {
                 None => WeightGradient::Rows(new),
@@ -366,9 +370,9 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
 
-    /// Positions whose gradient is exactly zero, such as masked ones: their rows need no update.
-    fn skipped(&self, _input: ValueId, dy: &[f32], width: usize) -> Option<Vec<bool>> {
-        (width > 0).then(|| dy.chunks_exact(width).map(|row| row.iter().all(|&value| value == 0.0)).collect())
-    }
+/// Positions whose gradient is exactly zero, such as masked ones: their rows need no update.
+fn skipped(dy: &[f32], width: usize) -> Option<Vec<bool>> {
+    (width > 0).then(|| dy.chunks_exact(width).map(|row| row.iter().all(|&value| value == 0.0)).collect())
 }
