@@ -1,7 +1,8 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
+import { loadModel } from "../../src/index.ts";
 import { sconce, startScript } from "../helpers/run-command.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sconce-cli-"));
@@ -78,7 +79,7 @@ test("input that is not UTF-8 is an error of the data", async (t) => {
 });
 
 test("Ctrl-C saves a checkpoint, and the same command ends like an uninterrupted run", async (t) => {
-  const command = (out: string) => ["train", ...options, "--out", join(folder, out), "--epochs", "40", "--json"];
+  const command = (out: string) => ["train", ...options, "--out", join(folder, out), "--epochs", "15", "--json"];
   const whole = await sconce(command("uninterrupted"));
   t.is(whole.status, 0, whole.error);
 
@@ -99,8 +100,8 @@ test("Ctrl-C saves a checkpoint, and the same command ends like an uninterrupted
   t.is(resumed.status, 0, resumed.error);
   const history = ({ output }: { output: string }) => (JSON.parse(output) as { history: unknown }).history;
   t.deepEqual(history(resumed), history(whole));
-  const weights = (out: string) => readFileSync(join(folder, out, "model.safetensors"));
-  t.true(weights("interrupted").equals(weights("uninterrupted")));
+  const weights = async (out: string) => (await loadModel(join(folder, out))).getWeights();
+  t.deepEqual(await weights("interrupted"), await weights("uninterrupted"));
 });
 
 test("a configuration file holds the options, with paths relative to it", async (t) => {
@@ -119,8 +120,11 @@ test("a configuration file holds the options, with paths relative to it", async 
 });
 
 test("other files in the folder are left alone", async (t) => {
-  const { status, error } = await sconce(["train", ...options, "--out", folder]);
+  const other = join(folder, "other");
+  mkdirSync(other);
+  writeFileSync(join(other, "mine.txt"), "");
+  const { status, error } = await sconce(["train", ...options, "--out", other]);
   t.is(status, 1);
-  t.regex(error, /holds other files/);
-  t.true(existsSync(pairs));
+  t.regex(error, /holds other files: choose another --out\n$/);
+  t.deepEqual(readdirSync(other), ["mine.txt"]);
 });

@@ -1,6 +1,9 @@
 /** Bad usage of the command line: exit status 2. */
 export class UsageError extends Error {}
 
+/** A failure whose message says what to do: exit status 1. */
+export class CommandError extends Error {}
+
 /** Where a command reads and writes. */
 export interface Streams {
   readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean };

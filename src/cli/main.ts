@@ -2,7 +2,7 @@
 /** The command line: finds the command, turns errors into one line and an exit status. */
 import { readFileSync } from "node:fs";
 import { type ErrorCode, SconceError } from "../errors.ts";
-import { type Command, type Streams, UsageError } from "./command.ts";
+import { type Command, CommandError, type Streams, UsageError } from "./command.ts";
 
 /** Loaded when it is needed, so that help works without the addon. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
@@ -79,6 +79,10 @@ async function main(args: readonly string[], streams: Streams): Promise<number> 
     if (error instanceof UsageError) {
       line(`${error.message}; see sconce ${name} --help`);
       return 2;
+    }
+    if (error instanceof CommandError) {
+      line(error.message);
+      return 1;
     }
     if (error instanceof SconceError) {
       line(`${error.message}; ${remedies[error.code]}`);

@@ -1,7 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { FileError, FormatError, fromFile } from "../errors.ts";
+import { FormatError, fromFile } from "../errors.ts";
 import { recoverFolder } from "../saving/folder.ts";
+import { CommandError } from "./command.ts";
 import type { TrainOptions } from "./train-options.ts";
 
 /** Marks a folder in which a training run was begun and has not ended, with the options of the run. */
@@ -27,7 +28,7 @@ export class TrainingFolder {
   /**
    * Looks whether a run can begin or go on in a folder.
    *
-   * @throws FileError if the folder holds something else, or a run with other options; FormatError if its mark is damaged.
+   * @throws CommandError if the folder holds something else, or a run with other options; FormatError if its mark is damaged.
    */
   static async open(options: TrainOptions): Promise<TrainingFolder> {
     const path = options.out;
@@ -38,7 +39,7 @@ export class TrainingFolder {
     });
     if (names.length === 0) return new TrainingFolder(path, false);
     if (!names.includes(mark)) {
-      throw new FileError(
+      throw new CommandError(
         names.includes("config.json")
           ? `${path} holds a trained model already: choose another --out or remove the folder`
           : `${path} holds other files: choose another --out`,
@@ -49,7 +50,7 @@ export class TrainingFolder {
       (name) => !free.includes(name) && before[name] !== (options as Record<string, unknown>)[name],
     );
     if (other !== undefined) {
-      throw new FileError(
+      throw new CommandError(
         `${path} holds a run with ${other} ${String(before[other])}: give the same options to resume it, or choose another --out`,
       );
     }
