@@ -37,6 +37,7 @@ export async function demo({ python, threads, percent }: BenchOptions): Promise<
       process.execPath,
       ["--import=tsx", `--import=${recorder}`, ...program],
       { SCONCE_THREADS: String(threads), SCONCE_RECORD: folder },
+      percent < 100,
     );
     const { updates, evaluation } = JSON.parse(readFileSync(join(folder, "record.json"), "utf8")) as Recorded;
     const tokens = evaluation.reduce((sum, step) => sum + step.tokens, 0);
