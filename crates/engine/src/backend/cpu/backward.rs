@@ -250,7 +250,11 @@ impl Run<'_> {
         let (dy, mut dh) = if options.sequences { (first, output(self, 1)) } else { (None, first) };
         let dc = output(self, 2);
         if !options.sequences {
-            // Output 0 and the state h are one number.
+            // Output 0 is the state h, but for rows in which it is zeros.
+            if let Some(last) = &mut dh {
+                let steps = forward::sequence(self.value(node.inputs[0])?)?[1];
+                forward::clear_silent_rows(last, self.masks[node.inputs[0]].as_ref(), steps, options);
+            }
             if let Some(state) = output(self, 1) {
                 match &mut dh {
                     Some(dh) => reduce::add_into(self.context, &state, dh),

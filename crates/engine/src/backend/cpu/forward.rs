@@ -213,11 +213,15 @@ impl<'a> Run<'a> {
                 self.values[node.outputs[2]] = state(c);
             }
         } else {
+            let mut last = if states { h.clone() } else { Buffer::new(0) };
             if states {
-                self.values[node.outputs[1]] = state(h.clone());
+                self.values[node.outputs[1]] = state(h);
                 self.values[node.outputs[2]] = state(c);
+            } else {
+                last = h;
             }
-            self.values[node.outputs[0]] = state(h);
+            clear_silent_rows(&mut last, mask.as_ref(), steps, options);
+            self.values[node.outputs[0]] = state(last);
         }
         Ok(())
     }
@@ -242,6 +246,24 @@ impl<'a> Run<'a> {
             factors(options.dropout, variants * shape.batch * shape.input, 1),
             factors(options.recurrent_dropout, 4 * shape.batch * shape.units, 2),
         )
+    }
+}
+
+/// Clears the rows of a last output that are zeros: those without any step that counts, and with `zero_output_for_mask`
+/// those whose last processed step is masked. Everywhere else the last output is the last state.
+pub(super) fn clear_silent_rows(last: &mut [f32], mask: Option<&Mask>, steps: usize, options: LstmPlan) {
+    let Some(mask) = mask else { return };
+    for (row, values) in last.chunks_exact_mut(options.units).enumerate() {
+        let mask = &mask[row * steps..][..steps];
+        let end = if options.reverse { mask.first() } else { mask.last() };
+        let silent = if options.zero_output_for_mask {
+            end.is_none_or(|&counts| counts == 0)
+        } else {
+            mask.iter().all(|&counts| counts == 0)
+        };
+        if silent {
+            values.fill(0.0);
+        }
     }
 }
 
