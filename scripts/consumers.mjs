@@ -1,5 +1,5 @@
 // Installs the package as `npm pack` makes it (root and platform tarball) into a temporary folder and uses it from there:
-// ECMAScript and CommonJS JavaScript, and TypeScript under `nodenext` and `bundler` without skipLibCheck.
+// ECMAScript and CommonJS JavaScript, TypeScript under `nodenext` and `bundler` without skipLibCheck, and the command line.
 import { execFileSync } from "node:child_process";
 import {
   copyFileSync,
@@ -49,6 +49,12 @@ const consumers = [
   { name: "CommonJS JavaScript", program: "program.cjs" },
   { name: "TypeScript, nodenext", module: "nodenext", program: "nodenext/program.js" },
   { name: "TypeScript, bundler", module: "esnext", resolution: "bundler", program: "bundler/program.js" },
+  {
+    name: "command line",
+    command: join("node_modules", ".bin", "sconce"),
+    parameters: ["doctor"],
+    prints: /^all is well$/m,
+  },
 ];
 
 function compile({ module, resolution }, folder) {
@@ -83,8 +89,9 @@ try {
   for (const described of consumers) {
     try {
       if (described.module !== undefined) compile(described, consumer);
-      const output = run(process.execPath, [described.program], consumer);
-      if (output.trim() !== "works") throw new Error(`printed ${JSON.stringify(output)}`);
+      const { command = process.execPath, parameters = [described.program], prints = /^works$/ } = described;
+      const output = run(command, parameters, consumer);
+      if (!prints.test(output.trim())) throw new Error(`printed ${JSON.stringify(output)}`);
       console.log(`${described.name}: works`);
     } catch (error) {
       failed += 1;
