@@ -61,6 +61,8 @@ export declare class NativeTrainer {
   testOnBatch(request: StepRequest, cancel?: NativeCancel | undefined | null): Promise<StepResult>
   /** Updates so far. Calls that wait in the queue are not counted. */
   iterations(): number
+  /** Forgets gradients that were accumulated since the last update. */
+  resetGradients(): Promise<void>
   /** Writes the optimiser's state, atomically. */
   saveState(path: string): Promise<void>
   /** Reads the optimiser's state; nothing changes on failure. */

@@ -50,6 +50,7 @@ export class NativeTrainer {
   trainOnBatch(request: StepRequest, cancel?: NativeCancel): Promise<StepResult>
   testOnBatch(request: StepRequest, cancel?: NativeCancel): Promise<StepResult>
   iterations(): number
+  resetGradients(): Promise<void>                // forgets gradients accumulated since the last update
   saveState(path: string): Promise<void>         // optimiser slots, iteration, seed; atomic
   loadState(path: string): Promise<void>
   dispose(): void

@@ -90,6 +90,8 @@ export interface NativeTrainer {
   trainOnBatch(request: StepRequest, cancel?: NativeCancel): Promise<StepResult>;
   testOnBatch(request: StepRequest, cancel?: NativeCancel): Promise<StepResult>;
   iterations(): number;
+  /** Forgets gradients that were accumulated since the last update. */
+  resetGradients(): Promise<void>;
   saveState(path: string): Promise<void>;
   loadState(path: string): Promise<void>;
   dispose(): void;

@@ -205,6 +205,10 @@ export class TrainerHandle {
     return guard(() => this.#native.iterations());
   }
 
+  resetGradients(): Promise<void> {
+    return guardAsync(() => this.#native.resetGradients());
+  }
+
   saveState(path: string): Promise<void> {
     return guardAsync(() => this.#native.saveState(path));
   }

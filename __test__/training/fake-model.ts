@@ -116,6 +116,9 @@ export class FakeModel implements Trainable {
         return this.#result(loss, own.inputs[0]!.shape[0]!);
       },
       iterations: () => this.updates,
+      resetGradients: async (): Promise<void> => {
+        this.gradients = 0;
+      },
       saveState: async (path: string) => writeFile(path, JSON.stringify({ updates: this.updates })),
       loadState: async (path: string) => {
         this.updates = JSON.parse(await readFile(path, "utf8")).updates;

@@ -102,10 +102,23 @@ async function train(model: Trainable, x: TrainingData, y: unknown, options: Fit
     accumulateSteps,
     toleratesNaN: callbacks.some((callback) => callback instanceof TerminateOnNaN),
   });
-  const history = await run.run(saved?.state);
-  progress.close();
-  await checkpoint?.finish();
-  return history;
+  try {
+    const history = await run.run(saved?.state);
+    progress.close();
+    await checkpoint?.finish();
+    return history;
+  } finally {
+    if (accumulateSteps > 1) await forgetGradients(model);
+  }
+}
+
+/** Keeps gradients of a group that the end of a run cut short from leaking into the next update. */
+async function forgetGradients(model: Trainable): Promise<void> {
+  try {
+    await model.trainer().resetGradients();
+  } catch {
+    // Disposed of: there are none.
+  }
 }
 
 function backupOf(callbacks: readonly unknown[]): BackupAndRestore | undefined {

@@ -170,6 +170,16 @@ impl NativeTrainer {
         Ok(self.trainer()?.iterations() as f64)
     }
 
+    /// Forgets gradients that were accumulated since the last update.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn reset_gradients<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        let trainer = self.trainer()?;
+        queue_once(env, Arc::clone(trainer.model()), move |_| {
+            trainer.reset_gradients();
+            Ok(())
+        })
+    }
+
     /// Writes the optimiser's state, atomically.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn save_state<'env>(&self, env: &'env Env, path: String) -> Result<Object<'env>> {

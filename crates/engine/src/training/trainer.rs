@@ -1,7 +1,10 @@
 //! A compiled model: one step after the other.
 use std::{
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -74,6 +77,8 @@ pub struct Trainer {
     document: CompileDocument,
     plan: TrainingPlan,
     state: Mutex<State>,
+    /// Copy of the count in the state, which is locked while a step runs.
+    iterations: AtomicU64,
 }
 
 impl Trainer {
@@ -95,7 +100,7 @@ impl Trainer {
             seed: document.seed,
             gradients: (0..count).map(|_| None).collect(),
         };
-        Ok(Self { model, context, document, plan, state: Mutex::new(state) })
+        Ok(Self { model, context, document, plan, state: Mutex::new(state), iterations: AtomicU64::new(0) })
     }
 
     /// The model.
@@ -108,10 +113,15 @@ impl Trainer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Updates so far.
+    /// Updates so far; does not wait for a step that runs.
     #[must_use]
     pub fn iterations(&self) -> u64 {
-        self.lock().optimizer.iterations
+        self.iterations.load(Ordering::Acquire)
+    }
+
+    /// Forgets gradients that wait for an update.
+    pub fn reset_gradients(&self) {
+        self.lock().gradients.iter_mut().for_each(|gradient| *gradient = None);
     }
 
     /// Writes optimiser state.
@@ -132,6 +142,7 @@ impl Trainer {
         let mut state = self.lock();
         state.optimizer = optimizer;
         state.seed = seed;
+        self.iterations.store(state.optimizer.iterations, Ordering::Release);
         state.gradients.iter_mut().for_each(|gradient| *gradient = None);
         Ok(())
     }
@@ -171,6 +182,7 @@ impl Trainer {
                 &mut state.gradients,
                 data.learning_rate,
             )?;
+            self.iterations.store(state.optimizer.iterations, Ordering::Release);
         }
         Ok(self.summarise(&result, start))
     }
