@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { FileError, fromFile } from "../errors.ts";
@@ -15,6 +14,11 @@ function asidePath(folder: string): string {
 
 function temporaryPrefix(folder: string): string {
   return `.${basename(folder)}.sconce-new-`;
+}
+
+/** Tells two writes of one process apart. The global, not node:crypto: Node loads it when it is used first. */
+function randomSuffix(): string {
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(6))).toString("hex");
 }
 
 /** Whether something exists at a path. */
@@ -89,7 +93,7 @@ export async function replaceFolder(
   } catch (error) {
     throw fromFile("cannot write", place, error);
   }
-  const temporary = join(dirname(place), `${temporaryPrefix(place)}${process.pid}-${randomBytes(6).toString("hex")}`);
+  const temporary = join(dirname(place), `${temporaryPrefix(place)}${process.pid}-${randomSuffix()}`);
   try {
     await mkdir(temporary);
     await write(temporary);
@@ -144,7 +148,7 @@ export async function removeFolder(folder: string): Promise<void> {
     // First the old one beside it: alone, it would be taken for the remains of a write.
     await rm(asidePath(place), { recursive: true, force: true });
     if (!(await exists(place))) return;
-    const temporary = join(dirname(place), `${temporaryPrefix(place)}${process.pid}-${randomBytes(6).toString("hex")}`);
+    const temporary = join(dirname(place), `${temporaryPrefix(place)}${process.pid}-${randomSuffix()}`);
     await rename(place, temporary);
     await rm(temporary, { recursive: true, force: true });
   } catch (error) {

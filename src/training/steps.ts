@@ -1,4 +1,3 @@
-import { randomInt } from "node:crypto";
 import { NaNLossError } from "../errors.ts";
 import { booleanOption, checkKeys, integerOption } from "../options.ts";
 import { batchSource, bindArrays, isBatchData, type ModelData, type TrainingData } from "./data.ts";
@@ -6,6 +5,7 @@ import { beginTraining } from "./exclusive.ts";
 import type { Logs } from "./history.ts";
 import { takesTarget } from "./names.ts";
 import { checkIntegers, checkSignal, type StepsOptions } from "./options.ts";
+import { randomSeed } from "./random-seed.ts";
 import { allColumns, arraySource, type BatchSource, rowCount } from "./source.ts";
 import { updateRequest } from "./step-request.ts";
 import { BatchStream } from "./stream.ts";
@@ -123,6 +123,6 @@ async function sourceOf(model: Trainable, data: TrainingData | StepsData, option
   if (isBatchData(data)) return batchSource(data, options.batchSize, model.inputSpecifications, outputs);
   const { x, y, sampleWeight } = data as StepsData;
   const arrays = await bindArrays(model.inputSpecifications, outputs, x, y, sampleWeight);
-  const seed = options.shuffle === false ? undefined : (options.seed ?? randomInt(2 ** 47));
+  const seed = options.shuffle === false ? undefined : (options.seed ?? randomSeed());
   return arraySource(arrays, [0, rowCount(allColumns(arrays))], options.batchSize ?? 32, seed, undefined);
 }

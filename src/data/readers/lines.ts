@@ -1,7 +1,7 @@
 /** Lines of plain or gzip text files: strict UTF-8, bounded memory, every fault with its line. */
 import { createReadStream } from "node:fs";
 import { pipeline } from "node:stream";
-import { createGunzip } from "node:zlib";
+import type { Gunzip } from "node:zlib";
 import { DataError, FormatError, fromFile } from "../../errors.ts";
 
 /** The longest line accepted, in bytes: a file without line ends must not fill the memory. */
@@ -17,6 +17,11 @@ export interface Line {
   number: number;
 }
 
+/** Imported when it is needed, because an import of the package should be fast. */
+async function gunzip(): Promise<Gunzip> {
+  return (await import("node:zlib")).createGunzip();
+}
+
 /** The unpacked bytes of a file; errors of the system and of gzip come typed and with the path. */
 async function* chunksOf(path: string, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
   const file = createReadStream(path, { highWaterMark: 1 << 16 });
@@ -27,7 +32,7 @@ async function* chunksOf(path: string, signal: AbortSignal | undefined): AsyncGe
     const whole = prepend(first.value, bytes);
     const gzip = first.value[0] === 0x1f && first.value[1] === 0x8b;
     // pipeline, not pipe: it passes the read errors of the file on and closes both ends when reading stops early.
-    const content: AsyncIterable<Buffer> = gzip ? pipeline(whole, createGunzip(), () => {}) : whole;
+    const content: AsyncIterable<Buffer> = gzip ? pipeline(whole, await gunzip(), () => {}) : whole;
     for await (const chunk of content) {
       signal?.throwIfAborted();
       yield chunk;
