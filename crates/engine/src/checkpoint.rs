@@ -1,6 +1,6 @@
 //! Safetensors files: written whole or not at all, read with suspicion.
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs::{self, File},
     io::{Read, Write},
     path::{Path, PathBuf},
@@ -10,6 +10,9 @@ use std::{
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 
 use crate::error::{Code, Error, Result};
+
+/// Name of the header's entry that holds our own metadata as a JSON object.
+const METADATA: &str = "sconce";
 
 /// Bytes of the header that a file may have beyond its tensors.
 const LARGEST_HEADER: u64 = 64 << 20;
@@ -100,7 +103,11 @@ pub fn write(path: &Path, entries: &[Entry], metadata: HashMap<String, String>) 
         })
         .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(internal)?;
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(internal)?;
+    // One entry with sorted keys: a map of several would be written in an order that changes from run to run.
+    let sorted: BTreeMap<_, _> = metadata.into_iter().collect();
+    let text = serde_json::to_string(&sorted).map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+    let header = HashMap::from([(METADATA.to_owned(), text)]);
+    let bytes = safetensors::serialize(views, Some(header)).map_err(internal)?;
     write_atomically(path, &bytes)
 }
 
@@ -135,7 +142,8 @@ pub fn read(path: &Path, expected: u64) -> Result<Contents> {
     file.take(limit).read_to_end(&mut bytes).map_err(|error| failed("read", path, &error))?;
     let damaged = |error: safetensors::SafeTensorError| format(format!("damaged safetensors file ({error})"));
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
-    let texts = header.metadata().clone().unwrap_or_default();
+    let texts = header.metadata().as_ref().and_then(|entries| entries.get(METADATA));
+    let texts = texts.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let parsed = SafeTensors::deserialize(&bytes).map_err(damaged)?;
     let tensors = parsed
         .tensors()

@@ -84,7 +84,14 @@ impl LayerWeights {
     #[must_use]
     pub fn new(name: String, specifications: Vec<WeightSpecification>) -> Self {
         let values = RwLock::new(specifications.iter().map(|_| None).collect());
-        Self { name, specifications, values, trainable: AtomicBool::new(true), family: AtomicU64::new(next_family()), models: AtomicUsize::new(0) }
+        Self {
+            name,
+            specifications,
+            values,
+            trainable: AtomicBool::new(true),
+            family: AtomicU64::new(next_family()),
+            models: AtomicUsize::new(0),
+        }
     }
 
     /// Whether the layer is trained by models that are compiled from now on.

@@ -1,10 +1,10 @@
 //! Typed arrays with shapes: copied when a call is made, and copied into arrays of JavaScript when it ends.
 use napi::{
-    Env,
+    Env, ValueType,
     bindgen_prelude::{
         Either, Float32Array, Float32ArraySlice, Int32Array, Int32ArraySlice, ToNapiValue, TypeName, Uint8ArraySlice,
     },
-    ValueType, sys,
+    sys,
 };
 use napi_derive::napi;
 use sconce_engine::{

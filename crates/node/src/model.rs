@@ -78,15 +78,19 @@ pub fn queue_once<T: napi::bindgen_prelude::ToNapiValue + Send + 'static>(
 ) -> Result<Object<'_>> {
     let family = Arc::clone(&model);
     let mut work = Some((model, work));
-    queue(env, move || family.family(), move || {
-        let Some((model, work)) = work.take() else {
-            return Err(Error::new(Code::Internal, "a call ran twice"));
-        };
-        if model.disposed.is_raised() {
-            return Err(disposed());
-        }
-        work(&model).map(Some)
-    })
+    queue(
+        env,
+        move || family.family(),
+        move || {
+            let Some((model, work)) = work.take() else {
+                return Err(Error::new(Code::Internal, "a call ran twice"));
+            };
+            if model.disposed.is_raised() {
+                return Err(disposed());
+            }
+            work(&model).map(Some)
+        },
+    )
 }
 
 fn disposed() -> Error {
@@ -172,7 +176,11 @@ impl NativeModel {
         let interrupt = interrupt(&model, cancel);
         queue_once(env, model, move |model| {
             interrupt.check()?;
-            model.predict(&inputs, &interrupt)?.into_iter().map(BatchResult::new).collect::<sconce_engine::Result<Vec<_>>>()
+            model
+                .predict(&inputs, &interrupt)?
+                .into_iter()
+                .map(BatchResult::new)
+                .collect::<sconce_engine::Result<Vec<_>>>()
         })
     }
 
@@ -192,21 +200,25 @@ impl NativeModel {
         let family = Arc::clone(&model);
         let mut start = Some((model, request, inputs, interrupt));
         let mut generation = None;
-        queue(env, move || family.family(), move || {
-            if let Some((model, request, inputs, interrupt)) = start.take() {
-                interrupt.check()?;
-                generation = Some(Generation::new(model, request, inputs, interrupt)?);
-            }
-            let Some(generation) = &mut generation else {
-                return Err(Error::new(Code::Internal, "a search was not started"));
-            };
-            Ok(generation.advance()?.map(|result| GenerateResult {
-                ids: Integers(result.ids),
-                lengths: Integers(result.lengths),
-                scores: FloatVector(result.scores),
-                max_length: result.length as u32,
-            }))
-        })
+        queue(
+            env,
+            move || family.family(),
+            move || {
+                if let Some((model, request, inputs, interrupt)) = start.take() {
+                    interrupt.check()?;
+                    generation = Some(Generation::new(model, request, inputs, interrupt)?);
+                }
+                let Some(generation) = &mut generation else {
+                    return Err(Error::new(Code::Internal, "a search was not started"));
+                };
+                Ok(generation.advance()?.map(|result| GenerateResult {
+                    ids: Integers(result.ids),
+                    lengths: Integers(result.lengths),
+                    scores: FloatVector(result.scores),
+                    max_length: result.length as u32,
+                }))
+            },
+        )
     }
 
     /// How each layer is treated while decoding, as JSON; throws if the decoder is not causal.
@@ -214,8 +226,7 @@ impl NativeModel {
     pub fn inspect_decoder(&self, request_json: String) -> Result<String> {
         let model = self.model()?;
         let request = parse_request(&request_json).map_err(thrown)?;
-        let incremental =
-            Incremental::new(&model.plan, request.decoder_input, request.output).map_err(thrown)?;
+        let incremental = Incremental::new(&model.plan, request.decoder_input, request.output).map_err(thrown)?;
         let nodes: Vec<_> = incremental
             .treatments
             .iter()

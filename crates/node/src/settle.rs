@@ -121,9 +121,7 @@ pub fn spawn<T: ToNapiValue + Send + 'static>(
 ) -> Result<Object<'_>> {
     let (settle, promise) = deferred(env)?;
     let own = Arc::clone(&settle);
-    let started = std::thread::Builder::new()
-        .name("sconce-file".to_owned())
-        .spawn(move || own.settle(guarded(work)));
+    let started = std::thread::Builder::new().name("sconce-file".to_owned()).spawn(move || own.settle(guarded(work)));
     if let Err(error) = started {
         settle.settle(Err(Error::new(Code::Limit, format!("no thread could be started: {error}"))));
     }

@@ -90,13 +90,16 @@ impl CompileDocument {
             .outputs
             .into_iter()
             .map(|output| {
-                if let Some(loss) = &output.loss {
-                    if !(0.0..=1.0).contains(&loss.label_smoothing) || !loss.weight.is_finite() {
-                        return Err(Error::new(
-                            Code::Option,
-                            format!("labelSmoothing must be from 0 to 1, got {}", loss.label_smoothing),
-                        ));
-                    }
+                let valid =
+                    |loss: &LossDocument| (0.0..=1.0).contains(&loss.label_smoothing) && loss.weight.is_finite();
+                if let Some(loss) = output.loss.as_ref().filter(|loss| !valid(loss)) {
+                    return Err(Error::new(
+                        Code::Option,
+                        format!(
+                            "labelSmoothing must be from 0 to 1 and the loss weight finite, got {} and {}",
+                            loss.label_smoothing, loss.weight
+                        ),
+                    ));
                 }
                 Ok(OutputPlan {
                     loss: output.loss.map(|loss| CrossEntropy {

@@ -83,12 +83,7 @@ impl Run<'_> {
         self.embedding_backward(tables, gradients)
     }
 
-    fn node_backward(
-        &mut self,
-        index: usize,
-        gradients: &mut WeightGradients,
-        tables: &mut Vec<Use>,
-    ) -> Result<()> {
+    fn node_backward(&mut self, index: usize, gradients: &mut WeightGradients, tables: &mut Vec<Use>) -> Result<()> {
         let plan = self.plan;
         let node = &plan.nodes[index];
         if let Operation::Lstm(options) = node.operation {
@@ -337,11 +332,7 @@ impl Run<'_> {
     }
 
     /// Gradients of the tables: all uses of a table together, in the order of the graph.
-    fn embedding_backward(
-        &self,
-        mut tables: Vec<Use>,
-        gradients: &mut WeightGradients,
-    ) -> Result<()> {
+    fn embedding_backward(&self, mut tables: Vec<Use>, gradients: &mut WeightGradients) -> Result<()> {
         tables.reverse();
         tables.sort_by_key(|used| used.weight);
         for uses in tables.chunk_by(|left, right| left.weight == right.weight) {

@@ -91,12 +91,11 @@ impl<'a> Run<'a> {
     /// The only input of a node: taken if nothing needs it afterwards, otherwise copied.
     fn take_or_copy(&mut self, position: usize, node: &Node) -> Result<Tensor> {
         let input = node.inputs[0];
-        if self.schedule.release[position].contains(&input) {
-            if let Some(tensor) = self.values[input].take() {
-                return Ok(tensor);
-            }
+        let last = self.schedule.release[position].contains(&input);
+        match self.values[input].take_if(|_| last) {
+            Some(tensor) => Ok(tensor),
+            None => self.value(input).cloned(),
         }
-        self.value(input).cloned()
     }
 
     /// Positions that count in any input.
