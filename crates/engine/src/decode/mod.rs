@@ -4,3 +4,6 @@ mod incremental;
 
 pub use generation::{Feed, Generated, Generation, GenerationRequest};
 pub use incremental::{Incremental, Treatment};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! The derived step against running the whole graph, and decoders that cannot step.
+use std::sync::Arc;
+
+use sconce_kernels::{Context, simd::Simd};
+use serde_json::{Value, json};
+
+use super::{Generated, Generation, GenerationRequest, Incremental, Treatment};
+use crate::{
+    backend::{Backend, candle::Candle, cpu::Cpu},
+    error::{Code, Error},
+    graph::GraphDocument,
+    interrupt::Interrupt,
+    model::Model,
+    plan::Plan,
+    tensor::Tensor,
+    weights::LayerWeights,
+};
+
+const CLASSES: usize = 23;
+
+fn layer(name: &str, kind: &str, options: Value) -> Value {
+    json!({ "name": name, "type": kind, "trainable": true, "options": options })
+}
+
+fn input(name: &str) -> Value {
+    layer(name, "input", json!({ "shape": ["batch", format!("{name}Length")], "dtype": "int32" }))
+}
+
+fn embedding(name: &str, mask: bool) -> Value {
+    let normal = json!({ "type": "randomNormal", "mean": 0.0, "stddev": 1.0 });
+    layer(
+        name,
+        "embedding",
+        json!({ "inputDim": CLASSES, "outputDim": 6, "maskZero": mask, "embeddingsInitializer": normal }),
+    )
+}
+
+fn lstm(name: &str, sequences: bool, backwards: bool) -> Value {
+    let rule = json!({ "type": "randomNormal", "mean": 0.0, "stddev": 0.7 });
+    layer(
+        name,
+        "lstm",
+        json!({
+            "units": 8, "activation": "tanh", "recurrentActivation": "sigmoid", "useBias": true, "unitForgetBias": true,
+            "kernelInitializer": rule, "recurrentInitializer": rule, "biasInitializer": { "type": "zeros" },
+            "dropout": 0.3, "recurrentDropout": 0.0, "returnSequences": sequences, "returnState": true,
+            "goBackwards": backwards, "zeroOutputForMask": false
+        }),
+    )
+}
+
+fn dense(name: &str, units: usize, activation: &str) -> Value {
+    let rule = json!({ "type": "randomNormal", "mean": 0.0, "stddev": 1.0 });
+    layer(
+        name,
+        "dense",
+        json!({ "units": units, "activation": activation, "useBias": true, "kernelInitializer": rule,
+                "biasInitializer": { "type": "zeros" } }),
+    )
+}
+
+/// Encoder and two stacked decoder LSTMs with dropout, a concatenation and a sum between them.
+fn stacked(backwards: bool) -> Value {
+    json!({
+        "format": "sconce-graph", "version": 1,
+        "layers": [
+            input("source"), input("target"), embedding("words", true), lstm("encoder", false, true),
+            lstm("first", true, backwards), layer("drop", "dropout", json!({ "rate": 0.5 })),
+            layer("join", "concatenate", json!({ "axis": -1 })), lstm("second", true, false),
+            layer("sum", "add", json!({})), dense("middle", 8, "relu"), dense("output", CLASSES, "softmax")
+        ],
+        "nodes": [
+            { "layer": 0, "inputs": [] }, { "layer": 2, "inputs": [[0, 0]] }, { "layer": 3, "inputs": [[1, 0]] },
+            { "layer": 1, "inputs": [] }, { "layer": 2, "inputs": [[3, 0]] },
+            { "layer": 4, "inputs": [[4, 0], [2, 1], [2, 2]] }, { "layer": 5, "inputs": [[5, 0]] },
+            { "layer": 6, "inputs": [[6, 0], [4, 0]] }, { "layer": 7, "inputs": [[7, 0]] },
+            { "layer": 8, "inputs": [[8, 0], [5, 0]] }, { "layer": 9, "inputs": [[9, 0]] },
+            { "layer": 10, "inputs": [[10, 0]] }
+        ],
+        "inputs": [[0, 0], [3, 0]], "outputs": [[11, 0]]
+    })
+}
+
+fn model(document: &Value, backend: Box<dyn Backend>) -> Arc<Model> {
+    let document = GraphDocument::parse(&document.to_string()).unwrap();
+    let plan = Plan::new(&document).unwrap();
+    let layers = plan
+        .layers
+        .iter()
+        .map(|layer| {
+            let weights = &plan.weights[layer.first_weight..][..layer.weight_count];
+            let specifications = weights.iter().map(|weight| weight.specification.clone()).collect();
+            Arc::new(LayerWeights::new(layer.name.clone(), specifications))
+        })
+        .collect();
+    let model = Model::new(&document, layers, backend).unwrap();
+    let context = Context::new(2, Simd::from_environment());
+    model.build(&context, 7, &[], &Interrupt::default()).unwrap();
+    Arc::new(model)
+}
+
+fn generate(model: &Arc<Model>, rows: &[Vec<i32>], recompute: bool) -> Generated {
+    let length = rows.iter().map(Vec::len).max().unwrap();
+    let ids =
+        rows.iter().flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(0, length - row.len()))).collect();
+    let request = GenerationRequest {
+        decoder_input: 1,
+        output: 0,
+        begin_id: 1,
+        end_id: vec![2],
+        pad_id: 0,
+        max_new_tokens: 15,
+        feed: super::Feed::Ids,
+        recompute,
+    };
+    let inputs = vec![Tensor::ids(vec![rows.len(), length], ids)];
+    let mut generation = Generation::new(Arc::clone(model), request, inputs, Interrupt::default()).unwrap();
+    loop {
+        if let Some(found) = generation.advance().unwrap() {
+            return found;
+        }
+    }
+}
+
+fn rows() -> Vec<Vec<i32>> {
+    (0..9).map(|row| (0..1 + row * 5 % 7).map(|step| 3 + (row * 11 + step * 7) % 20).collect()).collect()
+}
+
+fn cpu() -> Box<dyn Backend> {
+    Box::new(Cpu::new(Context::new(2, Simd::from_environment())))
+}
+
+#[test]
+fn the_step_gives_what_the_whole_graph_gives() {
+    for backend in [cpu(), Box::new(Candle::default())] {
+        let model = model(&stacked(false), backend);
+        let (step, whole) = (generate(&model, &rows(), false), generate(&model, &rows(), true));
+        assert_eq!(step.ids, whole.ids);
+        assert_eq!(step.lengths, whole.lengths);
+        for (step, whole) in step.scores.iter().zip(&whole.scores) {
+            assert!((step - whole).abs() < 1e-4 * whole.abs().max(1.0), "{step} {whole}");
+        }
+        assert!(step.ids.iter().any(|&id| id > 2), "nothing but specials was generated");
+        assert!(step.ids.chunks(step.length).zip(&step.lengths).all(|(row, &length)| {
+            row[..length as usize].iter().all(|&id| id != 0) && row[length as usize..].iter().all(|&id| id == 0)
+        }));
+    }
+}
+
+#[test]
+fn a_sentence_does_not_depend_on_its_neighbours() {
+    let model = model(&stacked(false), cpu());
+    let together = generate(&model, &rows(), false);
+    for (row, alone) in rows().iter().enumerate() {
+        let alone = generate(&model, std::slice::from_ref(alone), false);
+        let length = together.lengths[row] as usize;
+        assert_eq!(alone.ids, together.ids[row * together.length..][..length]);
+        assert_eq!(alone.scores[0].to_bits(), together.scores[row].to_bits());
+    }
+}
+
+#[test]
+fn treatments_are_told_by_layer() {
+    let model = model(&stacked(false), cpu());
+    let incremental = Incremental::new(&model.plan, 1, 0).unwrap();
+    let treatment = |name: &str| incremental.treatments.iter().rfind(|(layer, _)| layer == name).map(|(_, how)| *how);
+    assert_eq!(treatment("encoder"), Some(Treatment::Once));
+    assert_eq!(treatment("first"), Some(Treatment::Recurrent));
+    assert_eq!(treatment("sum"), Some(Treatment::Pointwise));
+}
+
+fn refusal(document: &Value, decoder_input: usize) -> Error {
+    let plan = Plan::new(&GraphDocument::parse(&document.to_string()).unwrap()).unwrap();
+    Incremental::new(&plan, decoder_input, 0).unwrap_err()
+}
+
+#[test]
+fn decoders_that_look_ahead_are_refused_by_name() {
+    let error = refusal(&stacked(true), 1);
+    assert_eq!(error.code, Code::Graph);
+    assert!(error.message.contains("first") && error.message.contains("goBackwards"), "{error}");
+    // As decoder input, the source reaches the output through the encoder's last state alone.
+    let error = refusal(&stacked(false), 0);
+    assert!(error.message.contains("encoder") || error.message.contains("first"), "{error}");
+    assert_eq!(refusal(&stacked(false), 5).code, Code::Graph);
+    let mut no_time = stacked(false);
+    no_time["layers"][7] = lstm("second", false, false);
+    no_time["nodes"].as_array_mut().unwrap().truncate(9);
+    no_time["nodes"].as_array_mut().unwrap().push(json!({ "layer": 10, "inputs": [[8, 0]] }));
+    no_time["outputs"] = json!([[9, 0]]);
+    assert!(refusal(&no_time, 1).message.contains("returnSequences"));
+}
