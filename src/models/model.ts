@@ -289,7 +289,11 @@ export class Model extends Callable implements Trainable {
    *
    * @example
    * ```ts
-   * for await (const step of model.steps(dataset, { epochs: 2 })) console.log(step.iteration, step.loss);
+   * import type { Model, TrainingData } from "sconce";
+   *
+   * async function printLosses(model: Model, data: TrainingData) {
+   *   for await (const step of model.steps(data, { epochs: 2 })) console.log(step.iteration, step.loss);
+   * }
    * ```
    */
   steps(data: TrainingData | StepsData, options?: StepsOptions): AsyncGenerator<TrainingStep, void, undefined> {

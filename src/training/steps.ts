@@ -49,11 +49,6 @@ export interface StepsData {
  * @param options - How long, and in which order.
  * @returns The steps.
  * @throws While reading, what `fit` throws.
- *
- * @example
- * ```ts
- * for await (const step of model.steps(dataset, { epochs: 2 })) console.log(step.iteration, step.loss);
- * ```
  */
 export async function* steps(
   model: Trainable,

@@ -29,7 +29,13 @@ export type CallbackResult = void | Promise<void>;
  *
  * @example
  * ```ts
- * const shout = { onEpochEnd(epoch, logs) { console.log(epoch, logs.loss); } };
+ * import type { Callback } from "sconce";
+ *
+ * const shout: Callback = {
+ *   onEpochEnd(epoch, logs) {
+ *     console.log(epoch, logs.loss);
+ *   },
+ * };
  * ```
  */
 export interface Callback {
