@@ -1,4 +1,9 @@
-/** The native addon as src/native.ts sees it; docs/native-interface.d.ts explains each part. */
+/**
+ * The native addon as src/native.ts sees it. The compiler holds it against index.d.ts, which is generated from crates/node;
+ * the JSON that crosses is described here. Everything is checked in TypeScript before it is passed on. Errors of the addon
+ * carry a `code` (`ErrorCode` of errors.ts, but `NAN`, which only the training loop gives) and a message that names the
+ * layer, what was expected and what came. Promises are settled in any case: a panic rejects with `INTERNAL`.
+ */
 
 /** A size, or the symbol of an unknown dimension; the batch is `"batch"`. */
 export type Dimension = number | string;
@@ -6,7 +11,7 @@ export type Dimension = number | string;
 /** What the elements of a tensor are. */
 export type DataType = "float32" | "int32";
 
-/** A typed array with its shape. */
+/** A typed array with its shape; copied when a call is made. */
 export interface Batch {
   data: Float32Array | Int32Array;
   shape: number[];
@@ -17,11 +22,13 @@ export interface StepRequest {
   inputs: Batch[];
   /** `Int32Array`: ids; `Float32Array`: probabilities. */
   targets: Batch[];
-  /** `[B]` or `[B, T]` for each output. */
+  /** For each output the first axes of its rows: `[B]`, `[B, T]`, ... */
   sampleWeights: (Batch | null)[];
+  /** Of this step. */
   learningRate: number;
   /** `false`: accumulate gradients only. */
   update: boolean;
+  /** Factor of the gradients of this batch: 1, or 1 / `accumulateSteps`. */
   gradientScale: number;
 }
 
@@ -35,24 +42,30 @@ export interface MetricSums {
 export interface StepResult {
   /** Sum of the weighted losses. */
   loss: number;
+  /** For each output its mean loss over valid entries, and the sums of its metrics. */
   outputs: { loss: number; metrics: MetricSums[] }[];
   /** Valid target entries. */
   tokens: number;
-  /** Compute time. */
+  /** Compute time, without waiting. */
   milliseconds: number;
 }
 
 /** What `NativeModel.generate` gives. */
 export interface GenerateResult {
+  /** `[B, maxLength]`, without the first token, the end included where it was reached, padded with `padId`. */
   ids: Int32Array;
+  /** `[B]`, the end included. */
   lengths: Int32Array;
+  /** `[B]`: sums of log-probabilities. */
   scores: Float32Array;
   maxLength: number;
 }
 
 /** What `readGlove` gives. */
 export interface GloveResult {
+  /** `[words, dimension]`; rows of words that were not found are 0. */
   matrix: Float32Array;
+  /** 1 for each word that was found. */
   found: Uint8Array;
   dimension: number;
 }
@@ -61,50 +74,97 @@ export interface GloveResult {
 export interface ProvidedWeight {
   layer: string;
   weight: string;
+  /** In Keras' layout. */
   data: Float32Array;
 }
 
+/** The weights of a layer, shared by all models that contain it. */
 export interface NativeLayer {
+  /** Whether models that are compiled from now on train it. */
   setTrainable(trainable: boolean): void;
 }
 
+/** Cancels the call that it was given to; the call rejects with `CANCELLED`. */
 export interface NativeCancel {
   cancel(): void;
 }
 
+/** A graph over the weights of its layers. */
 export interface NativeModel {
+  /**
+   * JSON: `{ inputs: { name, shape, dtype, masked }[], outputs: { name, shape, dtype, masked }[], weights: { layer, name, shape,
+   * trainable, built }[] }`, the weights layer by layer in the document's order.
+   */
   describe(): string;
+  /** Makes the weights that have no values yet. */
   build(seed: number, provided: ProvidedWeight[]): Promise<void>;
+  /** In the order of `describe`, in Keras' layouts; `STATE` if there are none yet. */
   getWeights(): Promise<Float32Array[]>;
   setWeights(weights: Float32Array[]): Promise<void>;
+  /** The outputs for one batch. */
   predict(inputs: Batch[], cancel?: NativeCancel): Promise<Batch[]>;
+  /** Greedy search by a request (JSON of `GreedyRequest`); `inputs` are all of the model's but the decoder's, in order. */
   generate(requestJson: string, inputs: Batch[], cancel?: NativeCancel): Promise<GenerateResult>;
+  /**
+   * JSON: `{ nodes: { layer, treatment: "once" | "pointwise" | "recurrent" }[] }`; `GRAPH` with the name of the layer if the
+   * decoder looks ahead.
+   */
   inspectDecoder(requestJson: string): string;
+  /** Writes safetensors named `layer/weight` in Keras' layouts, whole or not at all; the metadata is an object of strings. */
   saveWeights(path: string, metadataJson: string): Promise<void>;
+  /** `FORMAT` if anything is wrong with the file; nothing changes then. */
   loadWeights(path: string): Promise<void>;
+  /**
+   * JSON: `{ optimizer: { type: "sgd" | "rmsprop" | "adam" | "adamw", learningRate, ...Keras' options, clipnorm?, clipvalue?,
+   * globalClipnorm?, sparse? }, outputs: { loss: { type: "categoricalCrossentropy" | "sparseCategoricalCrossentropy", fromLogits,
+   * labelSmoothing, ignoreClass, weight } | null, metrics: { type, threshold? }[] }[], seed }`.
+   */
   compile(compileJson: string): NativeTrainer;
+  /** Ends the model: calls that wait or run reject with `STATE`, weights that no other model has are freed. */
   dispose(): void;
 }
 
+/** Losses, metrics and optimiser state of a compiled model. */
 export interface NativeTrainer {
   trainOnBatch(request: StepRequest, cancel?: NativeCancel): Promise<StepResult>;
+  /** Losses and metrics; nothing changes. */
   testOnBatch(request: StepRequest, cancel?: NativeCancel): Promise<StepResult>;
+  /** Updates so far. */
   iterations(): number;
   /** Forgets gradients that were accumulated since the last update. */
   resetGradients(): Promise<void>;
+  /** Writes the optimiser's state, the count of updates and the seed, whole or not at all. */
   saveState(path: string): Promise<void>;
+  /** `FORMAT` if anything is wrong with the file; nothing changes then. */
   loadState(path: string): Promise<void>;
   dispose(): void;
 }
 
 /** All exports of the addon. */
 export interface NativeAddon {
+  /** JSON: `{ version, simd, simdAvailable: string[], threads, allocator }`. */
   environment(): string;
+  /**
+   * Shapes of a layer call. JSON of the layer (`docs/graph.md`) and of its inputs, `{ shape, dtype, masked }[]`, in; out comes
+   * `{ outputs: { shape, dtype, masked }[], weights: { name, shape, initializer, trainable }[], equal: [dimension, dimension][] }`.
+   */
   inferLayer(layerJson: string, inputsJson: string): string;
-  NativeLayer: new (name: string, weightsJson: string) => NativeLayer;
+  /** Its weights are those that `inferLayer` gave, as JSON. */
+  NativeLayer: new (
+    name: string,
+    weightsJson: string,
+  ) => NativeLayer;
   NativeCancel: new () => NativeCancel;
-  NativeModel: new (documentJson: string, layers: NativeLayer[], backend: string) => NativeModel;
+  /** Of a document (`docs/graph.md`) over layers in the same order; the backend is `"cpu"` or `"candle"`. */
+  NativeModel: new (
+    documentJson: string,
+    layers: NativeLayer[],
+    backend: string,
+  ) => NativeModel;
+  /** Vectors of words from a plain or gzip file; dimension 0 takes the file's. */
   readGlove(path: string, words: string[], dimension: number, cancel?: NativeCancel): Promise<GloveResult>;
+  /** Makes the content of a file, or the entries of a folder, durable. */
   syncFile(path: string): Promise<void>;
+  /** The permutation of `0..length` that belongs to a seed and an epoch. */
   shuffle(seed: number, epoch: number, length: number): Uint32Array;
 }

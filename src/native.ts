@@ -15,7 +15,7 @@ import type {
   StepResult,
 } from "./native-interface.ts";
 
-let addon = addonModule as unknown as NativeAddon;
+let addon: NativeAddon = addonModule;
 
 /**
  * Replaces the addon, for tests of this side alone.

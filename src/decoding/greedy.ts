@@ -1,6 +1,6 @@
 import type { GenerateResult } from "../native-interface.ts";
 
-/** What the native `generate` is asked for; docs/native-interface.d.ts explains it. */
+/** What the native `generate` is asked for. */
 export interface GreedyRequest {
   /** Place of the decoder's input. */
   decoderInput: number;

@@ -1,0 +1,65 @@
+import { readFileSync } from "node:fs";
+import test from "ava";
+import { input, layers } from "../../src/index.ts";
+
+const text = readFileSync(new URL("../../docs/graph.md", import.meta.url), "utf8");
+
+/** The rows of the table of layer types. */
+function documented(): Map<string, string[]> {
+  const rows = [...text.matchAll(/^\| `(\w+)` \|(.*)\|$/gm)].map(([, type, cells]) => {
+    // Neither what is in brackets nor an escaped bar belongs to the names.
+    const options = cells!
+      .split(/(?<!\\)\| /)
+      .at(-1)!
+      .replace(/ \([^)]*\)/g, "");
+    const quoted = [...options.matchAll(/`([^`]*)`/g)];
+    // `a, b` lists names; `shape: Dimension[]` also says what the value is.
+    const names = quoted.flatMap(([, list]) => list!.split(/, (?=\w+(?:,|:|$))/)).map((name) => name.split(":")[0]!);
+    return [type!, names] as const;
+  });
+  return new Map(rows);
+}
+
+test("docs/graph.md lists the options that a graph document has", (t) => {
+  const built = [
+    input({ shape: [2] }).node.layer,
+    layers.embedding({ inputDim: 3, outputDim: 2 }),
+    layers.lstm({ units: 2 }),
+    layers.dense({ units: 2 }),
+    layers.dropout({ rate: 0.5 }),
+    layers.activation({ activation: "relu" }),
+    layers.concatenate(),
+    layers.add(),
+  ];
+  const table = documented();
+  t.deepEqual([...table.keys()].sort(), built.map((layer) => layer.type).sort());
+  for (const layer of built) {
+    t.deepEqual([...table.get(layer.type)!].sort(), Object.keys(layer.options).sort(), layer.type);
+  }
+});
+
+test("docs/graph.md lists the weights that shape inference gives", (t) => {
+  const ids = input({ shape: [null], dtype: "int32" });
+  const embedded = layers.embedding({ inputDim: 3, outputDim: 2 });
+  const lstm = layers.lstm({ units: 4 });
+  const dense = layers.dense({ units: 5 });
+  dense(lstm(embedded(ids)));
+  const sizes: Record<string, number> = { inputDim: 3, outputDim: 2, D: 2, "4U": 16, U: 4 };
+  const paragraph = text.slice(text.indexOf("Weights, in Keras' order"), text.indexOf("Initialisers are"));
+  for (const [layer, own] of [
+    [embedded, {}],
+    [lstm, {}],
+    [dense, { D: 4, units: 5 }],
+  ] as const) {
+    const part = new RegExp(`\`${layer.type}\`: ([^;.]*)`).exec(paragraph)![1]!;
+    const listed = [...part.matchAll(/`(\w+) \[([^\]]*)\]`/g)].map(([, name, shape]) => ({
+      name: name!,
+      shape: shape!.split(", ").map((size) => ({ ...sizes, ...own })[size]),
+    }));
+    t.deepEqual(
+      listed,
+      layer.weights.map(({ name, shape }) => ({ name, shape: [...shape] })),
+      layer.type,
+    );
+  }
+});
