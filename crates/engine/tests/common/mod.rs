@@ -1,5 +1,7 @@
 //! Helpers of the integration tests.
 #![allow(dead_code, reason = "each test uses a part")]
+pub mod models;
+
 use std::sync::Arc;
 
 use sconce_engine::{

@@ -1,5 +1,6 @@
 //! Losses and metrics, with the gradient of what goes into them. R rows, V classes.
 use ::candle_core::{D, Tensor as Array};
+use sconce_kernels::buffer::Buffer;
 
 use super::{
     Run,
@@ -72,14 +73,10 @@ impl Run<'_> {
                 LossTarget::Logits(value) | LossTarget::Probabilities(value) => self.add_gradient(value, gradient)?,
             }
         }
-        let found = Self::rows(&x, &row_loss, &weights.valid)?;
-        let total = match loss.loss {
-            Some(_) => {
-                let weighted = |(&loss, &weight): (&f32, &f32)| f64::from(loss) * f64::from(weight);
-                found.loss.iter().zip(&weights.loss).map(weighted).sum()
-            }
-            None => 0.0,
-        };
+        let exact = Self::download_double(&row_loss)?;
+        let found = Self::rows(&x, &exact, &weights.valid)?;
+        let counted = exact.iter().zip(&weights.loss).filter(|(_, weight)| loss.loss.is_some() && **weight != 0.0);
+        let total = counted.map(|(&loss, &weight)| loss * f64::from(weight)).sum();
         let output = loss.value.map(|value| Self::download(self.floats(value)?)).transpose()?;
         let looked_at =
             MetricInputs { input, weights: &weights, found: &found, output: output.as_deref(), batch, classes };
@@ -107,17 +104,14 @@ impl Run<'_> {
     }
 
     /// Losses and predictions on the host; 0 where a row does not count.
-    fn rows(x: &Array, row_loss: &Array, valid: &[bool]) -> Result<RowResults> {
-        let (x, mut loss) = (Self::download(x)?, Self::download(row_loss)?);
+    fn rows(x: &Array, row_loss: &[f64], valid: &[bool]) -> Result<RowResults> {
+        let x = Self::download(x)?;
         let classes = x.len().checked_div(valid.len()).unwrap_or(0);
-        let mut prediction = vec![0; valid.len()];
-        for (row, valid) in valid.iter().enumerate() {
-            if *valid {
-                prediction[row] = first_largest(&x[row * classes..][..classes]) as u32;
-            } else {
-                loss[row] = 0.0;
-            }
+        let mut found = RowResults { loss: Buffer::zeros(valid.len()), prediction: vec![0; valid.len()] };
+        for (row, _) in valid.iter().enumerate().filter(|(_, valid)| **valid) {
+            found.prediction[row] = first_largest(&x[row * classes..][..classes]) as u32;
+            found.loss[row] = row_loss[row] as f32;
         }
-        Ok(RowResults { loss, prediction })
+        Ok(found)
     }
 }

@@ -156,7 +156,7 @@ impl Run<'_> {
             self.masks[node.outputs[0]] = mask;
             if steps == 0 { self.zeros(&[batch, 0, units])? } else { Array::stack(&outputs, 1)? }
         } else {
-            h.clone()
+            shown
         };
         for (&value, output) in node.outputs.iter().zip([first, h, c]) {
             self.values[value] = Some(Value::Floats(output));
@@ -166,14 +166,7 @@ impl Run<'_> {
 
     pub(super) fn lstm_backward(&mut self, index: usize, node: &Node, options: LstmPlan) -> Result<()> {
         let mut output = |number: usize| node.outputs.get(number).and_then(|&value| self.gradients[value].take());
-        let (first, mut dh, dc) = (output(0), output(1), output(2));
-        let mut dy = first;
-        if !options.sequences {
-            // Output 0 and the state h are one number.
-            if let Some(last) = dy.take() {
-                add_to(&mut dh, last)?;
-            }
-        }
+        let (dy, dh, dc) = (output(0), output(1), output(2));
         if dy.is_none() && dh.is_none() && dc.is_none() {
             return Ok(());
         }
@@ -188,8 +181,9 @@ impl Run<'_> {
         let zeros = self.zeros(&[batch, units])?;
         let mut dh = dh.unwrap_or_else(|| zeros.clone());
         let mut dc = dc.unwrap_or_else(|| zeros.clone());
-        // What later steps, which repeat the output of an earlier one, pass back to it.
-        let mut repeated = zeros.clone();
+        // What later steps, which repeat the output of an earlier one, pass back to it. The last output is such a one.
+        let (dy, mut repeated) =
+            if options.sequences { (dy, zeros.clone()) } else { (None, dy.unwrap_or_else(|| zeros.clone())) };
         let mut dx: Vec<Array> = vec![self.zeros(&[batch, input])?; steps];
         let (mut dkernel, mut drecurrent, mut dbias) = (None, None, None);
         for (step, at) in saved.iter().enumerate().rev() {

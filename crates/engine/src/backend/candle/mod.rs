@@ -144,6 +144,11 @@ impl<'a> Run<'a> {
         Ok(buffer)
     }
 
+    /// As [`Run::download`], in 64-bit floats, which not every device has.
+    fn download_double(array: &Array) -> Result<Vec<f64>> {
+        Ok(array.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>()?)
+    }
+
     fn lacking(&self, value: ValueId) -> Error {
         Error::new(
             Code::Internal,

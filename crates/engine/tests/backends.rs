@@ -1,0 +1,257 @@
+//! The backends against each other, threads against threads, and gradients against differences.
+mod common;
+
+use std::sync::Arc;
+
+use common::{
+    Model, bits, buffer, candle, candle_double, cpus, error, floats, integers,
+    models::{everything, textbook},
+    widen,
+};
+use sconce_engine::{
+    backend::{Backend, LossInput, LossResult, RandomState, StepRequest, TargetData},
+    plan::{CrossEntropy, LossTarget, Metric, OutputPlan, TrainingPlan},
+    tensor::Tensor,
+};
+
+/// Of the largest value of a tensor.
+const TOLERANCE: f64 = 1e-4;
+const ROWS: usize = 11;
+const PLAIN: CrossEntropy = CrossEntropy { from_logits: false, label_smoothing: 0.0, ignore_class: None, weight: 1.0 };
+
+/// A model with its batch and losses.
+struct Case {
+    model: Model,
+    inputs: Vec<Tensor>,
+    losses: Vec<LossInput>,
+    training: TrainingPlan,
+    random: Option<RandomState>,
+}
+
+/// Losses and all gradients in Keras' layout.
+struct Found {
+    results: Vec<LossResult>,
+    gradients: Vec<Vec<f32>>,
+}
+
+impl Case {
+    fn new(
+        document: &str,
+        inputs: Vec<Tensor>,
+        losses: Vec<LossInput>,
+        outputs: &[OutputPlan],
+        frozen: &[&str],
+    ) -> Self {
+        let model = Model::new(document).unwrap_or_else(|error| panic!("{error}"));
+        model.fill(7, 0.5);
+        let trainable: Vec<bool> = (0..model.plan.weights.len())
+            .map(|weight| !frozen.iter().any(|frozen| model.name(weight).starts_with(frozen)))
+            .collect();
+        let training = TrainingPlan::new(&model.plan, outputs, &trainable).unwrap_or_else(|error| panic!("{error}"));
+        Self { model, inputs, losses, training, random: Some(RandomState { seed: 5, step: 3 }) }
+    }
+
+    fn step(&self, backend: &dyn Backend, scale: f32, times: usize) -> Found {
+        let program = self.model.lower(backend).unwrap_or_else(|error| panic!("{error}"));
+        let mut gradients = self.model.no_gradients();
+        let mut results = Vec::new();
+        for _ in 0..times {
+            results = self
+                .model
+                .forward(&self.inputs, |forward| {
+                    let request = StepRequest {
+                        forward,
+                        losses: &self.losses,
+                        random: self.random,
+                        gradient_scale: scale,
+                        gradients: Some(&mut gradients),
+                    };
+                    program.step(&self.training.train, &self.training.losses, request)
+                })
+                .unwrap_or_else(|error| panic!("{error}"));
+        }
+        let gradients = gradients
+            .iter()
+            .enumerate()
+            .map(|(weight, gradient)| {
+                assert_eq!(gradient.is_some(), self.training.train.trainable[weight], "{}", self.model.name(weight));
+                self.model.keras_gradient(weight, gradient.as_ref())
+            })
+            .collect();
+        Found { results, gradients }
+    }
+
+    fn assert_equal(&self, what: &str, found: &Found, expected: &Found) {
+        for (number, (found, expected)) in found.results.iter().zip(&expected.results).enumerate() {
+            let difference = (found.loss - expected.loss).abs();
+            assert!(difference <= TOLERANCE * expected.loss.abs(), "{what}: loss {number}: {found:?}, {expected:?}");
+            assert_eq!(found.valid, expected.valid, "{what}");
+            for (found, expected) in found.metrics.iter().zip(&expected.metrics) {
+                assert!((found.total - expected.total).abs() <= TOLERANCE * expected.total.abs(), "{what}: {found:?}");
+                assert!((found.count - expected.count).abs() < 1e-9, "{what}: {found:?}, {expected:?}");
+            }
+        }
+        for (weight, (found, expected)) in found.gradients.iter().zip(&expected.gradients).enumerate() {
+            let error = error(found, &widen(expected));
+            assert!(error <= TOLERANCE, "{what}: gradient of {}: error {error}", self.model.name(weight));
+        }
+    }
+
+    /// Every trainable weight has a finite gradient that is not zero.
+    fn assert_alive(&self, found: &Found) {
+        for (weight, gradient) in found.gradients.iter().enumerate() {
+            let alive = gradient.iter().all(|x| x.is_finite()) && gradient.iter().any(|&x| x != 0.0);
+            let trainable = self.training.train.trainable[weight];
+            assert_eq!(alive, trainable, "gradient of {}: {gradient:?}", self.model.name(weight));
+        }
+    }
+
+    /// All of CPU and candle agree, and threads make no difference of one bit.
+    fn check(&self) {
+        let exact = self.step(&candle_double(), 0.5, 1);
+        self.assert_alive(&exact);
+        self.assert_equal("candle", &self.step(&candle(), 0.5, 1), &exact);
+        for pair in cpus().chunks(2) {
+            let [(name, one), (_, two)] = pair else { panic!("pairs of one and two threads") };
+            let (one, two) = (self.step(one, 0.5, 1), self.step(two, 0.5, 1));
+            self.assert_equal(name, &one, &exact);
+            assert_eq!(one.results, two.results, "{name}");
+            for (weight, (one, two)) in one.gradients.iter().zip(&two.gradients).enumerate() {
+                assert_eq!(bits(one), bits(two), "{name}: gradient of {}", self.model.name(weight));
+            }
+        }
+    }
+}
+
+fn ids(shape: [usize; 2], data: Vec<i32>) -> Tensor {
+    Tensor::ids(shape.to_vec(), data)
+}
+
+fn classes(ids: Vec<i32>) -> LossInput {
+    LossInput { target: TargetData::Ids(Arc::new(ids)), sample_weights: None }
+}
+
+/// Sources and decoder inputs of 4 rows with padding behind, in front, and within.
+fn padded() -> [Vec<i32>; 2] {
+    let source = vec![3, 7, 2, 9, 5, 0, 0, 4, 8, 2, 6, 0, 1, 0, 10, 0, 0, 0, 0, 0];
+    let target = vec![1, 5, 6, 0, 1, 3, 0, 0, 1, 0, 9, 4, 0, 1, 2, 10];
+    [source, target]
+}
+
+fn textbook_case(loss: CrossEntropy, metrics: Vec<Metric>, losses: LossInput, frozen: &[&str]) -> Case {
+    let [source, target] = padded();
+    let inputs = vec![ids([4, 5], source), ids([4, 4], target)];
+    let outputs = [OutputPlan { loss: Some(loss), metrics }];
+    Case::new(&textbook(ROWS, 6, 7), inputs, vec![losses], &outputs, frozen)
+}
+
+fn target_ids() -> LossInput {
+    classes(integers(2, 16, 0, ROWS as i32))
+}
+
+const CLASS_METRICS: [Metric; 3] = [Metric::Accuracy, Metric::SparseCategoricalAccuracy, Metric::Perplexity];
+
+#[test]
+fn textbook_model_with_masks() {
+    let case = textbook_case(PLAIN, CLASS_METRICS.to_vec(), target_ids(), &[]);
+    assert!(matches!(case.training.losses[0].target, LossTarget::Linear(_)), "the last layer is fused with the loss");
+    case.check();
+}
+
+#[test]
+fn textbook_model_with_frozen_layers() {
+    textbook_case(PLAIN, Vec::new(), target_ids(), &["embedding2"]).check();
+    textbook_case(PLAIN, Vec::new(), target_ids(), &["dense"]).check();
+    textbook_case(PLAIN, Vec::new(), target_ids(), &["embedding2", "lstm3", "dense5.bias"]).check();
+    textbook_case(PLAIN, Vec::new(), target_ids(), &["embedding2", "lstm"]).check();
+}
+
+#[test]
+fn smoothing_ignored_classes_and_sample_weights() {
+    let loss = CrossEntropy { label_smoothing: 0.2, ignore_class: Some(4), weight: 0.7, ..PLAIN };
+    let mut input = target_ids();
+    input.sample_weights = Some(buffer(&floats(9, 16, 0.5).iter().map(|x| x + 0.6).collect::<Vec<_>>()));
+    textbook_case(loss, CLASS_METRICS.to_vec(), input, &[]).check();
+}
+
+#[test]
+fn probabilities_as_targets_and_metrics_of_elements() {
+    let loss = CrossEntropy { label_smoothing: 0.1, ..PLAIN };
+    let positive: Vec<f32> = floats(3, 16 * ROWS, 0.5).iter().map(|x| x + 0.5).collect();
+    let input = LossInput { target: TargetData::Probabilities(buffer(&positive)), sample_weights: None };
+    let metrics = vec![Metric::CategoricalAccuracy, Metric::BinaryAccuracy(0.1)];
+    let case = textbook_case(loss, metrics, input, &[]);
+    assert!(matches!(case.training.losses[0].target, LossTarget::Logits(_)), "a metric looks at the output");
+    case.check();
+}
+
+fn everything_case(rate: f32, losses: [Option<CrossEntropy>; 2]) -> Case {
+    let [mut source, _] = padded();
+    // Not a row without any id: a state that no step made has no gradient.
+    source[17] = 6;
+    let features = Tensor::float(vec![4, 5, 6], buffer(&floats(11, 120, 1.0)));
+    let outputs = losses.map(|loss| OutputPlan { loss, metrics: vec![Metric::Accuracy] });
+    let inputs = vec![ids([4, 5], source), features];
+    let targets = vec![classes(integers(4, 20, 0, ROWS as i32)), classes(vec![0, 2, 1, 1])];
+    Case::new(&everything(ROWS, 6, 5, rate), inputs, targets, &outputs, &[])
+}
+
+#[test]
+fn two_outputs_shared_layers_and_dropout_everywhere() {
+    let second = CrossEntropy { label_smoothing: 0.1, weight: 0.4, ..PLAIN };
+    everything_case(0.3, [Some(PLAIN), Some(second)]).check();
+    everything_case(0.0, [Some(PLAIN), Some(second)]).check();
+}
+
+#[test]
+fn dropout_depends_on_the_step_and_is_off_without_random_numbers() {
+    let mut case = everything_case(0.3, [Some(PLAIN), Some(PLAIN)]);
+    let first = case.step(&candle(), 1.0, 1).results[0].loss;
+    case.random = Some(RandomState { seed: 5, step: 4 });
+    let second = case.step(&candle(), 1.0, 1).results[0].loss;
+    case.random = None;
+    let without = case.step(&candle(), 1.0, 1).results[0].loss;
+    assert!(first != second && first != without, "{first}, {second}, {without}");
+    let plain = everything_case(0.0, [Some(PLAIN), Some(PLAIN)]).step(&candle(), 1.0, 1).results[0].loss;
+    assert!((plain - without).abs() < 1e-12, "{plain}, {without}");
+    case.check();
+}
+
+#[test]
+fn gradients_accumulate_over_steps() {
+    let case = everything_case(0.3, [Some(PLAIN), Some(PLAIN)]);
+    let once = case.step(&candle_double(), 1.5, 1);
+    let [(_, cpu), ..] = &cpus()[..] else { panic!("a CPU") };
+    for backend in [&candle() as &dyn Backend, cpu] {
+        case.assert_equal(backend.name(), &case.step(backend, 0.5, 3), &once);
+    }
+}
+
+/// Central differences of the whole loss by some elements of each weight, in double precision.
+#[test]
+fn gradients_equal_finite_differences() {
+    let second = CrossEntropy { label_smoothing: 0.1, weight: 0.4, ..PLAIN };
+    let case = everything_case(0.3, [Some(PLAIN), Some(second)]);
+    let total = |found: &Found| found.results[0].loss + 0.4 * found.results[1].loss;
+    let exact = case.step(&candle_double(), 1.0, 1);
+    for weight in 0..case.model.plan.weights.len() {
+        let gradient = &exact.gradients[weight];
+        let largest = gradient.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+        let values = floats(7 + weight as u32, gradient.len(), 0.5);
+        for at in integers(weight as u32, 3, 0, gradient.len() as i32) {
+            let at = at as usize;
+            let loss = |step: f32| {
+                let mut moved = values.clone();
+                moved[at] += step;
+                case.model.set(weight, &moved);
+                (total(&case.step(&candle_double(), 1.0, 1)), f64::from(moved[at]))
+            };
+            let ((above, right), (below, left)) = (loss(1e-3), loss(-1e-3));
+            let slope = (above - below) / (right - left);
+            let error = (slope - f64::from(gradient[at])).abs();
+            let name = case.model.name(weight);
+            assert!(error <= 1e-4 * f64::from(largest), "{name} [{at}]: {slope}, gradient {}", gradient[at]);
+        }
+        case.model.set(weight, &values);
+    }
+}

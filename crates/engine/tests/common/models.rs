@@ -1,0 +1,139 @@
+//! Whole models, as documents.
+use serde_json::{Value, json};
+
+/// Builds a document call by call.
+#[derive(Default)]
+pub struct Document {
+    layers: Vec<Value>,
+    nodes: Vec<Value>,
+    inputs: Vec<Value>,
+}
+
+/// A call and the number of its output.
+pub type Reference = (usize, usize);
+
+impl Document {
+    /// A layer, to be called once or more.
+    pub fn layer(&mut self, kind: &str, options: Value) -> usize {
+        let name = format!("{kind}{}", self.layers.len());
+        self.layers.push(json!({ "name": name, "type": kind, "trainable": true, "options": options }));
+        self.layers.len() - 1
+    }
+
+    pub fn call(&mut self, layer: usize, inputs: &[Reference]) -> Reference {
+        self.nodes.push(json!({ "layer": layer, "inputs": inputs }));
+        (self.nodes.len() - 1, 0)
+    }
+
+    fn once(&mut self, kind: &str, options: Value, inputs: &[Reference]) -> Reference {
+        let layer = self.layer(kind, options);
+        self.call(layer, inputs)
+    }
+
+    pub fn input(&mut self, shape: Value, dtype: &str) -> Reference {
+        let input = self.once("input", json!({ "shape": shape, "dtype": dtype }), &[]);
+        self.inputs.push(json!(input));
+        input
+    }
+
+    pub fn embedding_layer(&mut self, rows: usize, width: usize) -> usize {
+        let start = json!({ "type": "provided" });
+        let options = json!({ "inputDim": rows, "outputDim": width, "maskZero": true, "embeddingsInitializer": start });
+        self.layer("embedding", options)
+    }
+
+    pub fn lstm_layer(&mut self, units: usize, changed: Value) -> usize {
+        let start = json!({ "type": "provided" });
+        let mut options = json!({
+            "units": units, "activation": "tanh", "recurrentActivation": "sigmoid", "useBias": true,
+            "unitForgetBias": true, "kernelInitializer": start, "recurrentInitializer": start,
+            "biasInitializer": start, "dropout": 0.0, "recurrentDropout": 0.0, "returnSequences": true,
+            "returnState": false, "goBackwards": false, "zeroOutputForMask": false
+        });
+        for (name, value) in changed.as_object().into_iter().flatten() {
+            options[name] = value.clone();
+        }
+        self.layer("lstm", options)
+    }
+
+    pub fn lstm(&mut self, units: usize, changed: Value, inputs: &[Reference]) -> Reference {
+        let layer = self.lstm_layer(units, changed);
+        self.call(layer, inputs)
+    }
+
+    pub fn dense(&mut self, units: usize, activation: &str, use_bias: bool, input: Reference) -> Reference {
+        let start = json!({ "type": "provided" });
+        let options = json!({
+            "units": units, "activation": activation, "useBias": use_bias,
+            "kernelInitializer": start, "biasInitializer": start
+        });
+        self.once("dense", options, &[input])
+    }
+
+    pub fn dropout(&mut self, rate: f32, input: Reference) -> Reference {
+        self.once("dropout", json!({ "rate": rate }), &[input])
+    }
+
+    pub fn concatenate(&mut self, inputs: &[Reference]) -> Reference {
+        self.once("concatenate", json!({ "axis": -1 }), inputs)
+    }
+
+    pub fn add(&mut self, inputs: &[Reference]) -> Reference {
+        self.once("add", json!({}), inputs)
+    }
+
+    pub fn finish(self, outputs: &[Reference]) -> String {
+        let Self { layers, nodes, inputs } = self;
+        json!({
+            "format": "sconce-graph", "version": 1, "layers": layers, "nodes": nodes,
+            "inputs": inputs, "outputs": outputs
+        })
+        .to_string()
+    }
+}
+
+/// The encoder-decoder of the textbooks: one table for both sides, the encoder's states start the decoder.
+pub fn textbook(rows: usize, width: usize, units: usize) -> String {
+    let mut document = Document::default();
+    let source = document.input(json!(["batch", "source"]), "int32");
+    let target = document.input(json!(["batch", "target"]), "int32");
+    let table = document.embedding_layer(rows, width);
+    let (x, z) = (document.call(table, &[source]), document.call(table, &[target]));
+    let encoder = document.lstm(units, json!({ "returnSequences": false, "returnState": true }), &[x]);
+    let states = [(encoder.0, 1), (encoder.0, 2)];
+    let decoder = document.lstm(units, json!({ "returnState": true }), &[z, states[0], states[1]]);
+    let output = document.dense(rows, "softmax", true, decoder);
+    document.finish(&[output])
+}
+
+/// Everything at once: dropout in all places, both directions, joined masks, layers called twice, two outputs.
+pub fn everything(rows: usize, width: usize, units: usize, rate: f32) -> String {
+    let mut document = Document::default();
+    let source = document.input(json!(["batch", "time"]), "int32");
+    let features = document.input(json!(["batch", "time", width]), "float32");
+    let table = document.embedding_layer(rows, width);
+    let ids = document.call(table, &[source]);
+    let x = document.dropout(rate, ids);
+    let dropped = json!({ "dropout": rate, "recurrentDropout": rate });
+    let shared = document.lstm_layer(units, dropped);
+    let first = document.call(shared, &[x]);
+    let second = document.call(shared, &[features]);
+    let back = json!({
+        "goBackwards": true, "dropout": rate, "zeroOutputForMask": true, "recurrentActivation": "hardSigmoid",
+        "activation": "softsign", "useBias": false
+    });
+    let backward = document.lstm(units, back, &[x]);
+    let summed = document.add(&[first, backward, first]);
+    let joined = document.concatenate(&[summed, first]);
+    let last = document.lstm(units, json!({ "returnSequences": false, "returnState": true }), &[joined]);
+    // The output of the last step, state h and one state twice.
+    let decoder = document.lstm(units, json!({ "recurrentDropout": rate }), &[joined, (last.0, 2), (last.0, 2)]);
+    let hidden = document.dense(units, "geluTanh", false, decoder);
+    let dropped = document.dropout(rate, hidden);
+    let both = document.concatenate(&[dropped, second]);
+    let words = document.dense(rows, "softmax", true, both);
+    let state = document.add(&[last, (last.0, 1)]);
+    let class = document.dense(5, "selu", true, state);
+    let probabilities = document.dense(3, "sigmoid", true, class);
+    document.finish(&[words, probabilities])
+}
