@@ -4,124 +4,18 @@ mod common;
 use std::sync::Arc;
 
 use common::{
-    Model, bits, buffer, candle, candle_double, cpus, error, floats, integers,
+    buffer, candle, candle_double,
+    case::{Case, Found, PLAIN},
+    cpus, floats, integers,
     models::{everything, textbook},
-    widen,
 };
 use sconce_engine::{
-    backend::{Backend, LossInput, LossResult, RandomState, StepRequest, TargetData},
-    plan::{CrossEntropy, LossTarget, Metric, OutputPlan, TrainingPlan},
+    backend::{Backend, LossInput, RandomState, TargetData},
+    plan::{CrossEntropy, LossTarget, Metric, OutputPlan},
     tensor::Tensor,
 };
 
-/// Of the largest value of a tensor.
-const TOLERANCE: f64 = 1e-4;
 const ROWS: usize = 11;
-const PLAIN: CrossEntropy = CrossEntropy { from_logits: false, label_smoothing: 0.0, ignore_class: None, weight: 1.0 };
-
-/// A model with its batch and losses.
-struct Case {
-    model: Model,
-    inputs: Vec<Tensor>,
-    losses: Vec<LossInput>,
-    training: TrainingPlan,
-    random: Option<RandomState>,
-}
-
-/// Losses and all gradients in Keras' layout.
-struct Found {
-    results: Vec<LossResult>,
-    gradients: Vec<Vec<f32>>,
-}
-
-impl Case {
-    fn new(
-        document: &str,
-        inputs: Vec<Tensor>,
-        losses: Vec<LossInput>,
-        outputs: &[OutputPlan],
-        frozen: &[&str],
-    ) -> Self {
-        let model = Model::new(document).unwrap_or_else(|error| panic!("{error}"));
-        model.fill(7, 0.5);
-        let trainable: Vec<bool> = (0..model.plan.weights.len())
-            .map(|weight| !frozen.iter().any(|frozen| model.name(weight).starts_with(frozen)))
-            .collect();
-        let training = TrainingPlan::new(&model.plan, outputs, &trainable).unwrap_or_else(|error| panic!("{error}"));
-        Self { model, inputs, losses, training, random: Some(RandomState { seed: 5, step: 3 }) }
-    }
-
-    fn step(&self, backend: &dyn Backend, scale: f32, times: usize) -> Found {
-        let program = self.model.lower(backend).unwrap_or_else(|error| panic!("{error}"));
-        let mut gradients = self.model.no_gradients();
-        let mut results = Vec::new();
-        for _ in 0..times {
-            results = self
-                .model
-                .forward(&self.inputs, |forward| {
-                    let request = StepRequest {
-                        forward,
-                        losses: &self.losses,
-                        random: self.random,
-                        gradient_scale: scale,
-                        gradients: Some(&mut gradients),
-                    };
-                    program.step(&self.training.train, &self.training.losses, request)
-                })
-                .unwrap_or_else(|error| panic!("{error}"));
-        }
-        let gradients = gradients
-            .iter()
-            .enumerate()
-            .map(|(weight, gradient)| {
-                assert_eq!(gradient.is_some(), self.training.train.trainable[weight], "{}", self.model.name(weight));
-                self.model.keras_gradient(weight, gradient.as_ref())
-            })
-            .collect();
-        Found { results, gradients }
-    }
-
-    fn assert_equal(&self, what: &str, found: &Found, expected: &Found) {
-        for (number, (found, expected)) in found.results.iter().zip(&expected.results).enumerate() {
-            let difference = (found.loss - expected.loss).abs();
-            assert!(difference <= TOLERANCE * expected.loss.abs(), "{what}: loss {number}: {found:?}, {expected:?}");
-            assert_eq!(found.valid, expected.valid, "{what}");
-            for (found, expected) in found.metrics.iter().zip(&expected.metrics) {
-                assert!((found.total - expected.total).abs() <= TOLERANCE * expected.total.abs(), "{what}: {found:?}");
-                assert!((found.count - expected.count).abs() < 1e-9, "{what}: {found:?}, {expected:?}");
-            }
-        }
-        for (weight, (found, expected)) in found.gradients.iter().zip(&expected.gradients).enumerate() {
-            let error = error(found, &widen(expected));
-            assert!(error <= TOLERANCE, "{what}: gradient of {}: error {error}", self.model.name(weight));
-        }
-    }
-
-    /// Every trainable weight has a finite gradient that is not zero.
-    fn assert_alive(&self, found: &Found) {
-        for (weight, gradient) in found.gradients.iter().enumerate() {
-            let alive = gradient.iter().all(|x| x.is_finite()) && gradient.iter().any(|&x| x != 0.0);
-            let trainable = self.training.train.trainable[weight];
-            assert_eq!(alive, trainable, "gradient of {}: {gradient:?}", self.model.name(weight));
-        }
-    }
-
-    /// All of CPU and candle agree, and threads make no difference of one bit.
-    fn check(&self) {
-        let exact = self.step(&candle_double(), 0.5, 1);
-        self.assert_alive(&exact);
-        self.assert_equal("candle", &self.step(&candle(), 0.5, 1), &exact);
-        for pair in cpus().chunks(2) {
-            let [(name, one), (_, two)] = pair else { panic!("pairs of one and two threads") };
-            let (one, two) = (self.step(one, 0.5, 1), self.step(two, 0.5, 1));
-            self.assert_equal(name, &one, &exact);
-            assert_eq!(one.results, two.results, "{name}");
-            for (weight, (one, two)) in one.gradients.iter().zip(&two.gradients).enumerate() {
-                assert_eq!(bits(one), bits(two), "{name}: gradient of {}", self.model.name(weight));
-            }
-        }
-    }
-}
 
 fn ids(shape: [usize; 2], data: Vec<i32>) -> Tensor {
     Tensor::ids(shape.to_vec(), data)

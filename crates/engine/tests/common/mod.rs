@@ -1,5 +1,6 @@
 //! Helpers of the integration tests.
 #![allow(dead_code, reason = "each test uses a part")]
+pub mod case;
 pub mod models;
 
 use std::sync::Arc;
