@@ -8,7 +8,11 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const dist = resolve(root, "dist");
 const files = readdirSync(dist, { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".js"))
-  .map((name) => ({ path: resolve(dist, name), text: readFileSync(resolve(dist, name), "utf8") }));
+  .map((name) => {
+    const text = readFileSync(resolve(dist, name), "utf8");
+    // Examples in comments import too.
+    return { path: resolve(dist, name), text: text.replace(/\/\*[\s\S]*?\*\//g, "") };
+  });
 
 test("the package and its command line share modules: each class exists once", (t) => {
   // esbuild gives each class its name back in a static block.
@@ -64,7 +68,7 @@ test("importing the package opens few files", (t) => {
   };
   open(resolve(dist, "index.js"));
   t.true(opened.size > 1);
-  t.true(opened.size <= 16, [...opened].join("\n"));
+  t.true(opened.size <= 6, [...opened].join("\n"));
 });
 
 test("the command line can be executed", (t) => {

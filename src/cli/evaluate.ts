@@ -1,5 +1,4 @@
-import { readParallelText } from "../data/readers/parallel-text.ts";
-import { Seq2Seq } from "../models/seq2seq.ts";
+import { readParallelText, Seq2Seq } from "../index.ts";
 import { checkPositionals, numberFlag, readArguments, textFlag } from "./arguments.ts";
 import { type Command, type Streams, UsageError } from "./command.ts";
 

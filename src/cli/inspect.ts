@@ -1,5 +1,4 @@
-import type { Tokenizer } from "../data/tokenizer.ts";
-import { Seq2Seq } from "../models/seq2seq.ts";
+import { Seq2Seq, type Tokenizer } from "../index.ts";
 import { checkPositionals, readArguments } from "./arguments.ts";
 import type { Command, Streams } from "./command.ts";
 

@@ -1,7 +1,4 @@
-import { ndarray } from "../data/ndarray.ts";
-import * as layers from "../layers/index.ts";
-import { input } from "../layers/input.ts";
-import { model } from "../models/define.ts";
+import { input, layers, model, ndarray } from "../index.ts";
 
 /** Trains a small classifier on data that it can learn. */
 export async function learn(): Promise<{ first: number; last: number }> {

@@ -1,10 +1,4 @@
-import type { Tokenizer } from "../data/tokenizer.ts";
-import { glove } from "../initializers/glove.ts";
-import * as layers from "../layers/index.ts";
-import { input } from "../layers/input.ts";
-import { model } from "../models/define.ts";
-import { Seq2Seq } from "../models/seq2seq.ts";
-import { adam, adamw, rmsprop, sgd } from "../optimizers/index.ts";
+import { adam, adamw, glove, input, layers, model, rmsprop, Seq2Seq, sgd, type Tokenizer } from "../index.ts";
 import type { TrainOptions } from "./train-options.ts";
 
 const optimizers = { adam, adamw, rmsprop, sgd };

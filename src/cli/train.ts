@@ -1,9 +1,11 @@
-import { readParallelText } from "../data/readers/parallel-text.ts";
-import { Tokenizer } from "../data/tokenizer.ts";
-import type { Evaluation } from "../models/seq2seq/evaluate.ts";
-import type { Seq2Seq } from "../models/seq2seq.ts";
-import { backupAndRestore } from "../training/callbacks/backup-and-restore.ts";
-import type { Callback } from "../training/callbacks/callback.ts";
+import {
+  backupAndRestore,
+  type Callback,
+  type Evaluation,
+  readParallelText,
+  type Seq2Seq,
+  Tokenizer,
+} from "../index.ts";
 import { checkPositionals, readArguments } from "./arguments.ts";
 import type { Command, Streams } from "./command.ts";
 import { textbook } from "./textbook.ts";

@@ -1,4 +1,4 @@
-import { Seq2Seq } from "../models/seq2seq.ts";
+import { Seq2Seq } from "../index.ts";
 import { checkPositionals, numberFlag, readArguments } from "./arguments.ts";
 import { type Command, type Streams, write } from "./command.ts";
 import { linesOf } from "./lines.ts";
