@@ -1,4 +1,3 @@
-import { randomInt } from "node:crypto";
 import { DataError, OptionError, StateError } from "../errors.ts";
 import { BackupAndRestore } from "./callbacks/backup-and-restore.ts";
 import { CallbackList } from "./callbacks/callback-list.ts";
@@ -20,6 +19,7 @@ import type { History } from "./history.ts";
 import { takesTarget } from "./names.ts";
 import { checkFitOptions, type FitOptions } from "./options.ts";
 import { Progress, surroundings } from "./progress.ts";
+import { randomSeed } from "./random-seed.ts";
 import { Run } from "./run.ts";
 import { allColumns, arraySource, type BatchSource, rowCount } from "./source.ts";
 import type { TensorSpecification, Trainable } from "./trainable.ts";
@@ -130,7 +130,7 @@ function backupOf(callbacks: readonly unknown[]): BackupAndRestore | undefined {
 /** The seed of the order: given, or that of the interrupted run, or a new one. */
 function seedOf(options: FitOptions, saved: SavedRun | undefined): number {
   const before = saved?.identity.seed;
-  return options.seed ?? (typeof before === "number" ? before : randomInt(2 ** 47));
+  return options.seed ?? (typeof before === "number" ? before : randomSeed());
 }
 
 type Specifications = readonly TensorSpecification[];
