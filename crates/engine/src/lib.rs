@@ -5,6 +5,7 @@ pub mod backend;
 pub mod checkpoint;
 pub mod decode;
 pub mod error;
+pub mod family;
 pub mod graph;
 pub mod initializer;
 pub mod interrupt;

@@ -314,8 +314,9 @@ impl Model {
 
 /// Models that share a layer are one family: their calls run in the order in which they were made.
 fn join_families(layers: &[Arc<LayerWeights>]) {
-    let Some(family) = layers.iter().map(|layer| layer.family()).min() else { return };
-    layers.iter().for_each(|layer| layer.set_family(family));
+    if let [first, rest @ ..] = layers {
+        rest.iter().for_each(|layer| layer.join_family(first));
+    }
 }
 
 /// Bytes that one batch may take.

@@ -5,13 +5,14 @@
 //! are never contended.
 use std::sync::{
     Arc, RwLock, RwLockReadGuard, RwLockWriteGuard,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use sconce_kernels::buffer::Buffer;
 
 use crate::{
     error::{Code, Error, Result},
+    family::Family,
     layers::WeightSpecification,
 };
 
@@ -25,14 +26,9 @@ pub struct LayerWeights {
     values: RwLock<Vec<Option<Buffer>>>,
     trainable: AtomicBool,
     /// Which family of models the layer belongs to.
-    family: AtomicU64,
+    family: Arc<Family>,
     /// Models that have the layer.
     models: AtomicUsize,
-}
-
-fn next_family() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Whether a weight lies transposed in the engine.
@@ -89,7 +85,7 @@ impl LayerWeights {
             specifications,
             values,
             trainable: AtomicBool::new(true),
-            family: AtomicU64::new(next_family()),
+            family: Family::new(),
             models: AtomicUsize::new(0),
         }
     }
@@ -108,11 +104,12 @@ impl LayerWeights {
     /// Number of the family.
     #[must_use]
     pub fn family(&self) -> u64 {
-        self.family.load(Ordering::Relaxed)
+        self.family.number()
     }
 
-    pub(crate) fn set_family(&self, family: u64) {
-        self.family.store(family, Ordering::Relaxed);
+    /// Makes one family of those of two layers.
+    pub(crate) fn join_family(&self, other: &Self) {
+        self.family.join(&other.family);
     }
 
     pub(crate) fn retain(&self) {
