@@ -30,6 +30,14 @@ pub(super) struct Plan {
     piece_blocks: usize,
 }
 
+/// Blocks of sorted rows in an order that puts the longest beside the shortest, so that pieces of two blocks take about
+/// equally long. A last block that is not full stays the last.
+fn pair_blocks(rows: &[usize]) -> Vec<usize> {
+    let (blocks, rest) = rows.as_chunks::<LANES>();
+    let order = (0..blocks.len()).map(|place| if place % 2 == 0 { place / 2 } else { blocks.len() - 1 - place / 2 });
+    order.flat_map(|block| blocks[block]).chain(rest.iter().copied()).collect()
+}
+
 impl Plan {
     /// The plan of a layer. `threads` has an influence on speed alone: lanes do not depend on each other.
     pub(super) fn new(layer: &Layer<'_>, threads: usize) -> Self {
@@ -43,6 +51,7 @@ impl Plan {
         let mut rows: Vec<usize> = (0..batch).collect();
         if layer.inputs.mask.is_some() {
             rows.sort_by_cached_key(|&row| (Reverse(last(row)), first(row)));
+            rows = pair_blocks(&rows);
         }
         let first = rows.iter().map(|&row| first(row)).collect();
         let mut plan = Self {
