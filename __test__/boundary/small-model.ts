@@ -12,7 +12,7 @@ export function ids(rows: number, classes: number, seed = 2): NdArray<Int32Array
 }
 
 /** A classifier of 3 numbers into 4 classes, compiled. */
-export function classifier(options: CompileOptions = {}) {
+export function classifier(options: Partial<CompileOptions> = {}) {
   const x = input({ shape: [3], name: "numbers" });
   const y = layers.dense({ units: 4, activation: "softmax", name: "classes" })(x);
   const net = model({ inputs: x, outputs: y });

@@ -32,16 +32,18 @@ export async function readWeights(handle: ModelHandle): Promise<NdArray<Float32A
 /**
  * Sets all weights.
  *
- * @throws ShapeError if there are too many or few, or one has another shape; DataError if one is no Float32Array.
+ * @throws ShapeError if there are too many or few, or one has another shape; DataError if it is no list, or one is no
+ * Float32Array with a shape.
  */
 export async function writeWeights(what: string, handle: ModelHandle, weights: readonly WeightArray[]): Promise<void> {
   const described = describedWeights(handle);
+  if (!Array.isArray(weights)) throw new DataError(`${what}: weights must come in a list, as getWeights gives them`);
   if (weights.length !== described.length) {
     throw new ShapeError(`${what}: expected ${described.length} arrays of weights, got ${weights.length}`);
   }
   for (const [index, { layer, name, shape }] of described.entries()) {
-    const given = weights[index]!;
-    if (!(given.data instanceof Float32Array)) {
+    const given: Partial<WeightArray> | null | undefined = weights[index];
+    if (!(given?.data instanceof Float32Array && Array.isArray(given.shape))) {
       throw new DataError(`${what}: weights ${index} (${layer}/${name}) must be a Float32Array with a shape`);
     }
     const size = shape.reduce((product, dimension) => product * dimension, 1);

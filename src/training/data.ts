@@ -27,7 +27,7 @@ export type TrainingData = ModelData | BatchData;
 /** Whether data come in batches already. */
 export function isBatchData(value: unknown): value is BatchData {
   if (value instanceof Dataset || typeof value === "function") return true;
-  if (typeof value !== "object" || value === null || isNumberArray(value)) return false;
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return false;
   if (Array.isArray(value)) {
     const first: unknown = value[0];
     return typeof first === "object" && first !== null && "inputs" in first;
@@ -85,7 +85,11 @@ function weightsOf(outputs: readonly TensorSpecification[], value: unknown): unk
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return (
-    typeof value === "object" && value !== null && !Array.isArray(value) && !isNumberArray(value) && !isArrayData(value)
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    !ArrayBuffer.isView(value) &&
+    !isArrayData(value)
   );
 }
 

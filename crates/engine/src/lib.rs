@@ -10,6 +10,7 @@ pub mod graph;
 pub mod initializer;
 pub mod interrupt;
 pub mod layers;
+pub mod memory;
 pub mod model;
 pub mod plan;
 pub mod scheduler;

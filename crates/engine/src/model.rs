@@ -10,6 +10,7 @@ use crate::{
     graph::GraphDocument,
     initializer::Start,
     interrupt::{Flag, Interrupt},
+    memory,
     plan::{Plan, PlanWeight, Roots, Schedule, ValueId},
     shape::{Bindings, count},
     tensor::Tensor,
@@ -102,8 +103,10 @@ impl Model {
     /// Makes the weights that have no values yet.
     ///
     /// # Errors
-    /// `Data` if a provided weight is missing or has another length; nothing changes then.
+    /// `Data` if a provided weight is missing or has another length, `Limit` if there is not enough memory; nothing changes
+    /// then.
     pub fn build(&self, context: &Context, seed: u64, provided: &[Provided], interrupt: &Interrupt) -> Result<()> {
+        self.check_room()?;
         let mut made = Vec::new();
         for (number, weight) in self.plan.weights.iter().enumerate() {
             interrupt.check()?;
@@ -150,11 +153,30 @@ impl Model {
         Ok(())
     }
 
+    /// Bytes of all weights for which `wanted` holds.
+    pub(crate) fn weight_bytes(&self, wanted: impl Fn(usize, &PlanWeight) -> bool) -> usize {
+        let weights = self.plan.weights.iter().enumerate().filter(|(index, weight)| wanted(*index, weight));
+        weights
+            .map(|(_, weight)| count(&weight.specification.shape).unwrap_or(usize::MAX).saturating_mul(4))
+            .fold(0, usize::saturating_add)
+    }
+
+    /// Whether there is memory for the weights that have no values yet.
+    fn check_room(&self) -> Result<()> {
+        let missing = |_: usize, weight: &PlanWeight| self.layers[weight.layer].read()[weight.index].is_none();
+        // Each is drawn in Keras' layout first and then brought into that of the engine.
+        let bytes = self.weight_bytes(missing).saturating_mul(2);
+        memory::check("making the weights", bytes, memory::available(), "use fewer units or a smaller vocabulary")
+    }
+
     /// All weights in Keras' order and layouts.
     ///
     /// # Errors
-    /// `State` if they are not built.
+    /// `State` if they are not built, `Limit` if there is no memory for copies.
     pub fn get_weights(&self) -> Result<Vec<Vec<f32>>> {
+        // Copied here and once more where they go.
+        let bytes = self.weight_bytes(|_, _| true).saturating_mul(2);
+        memory::check("copying the weights", bytes, memory::available(), "free some memory first")?;
         let view = WeightView::new(&self.layers)?;
         self.plan
             .weights
@@ -231,6 +253,11 @@ impl Model {
     /// # Errors
     /// `Shape` or `Limit`, naming the input.
     pub fn bind(&self, inputs: &[Tensor]) -> Result<Bindings> {
+        self.bind_beside(inputs, 0)
+    }
+
+    /// As [`Self::bind`], where `besides` bytes are needed for other things.
+    pub(crate) fn bind_beside(&self, inputs: &[Tensor], besides: usize) -> Result<Bindings> {
         let shapes: Vec<&[usize]> = inputs.iter().map(|input| input.shape.as_slice()).collect();
         let bindings = self.plan.bind(&shapes)?;
         for (&value, input) in self.plan.inputs.iter().zip(inputs) {
@@ -251,17 +278,8 @@ impl Model {
         for value in &self.plan.values {
             bytes = bytes.saturating_add(count(&bindings.sizes(&value.shape)?)?.saturating_mul(8));
         }
-        let budget = memory_budget();
-        if bytes > budget {
-            return Err(Error::new(
-                Code::Limit,
-                format!(
-                    "a batch of this size takes about {} MiB, the machine has {} MiB: use smaller batches",
-                    bytes >> 20,
-                    budget >> 20
-                ),
-            ));
-        }
+        let remedy = if besides > bytes { "use a smaller model" } else { "use smaller batches" };
+        memory::check("a batch of this size", bytes.saturating_add(besides), memory::total(), remedy)?;
         Ok(bindings)
     }
 
@@ -317,16 +335,4 @@ fn join_families(layers: &[Arc<LayerWeights>]) {
     if let [first, rest @ ..] = layers {
         rest.iter().for_each(|layer| layer.join_family(first));
     }
-}
-
-/// Bytes that one batch may take.
-fn memory_budget() -> usize {
-    use std::sync::OnceLock;
-    static BUDGET: OnceLock<usize> = OnceLock::new();
-    *BUDGET.get_or_init(|| {
-        let kibibytes = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-            text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse().ok())
-        });
-        kibibytes.map_or(usize::MAX, |kibibytes: usize| kibibytes.saturating_mul(1024))
-    })
 }

@@ -79,6 +79,8 @@ pub struct Trainer {
     state: Mutex<State>,
     /// Copy of the count in the state, which is locked while a step runs.
     iterations: AtomicU64,
+    /// What weights, their gradients and the optimiser's state take.
+    bytes: usize,
 }
 
 impl Trainer {
@@ -95,12 +97,14 @@ impl Trainer {
             .collect();
         let plan = TrainingPlan::new(&model.plan, &document.outputs, &trainable)?;
         let count = model.plan.weights.len();
+        let copies = 2 + document.optimizer.slots().len();
+        let bytes = model.weight_bytes(|index, _| trainable[index]).saturating_mul(copies);
         let state = State {
             optimizer: OptimizerState::new(document.optimizer, count),
             seed: document.seed,
             gradients: (0..count).map(|_| None).collect(),
         };
-        Ok(Self { model, context, document, plan, state: Mutex::new(state), iterations: AtomicU64::new(0) })
+        Ok(Self { model, context, document, plan, state: Mutex::new(state), iterations: AtomicU64::new(0), bytes })
     }
 
     /// The model.
@@ -222,7 +226,7 @@ impl Trainer {
 
     /// Checks a batch against the plan, and makes the inputs of the losses.
     fn bind(&self, data: &StepData) -> Result<Vec<LossInput>> {
-        let bindings = self.model.bind(&data.inputs)?;
+        let bindings = self.model.bind_beside(&data.inputs, self.bytes)?;
         let count = self.model.plan.outputs.len();
         if data.targets.len() != count || data.sample_weights.len() != count {
             return Err(Error::new(
