@@ -133,10 +133,11 @@ test("state of an optimiser with numbers that no run can reach is refused or har
   const { path, net } = await saved(t);
   await net.trainer().saveState(path);
   const good = await readFile(path, "latin1");
-  t.regex(good, /"iterations":"1"/);
+  const count = String.raw`\"iterations\":\"1\"`;
+  t.true(good.includes(count));
   for (const text of ["-1", "x", "", "1e3", "18446744073709551616", "18446744073709551615", "9007199254740993"]) {
     const length = 8 + Number(Buffer.from(good, "latin1").readBigUInt64LE());
-    const header = good.slice(8, length).trimEnd().replace('"iterations":"1"', `"iterations":"${text}"`);
+    const header = good.slice(8, length).trimEnd().replace(count, count.replace("1", text));
     await writeFile(path, file(header, Buffer.from(good.slice(length), "latin1")));
     try {
       await net.trainer().loadState(path);
