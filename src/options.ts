@@ -63,3 +63,10 @@ export function nameOption<Name extends string>(
   }
   return found;
 }
+
+/** A signal that can abort, or none. */
+export function checkSignal(where: string, signal: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new OptionError(`${where}: signal must be an AbortSignal`);
+  }
+}

@@ -1,5 +1,5 @@
 import test from "ava";
-import { type Callback, earlyStopping, OptionError } from "../../src/index.ts";
+import { type Callback, earlyStopping, OptionError, readParallelText, Tokenizer } from "../../src/index.ts";
 import { classifier, floats, ids } from "./small-model.ts";
 
 const hooks = [
@@ -123,4 +123,16 @@ test("options out of their range are refused, naming the option", async (t) => {
     await t.throwsAsync(net.fit(x, y, { verbose: 0, [name]: value }), { instanceOf: OptionError }, name);
   }
   t.throws(() => earlyStopping({ patience: -1 }), { instanceOf: OptionError });
+});
+
+test("a signal that is none is refused by every call", async (t) => {
+  const net = classifier();
+  const signal = {} as AbortSignal;
+  const expected = { instanceOf: OptionError, message: /signal must be an AbortSignal/ };
+  await t.throwsAsync(net.build({ signal }), expected);
+  await t.throwsAsync(net.predict(x, { signal }), expected);
+  await t.throwsAsync(net.evaluate(x, y, { signal }), expected);
+  await t.throwsAsync(net.trainOnBatch(x, y, { signal }), expected);
+  await t.throwsAsync(Tokenizer.train(["a"], { type: "word", signal }), expected);
+  await t.throwsAsync(readParallelText("none", { signal }), expected);
 });

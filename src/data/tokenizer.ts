@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { DataError, FormatError } from "../errors.ts";
-import { booleanOption, checkKeys, integerOption, nameOption } from "../options.ts";
+import { booleanOption, checkKeys, checkSignal, integerOption, nameOption } from "../options.ts";
 import { isCharacter, joinCharacters, splitCharacters } from "./tokenizers/characters.ts";
 import { joinWords, splitWords } from "./tokenizers/words.ts";
 import { Vocabulary } from "./vocabulary.ts";
@@ -79,6 +79,7 @@ export class Tokenizer {
   static async train(lines: Iterable<string> | AsyncIterable<string>, options: TokenizerOptions): Promise<Tokenizer> {
     const where = "Tokenizer.train";
     checkKeys(where, options, ["type", "vocabularySize", "minimumCount", "lowercase", "signal"]);
+    checkSignal(where, options.signal);
     const type = nameOption(where, "type", options.type, types);
     const lowercase = booleanOption(where, "lowercase", options.lowercase ?? false);
     const minimumCount = integerOption(where, "minimumCount", options.minimumCount ?? 1, 1);

@@ -1,4 +1,4 @@
-import { booleanOption, checkKeys, integerOption } from "../options.ts";
+import { booleanOption, checkKeys, checkSignal, integerOption } from "../options.ts";
 
 /** Options of `generate`. */
 export interface GenerateOptions {
@@ -36,6 +36,7 @@ export interface Decoding {
 /** Checks the options of `generate`. */
 export function checkGenerate(options: GenerateOptions): Decoding {
   checkKeys("generate", options, ["maxNewTokens", "batchSize", "recompute", "signal"]);
+  checkSignal("generate", options.signal);
   return {
     maxNewTokens: integerOption("generate", "maxNewTokens", options.maxNewTokens ?? 128, 1),
     batchSize: integerOption("generate", "batchSize", options.batchSize ?? 32, 1),

@@ -11,7 +11,7 @@ import { describedWeights, readWeights, type WeightArray, writeWeights } from ".
 import { checkSeed, ModelHandle, type TrainerHandle } from "../native.ts";
 import type { ProvidedWeight } from "../native-interface.ts";
 import type { Optimizer } from "../optimizers/optimizer.ts";
-import { checkKeys } from "../options.ts";
+import { checkKeys, checkSignal } from "../options.ts";
 import { saveModel } from "../saving/save-model.ts";
 import { testOnBatch, trainOnBatch } from "../training/batch.ts";
 import { type BatchData, isBatchData, type ModelData, type TrainingData } from "../training/data.ts";
@@ -333,6 +333,7 @@ export class Model extends Callable implements Trainable {
    */
   async build(options: BuildOptions = {}): Promise<void> {
     checkKeys(`model ${this.name}: build`, options, ["seed", "signal"]);
+    checkSignal(`model ${this.name}: build`, options.signal);
     const seed = checkSeed(options.seed ?? 0);
     this.handle();
     if (this.#built) return;

@@ -7,7 +7,7 @@ import { type DecodedRow, decodedRows, type GreedyRequest } from "../decoding/gr
 import { groupByLength } from "../decoding/groups.ts";
 import { checkGenerate, type GenerateOptions, type Generation } from "../decoding/options.ts";
 import { FormatError, fromFile, OptionError, SconceError } from "../errors.ts";
-import { checkKeys, integerOption } from "../options.ts";
+import { checkKeys, checkSignal, integerOption } from "../options.ts";
 import { loadModel } from "../saving/load-model.ts";
 import type { History } from "../training/history.ts";
 import { Model, type SaveOptions } from "./model.ts";
@@ -193,6 +193,7 @@ export class Seq2Seq {
    */
   async evaluate(pairs: Pairs, options: Seq2SeqEvaluateOptions = {}): Promise<Evaluation> {
     checkKeys("evaluate", options, ["batchSize", "maxLength", "signal"]);
+    checkSignal("evaluate", options.signal);
     const batchSize = integerOption("evaluate", "batchSize", options.batchSize ?? 64, 1);
     const maxLength =
       options.maxLength === undefined ? undefined : integerOption("evaluate", "maxLength", options.maxLength, 1);

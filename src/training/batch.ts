@@ -1,11 +1,11 @@
 import { NaNLossError, OptionError } from "../errors.ts";
 import type { StepResult } from "../native-interface.ts";
-import { checkKeys } from "../options.ts";
+import { checkKeys, checkSignal } from "../options.ts";
 import { classWeights, weighClasses } from "./class-weight.ts";
 import { bindArrays, type ModelData } from "./data.ts";
 import type { Logs } from "./history.ts";
 import { takesTarget } from "./names.ts";
-import { type BatchOptions, checkSignal } from "./options.ts";
+import type { BatchOptions } from "./options.ts";
 import { allColumns, rowCount, type StepData, wholeArrays } from "./source.ts";
 import { testRequest, updateRequest } from "./step-request.ts";
 import { Tally } from "./tally.ts";

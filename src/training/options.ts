@@ -1,5 +1,5 @@
 import { OptionError } from "../errors.ts";
-import { booleanOption, checkKeys, integerOption, numberOption } from "../options.ts";
+import { booleanOption, checkKeys, checkSignal, integerOption, numberOption } from "../options.ts";
 import type { Callback } from "./callbacks/callback.ts";
 import type { ClassWeight } from "./class-weight.ts";
 import type { ModelData, ValidationData } from "./data.ts";
@@ -173,13 +173,6 @@ export function checkIntegers<Key extends string>(
   names: readonly Key[],
 ): void {
   for (const name of names) if (options[name] !== undefined) integerOption(where, name, options[name], 1);
-}
-
-/** Checks that an option is a signal. */
-export function checkSignal(where: string, signal: unknown): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw new OptionError(`${where}: signal must be an AbortSignal`);
-  }
 }
 
 function checkPass(where: string, options: PassOptions): void {

@@ -1,10 +1,10 @@
 import { NaNLossError } from "../errors.ts";
-import { booleanOption, checkKeys, integerOption } from "../options.ts";
+import { booleanOption, checkKeys, checkSignal, integerOption } from "../options.ts";
 import { batchSource, bindArrays, isBatchData, type ModelData, type TrainingData } from "./data.ts";
 import { beginTraining } from "./exclusive.ts";
 import type { Logs } from "./history.ts";
 import { takesTarget } from "./names.ts";
-import { checkIntegers, checkSignal, type StepsOptions } from "./options.ts";
+import { checkIntegers, type StepsOptions } from "./options.ts";
 import { randomSeed } from "./random-seed.ts";
 import { allColumns, arraySource, type BatchSource, rowCount } from "./source.ts";
 import { updateRequest } from "./step-request.ts";

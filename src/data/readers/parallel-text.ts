@@ -1,5 +1,5 @@
 import { DataError } from "../../errors.ts";
-import { checkKeys, integerOption, nameOption } from "../../options.ts";
+import { checkKeys, checkSignal, integerOption, nameOption } from "../../options.ts";
 import { ParallelText } from "../parallel-text.ts";
 import { type Line, readLines } from "./lines.ts";
 
@@ -36,6 +36,7 @@ export async function readParallelText(
   options: ReadParallelTextOptions = {},
 ): Promise<ParallelText> {
   checkKeys("readParallelText", options, ["columns", "emptySides", "signal"]);
+  checkSignal("readParallelText", options.signal);
   const emptySides = nameOption("readParallelText", "emptySides", options.emptySides ?? "skip", ["skip", "error"]);
   const columns: Columns = { sources: [], targets: [], skipped: 0 };
   const add = (source: string, target: string, place: string) => {
