@@ -12,8 +12,14 @@ test("models that come to share a layer keep the order of their calls", async (t
   await trained.build();
   const view = model({ inputs: pre, outputs: a(c(pre)) });
   await view.build();
-  const data = ndarray(Float32Array.from({ length: 256 }, (_, index) => Math.sin(index)), [64, 4]);
-  const classes = ndarray(Int32Array.from({ length: 64 }, (_, row) => row % 4), [64]);
+  const data = ndarray(
+    Float32Array.from({ length: 256 }, (_, index) => Math.sin(index)),
+    [64, 4],
+  );
+  const classes = ndarray(
+    Int32Array.from({ length: 64 }, (_, row) => row % 4),
+    [64],
+  );
   const steps = Array.from({ length: 200 }, () => trained.trainOnBatch(data, classes));
   const { data: asked } = await view.predict(data);
   await Promise.all(steps);
