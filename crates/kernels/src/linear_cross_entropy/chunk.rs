@@ -1,12 +1,17 @@
-//! The rows that are in work, and the product that makes their logits.
-use super::plan::{BLOCK, Buffers, GROUP, Plan};
+//! The rows that are in work, and where everything that is known of them lies.
+use super::plan::{Buffers, GROUP, Plan};
 use crate::{
     Context,
     panels::pack_panel,
     shared::Shared,
     simd::{Kernel, LANES, Lanes},
-    tile::{Left, Out, Product, Right, Start},
+    tile::{Ahead, Left, Out, Product, Right, Start},
 };
+
+/// Classes whose largest logit is the reference of a token.
+const SAMPLE: usize = 24;
+/// How far a logit may lie above its reference: exponentials and their sums stay far from the largest number.
+const HEADROOM: f32 = 30.0;
 
 /// The linear layer.
 #[derive(Clone, Copy)]
@@ -26,16 +31,15 @@ pub(super) struct Chunk<'a> {
     pub panels: usize,
     /// `[N][features][16]`.
     pub h: Shared<'a>,
-    /// `[N][classes][16]`: logits, then their exponentials, then (if targets are explicit) their gradient.
-    pub logits: Shared<'a>,
-    /// `[blocks][N][16]`: largest logit of each block of classes.
-    pub maxima: Shared<'a>,
+    /// `[blocks][N][block][16]`: exponentials of the distances of logits to their token's reference; if targets are
+    /// explicit, later their gradients.
+    pub values: Shared<'a>,
+    /// `[N][16]`.
+    pub references: Shared<'a>,
     /// `[ranges][N][Sums][16]`.
     pub sums: Shared<'a>,
     /// `[N][16]`: logit of the target.
     pub picked: Shared<'a>,
-    /// `[ranges][N][16]`: first class with the largest logit of all, `NO_CLASS` where the range has none.
-    pub best: Shared<'a, u32>,
     /// `[N][Factors][16]`.
     pub factors: Shared<'a>,
     /// `[ranges][N][features][16]`: gradient of `h`, before its factor.
@@ -44,10 +48,10 @@ pub(super) struct Chunk<'a> {
     pub scaled: Shared<'a>,
 }
 
-/// Sums of a range of classes, each a vector of 16 tokens.
+/// What is found in a range of classes, each a vector of 16 tokens.
 #[derive(Clone, Copy)]
 pub(super) enum Sums {
-    /// Of the exponentials.
+    /// Sum of the exponentials.
     Exponentials,
     /// Of the logits.
     Logits,
@@ -55,13 +59,14 @@ pub(super) enum Sums {
     Targets,
     /// Of target times logit.
     Products,
+    /// The largest logit.
+    Largest,
+    /// The first class of the range with that logit, counted from the begin of the range; -1 if there is none.
+    Best,
 }
 
-/// Says that a range does not hold the largest logit.
-pub(super) const NO_CLASS: u32 = u32::MAX;
-
 /// Number of `Sums`.
-pub(super) const SUMS: usize = 4;
+pub(super) const SUMS: usize = 6;
 
 /// What turns exponentials into gradients of logits, each a vector of 16 tokens.
 #[derive(Clone, Copy)]
@@ -70,7 +75,7 @@ pub(super) enum Factors {
     Exponential,
     /// Factor of the target.
     Target,
-    /// Factor of what the logits of the chunk hold at the end: 0 in the lanes of the padding.
+    /// Factor of what the values of the chunk hold at the end: 0 in the lanes of the padding.
     Gradient,
 }
 
@@ -85,20 +90,19 @@ impl<'a> Chunk<'a> {
             tokens,
             panels: tokens.div_ceil(LANES),
             h: Shared::new(&mut buffers.h),
-            logits: Shared::new(&mut buffers.logits),
-            maxima: Shared::new(&mut buffers.maxima),
+            values: Shared::new(&mut buffers.values),
+            references: Shared::new(&mut buffers.references),
             sums: Shared::new(&mut buffers.sums),
             picked: Shared::new(&mut buffers.picked),
-            best: Shared::new(&mut buffers.best),
             factors: Shared::new(&mut buffers.factors),
             dh: Shared::new(&mut buffers.dh),
             scaled: Shared::new(&mut buffers.scaled),
         }
     }
 
-    /// Groups of panels that share a piece.
-    pub(super) fn groups(&self) -> usize {
-        self.panels.div_ceil(GROUP)
+    /// All groups of panels.
+    pub(super) fn groups(&self) -> Vec<usize> {
+        (0..self.panels.div_ceil(GROUP)).collect()
     }
 
     /// Panels of a group.
@@ -106,95 +110,105 @@ impl<'a> Chunk<'a> {
         group * GROUP..self.panels.min((group + 1) * GROUP)
     }
 
-    /// Classes of a range.
-    pub(super) fn range(&self, range: usize) -> std::ops::Range<usize> {
-        range * self.plan.range..self.linear.classes.min((range + 1) * self.plan.range)
+    /// Classes of a block.
+    pub(super) fn block(&self, block: usize) -> std::ops::Range<usize> {
+        let first = block * self.plan.block;
+        first..self.linear.classes.min(first + self.plan.block)
     }
 
-    /// Where the logits of a class lie in a panel.
-    pub(super) fn logit(&self, panel: usize, class: usize) -> usize {
-        (panel * self.linear.classes + class) * LANES
+    /// Floats from a panel of `values` to the next one of the same block.
+    pub(super) fn stride(&self) -> usize {
+        self.plan.block * LANES
+    }
+
+    /// Where the values of a block begin in a panel.
+    pub(super) fn values_of(&self, panel: usize, block: usize) -> usize {
+        (block * self.panels + panel) * self.stride()
+    }
+
+    /// Where the values of a class lie in a panel.
+    pub(super) fn value(&self, panel: usize, class: usize) -> usize {
+        self.values_of(panel, class / self.plan.block) + class % self.plan.block * LANES
     }
 
     pub(super) fn sum(&self, range: usize, panel: usize, sum: Sums) -> usize {
         ((range * self.panels + panel) * SUMS + sum as usize) * LANES
     }
 
-    /// The class with the largest logit, the lowest of equals; 0 if no logit is a number.
-    ///
-    /// # Safety
-    /// The exponentials have been made, and no piece that makes any runs.
-    pub(super) unsafe fn best_class(&self, token: usize) -> u32 {
-        // SAFETY: nobody writes any more.
-        let best = |range: usize| unsafe { *self.best.at(self.best_of(range, token)) };
-        (0..self.plan.ranges).map(best).find(|&class| class != NO_CLASS).unwrap_or(0)
-    }
-
-    /// Where the candidate of a range lies.
-    pub(super) fn best_of(&self, range: usize, token: usize) -> usize {
-        range * self.panels * LANES + token
-    }
-
     pub(super) fn factor(&self, panel: usize, factor: Factors) -> usize {
         (panel * FACTORS + factor as usize) * LANES
     }
 
-    /// Packs the rows `rows` of `h`.
+    /// Packs the rows `rows` of `h`, and takes the largest of their first logits as their references: nobody needs the
+    /// largest of all in advance, only one that is not far below.
     pub(super) fn pack(&self, context: &Context, h: &[f32], rows: &[usize]) {
         let features = self.linear.features;
         context.pool.run(self.panels, &|panel| {
             // SAFETY: each panel belongs to one piece.
             let to = unsafe { self.h.part(panel * features * LANES, features * LANES) };
             pack_panel(to, |lane| rows.get(panel * LANES + lane).map(|row| &h[row * features..][..features]));
+            context.simd.run(Reference { chunk: self, panel });
         });
     }
 
-    /// Logits and the maxima of their blocks.
-    pub(super) fn logits(&self, context: &Context) {
-        context.pool.run(self.plan.blocks, &|block| context.simd.run(Logits { chunk: self, block }));
+    /// Raises the references that lie too far below the largest logit to that logit, and returns the groups they are in:
+    /// the exponentials of these have to be made again.
+    pub(super) fn raise_references(&self) -> Vec<usize> {
+        let raise = |panel: usize| {
+            let mut raised = false;
+            for lane in 0..LANES {
+                // SAFETY: no job runs.
+                unsafe {
+                    let largest = |range| *self.sums.at(self.sum(range, panel, Sums::Largest) + lane);
+                    let largest = (0..self.plan.ranges).map(largest).fold(f32::NEG_INFINITY, f32::max);
+                    let reference = self.references.at(panel * LANES + lane);
+                    if largest.is_finite() && largest - *reference > HEADROOM {
+                        *reference = largest;
+                        raised = true;
+                    }
+                }
+            }
+            raised
+        };
+        // Every panel of a group: `any` alone would stop at the first.
+        let any = |group: &usize| self.group(*group).filter(|&panel| raise(panel)).count() > 0;
+        self.groups().into_iter().filter(any).collect()
     }
 }
 
-/// Logits of one block of classes for all panels.
-struct Logits<'a> {
+/// Finds the references of a panel.
+struct Reference<'a> {
     chunk: &'a Chunk<'a>,
-    block: usize,
+    panel: usize,
 }
 
-impl Kernel for Logits<'_> {
+impl Kernel for Reference<'_> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let Self { chunk, block } = self;
+        let Self { chunk, panel } = self;
         let Linear { features, classes, kernel, bias } = chunk.linear;
-        let first = block * BLOCK;
-        let rows = BLOCK.min(classes - first);
-        // Two panels at a time, so that the maxima are taken from L1.
-        for panel in (0..chunk.panels).step_by(2) {
-            let panels = 2.min(chunk.panels - panel);
-            let logits = chunk.logits.at(chunk.logit(panel, first));
-            let product = Product {
-                left: Left::rows(kernel[first * features..].as_ptr(), features),
-                right: Right::panels(chunk.h.at(panel * features * LANES), features * LANES),
-                out: Out::panels(logits, classes * LANES),
-                rows,
-                columns: panels * LANES,
-                inner: features,
-                start: bias.map_or(Start::Zero, |bias| Start::Rows(bias[first..].as_ptr())),
-            };
-            // SAFETY: operands have these sizes; no other piece touches these classes.
-            unsafe {
-                product.inline::<L>();
-                for panel in panel..panel + panels {
-                    let logits = chunk.logits.at(chunk.logit(panel, first)).cast_const();
-                    let mut maximum = L::load(logits);
-                    for row in 1..rows {
-                        maximum = L::load(logits.add(row * LANES)).max(maximum);
-                    }
-                    maximum.store(chunk.maxima.part((block * chunk.panels + panel) * LANES, LANES).as_mut_ptr());
-                }
+        let rows = SAMPLE.min(classes);
+        let mut logits = [[0.0; LANES]; SAMPLE];
+        let product = Product {
+            left: Left::rows(kernel.as_ptr(), features),
+            right: Right::panels(chunk.h.at(panel * features * LANES), features * LANES),
+            out: Out::panels(logits.as_mut_ptr().cast(), SAMPLE * LANES),
+            rows,
+            columns: LANES,
+            inner: features,
+            start: bias.map_or(Start::Zero, |bias| Start::Rows(bias.as_ptr())),
+            ahead: Ahead::NOTHING,
+        };
+        // SAFETY: operands have these sizes; the references of the panel belong to this piece.
+        unsafe {
+            product.run_on::<L>();
+            let mut largest = L::splat(f32::NEG_INFINITY);
+            for logit in &logits[..rows] {
+                largest = L::load(logit.as_ptr()).max(largest);
             }
+            largest.store(chunk.references.at(panel * LANES));
         }
     }
 }

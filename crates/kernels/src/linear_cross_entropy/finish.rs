@@ -26,9 +26,15 @@ pub(super) struct Finish<'a> {
     pub gradient: Option<&'a Gradient<'a>>,
 }
 
-/// Largest logit and sums of a row over all classes.
+/// What is known of the logits of a row over all classes.
 pub(super) struct RowSums {
-    pub maximum: f32,
+    /// Logarithm of the sum of the exponentials of all logits.
+    pub logsumexp: f64,
+    /// The largest logit.
+    pub largest: f32,
+    /// The class with the largest logit, the lowest of equals; 0 if no logit is a number.
+    pub best: u32,
+    /// Sum of the exponentials of the distances to the reference.
     pub exponentials: f64,
     logits: f64,
     targets: f64,
@@ -38,14 +44,25 @@ pub(super) struct RowSums {
 impl RowSums {
     /// Reads what the pieces left; they must have ended.
     pub(super) fn new(chunk: &Chunk<'_>, panel: usize, lane: usize) -> Self {
-        // SAFETY: nobody writes maxima and sums any more.
-        let read = |shared: Shared<'_>, at: usize| unsafe { *shared.at(at + lane) };
-        let maxima = (0..chunk.plan.blocks).map(|block| read(chunk.maxima, (block * chunk.panels + panel) * LANES));
-        let sum =
-            |sum| (0..chunk.plan.ranges).map(|range| f64::from(read(chunk.sums, chunk.sum(range, panel, sum)))).sum();
+        // SAFETY: nobody writes sums and references any more.
+        let read = |range: usize, sum: Sums| unsafe { *chunk.sums.at(chunk.sum(range, panel, sum) + lane) };
+        // SAFETY: as above.
+        let reference = unsafe { *chunk.references.at(panel * LANES + lane) };
+        let sum = |sum: Sums| (0..chunk.plan.ranges).map(|range| f64::from(read(range, sum))).sum();
+        let (mut largest, mut best) = (f32::NEG_INFINITY, 0);
+        for range in 0..chunk.plan.ranges {
+            let found = read(range, Sums::Largest);
+            if found > largest {
+                let begin = chunk.plan.range(range).start * chunk.plan.block;
+                (largest, best) = (found, (begin + read(range, Sums::Best) as usize) as u32);
+            }
+        }
+        let exponentials: f64 = sum(Sums::Exponentials);
         Self {
-            maximum: maxima.fold(f32::NEG_INFINITY, f32::max),
-            exponentials: sum(Sums::Exponentials),
+            logsumexp: f64::from(reference) + exponentials.ln(),
+            largest,
+            best,
+            exponentials,
             logits: sum(Sums::Logits),
             targets: sum(Sums::Targets),
             products: sum(Sums::Products),
@@ -54,60 +71,72 @@ impl RowSums {
 
     /// Whether all logits are numbers below infinity and one is above its negative.
     pub(super) fn is_sound(&self) -> bool {
-        self.maximum.is_finite() && !self.logits.is_nan()
+        self.largest.is_finite() && !self.logits.is_nan()
     }
 }
 
+/// What is done with each panel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Losses, predictions and the factors of the gradients.
+    Factors,
+    /// `dh`, and what `dW` needs.
+    Rows,
+}
+
 impl Finish<'_> {
-    /// Losses, predictions, and the factors of the gradients.
-    pub(super) fn factors(&self, context: &Context) {
-        let chunk = self.chunk;
-        context.pool.run(chunk.panels, &|panel| {
-            for lane in 0..LANES {
-                let token = panel * LANES + lane;
-                // SAFETY: rows and lanes of this panel belong to this piece.
-                unsafe {
-                    let factor = |factor: Factors| chunk.factors.at(chunk.factor(panel, factor) + lane);
-                    if token >= chunk.tokens {
-                        *factor(Factors::Exponential) = 0.0;
-                        *factor(Factors::Target) = 0.0;
-                        *factor(Factors::Gradient) = 0.0;
-                        continue;
-                    }
-                    let sums = RowSums::new(chunk, panel, lane);
-                    let smoothing = f64::from(self.targets.smoothing);
-                    let spread = smoothing / chunk.linear.classes as f64;
-                    let (mass, product) = match self.targets.id(token) {
-                        Some(_) => (1.0, f64::from(*chunk.picked.at(token))),
-                        None => (sums.targets, sums.products),
-                    };
-                    let mass = mass * (1.0 - smoothing) + smoothing;
-                    let mut product = product * (1.0 - smoothing);
-                    if smoothing > 0.0 {
-                        product += spread * sums.logits;
-                    }
-                    let sound = sums.is_sound();
-                    let loss = mass * (f64::from(sums.maximum) + sums.exponentials.ln()) - product;
-                    *self.row_loss.at(self.rows[token]) = if sound { loss as f32 } else { f32::NAN };
-                    *self.row_prediction.at(self.rows[token]) = chunk.best_class(token);
-                    let weight = if sound { self.weights[token] } else { f32::NAN };
-                    let exponential = (f64::from(weight) * mass / sums.exponentials) as f32;
-                    *factor(Factors::Exponential) = exponential;
-                    *factor(Factors::Target) = weight;
-                    *factor(Factors::Gradient) = if self.targets.explicit() { 1.0 } else { exponential };
+    pub(super) fn run(&self, context: &Context, parts: &[Part]) {
+        context.pool.run(self.chunk.panels, &|panel| {
+            for part in parts {
+                match part {
+                    Part::Factors => self.factors(panel),
+                    Part::Rows => self.rows(panel),
                 }
             }
         });
     }
 
-    /// `dh`, and what `dW` needs: the rows of `h` times their factors, the targets subtracted from the exponentials.
-    pub(super) fn rows(&self, context: &Context) {
-        if self.gradient.is_some() {
-            context.pool.run(self.chunk.panels, &|panel| self.panel(panel));
+    /// Losses, predictions and the factors of the gradients of a panel.
+    fn factors(&self, panel: usize) {
+        let chunk = self.chunk;
+        for lane in 0..LANES {
+            let token = panel * LANES + lane;
+            // SAFETY: rows and lanes of this panel belong to this piece.
+            unsafe {
+                let factor = |factor: Factors| chunk.factors.at(chunk.factor(panel, factor) + lane);
+                if token >= chunk.tokens {
+                    *factor(Factors::Exponential) = 0.0;
+                    *factor(Factors::Target) = 0.0;
+                    *factor(Factors::Gradient) = 0.0;
+                    continue;
+                }
+                let sums = RowSums::new(chunk, panel, lane);
+                let smoothing = f64::from(self.targets.smoothing);
+                let spread = smoothing / chunk.linear.classes as f64;
+                let (mass, product) = match self.targets.id(token) {
+                    Some(_) => (1.0, f64::from(*chunk.picked.at(token))),
+                    None => (sums.targets, sums.products),
+                };
+                let mass = mass * (1.0 - smoothing) + smoothing;
+                let mut product = product * (1.0 - smoothing);
+                if smoothing > 0.0 {
+                    product += spread * sums.logits;
+                }
+                let sound = sums.is_sound();
+                let loss = mass * sums.logsumexp - product;
+                *self.row_loss.at(self.rows[token]) = if sound { loss as f32 } else { f32::NAN };
+                *self.row_prediction.at(self.rows[token]) = sums.best;
+                let weight = if sound { self.weights[token] } else { f32::NAN };
+                let exponential = (f64::from(weight) * mass / sums.exponentials) as f32;
+                *factor(Factors::Exponential) = exponential;
+                *factor(Factors::Target) = weight;
+                *factor(Factors::Gradient) = if self.targets.explicit() { 1.0 } else { exponential };
+            }
         }
     }
 
-    fn panel(&self, panel: usize) {
+    /// `dh` of a panel, and what `dW` needs: the rows of `h` times their factors, the targets subtracted from the exponentials.
+    fn rows(&self, panel: usize) {
         let (chunk, Some(gradient)) = (self.chunk, self.gradient) else { return };
         let features = chunk.linear.features;
         let tokens = panel * LANES..chunk.tokens.min((panel + 1) * LANES);
@@ -133,7 +162,7 @@ impl Finish<'_> {
                 // In units of the factor, the target is the sum of the exponentials.
                 let sum = RowSums::new(chunk, panel, lane).exponentials;
                 // SAFETY: as above.
-                unsafe { *chunk.logits.at(chunk.logit(panel, id) + lane) -= sum as f32 };
+                unsafe { *chunk.values.at(chunk.value(panel, id) + lane) -= sum as f32 };
             }
         }
         // SAFETY: each row belongs to one lane of one panel.

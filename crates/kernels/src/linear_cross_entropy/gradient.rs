@@ -1,13 +1,13 @@
 //! Gradients of weights and bias.
 use super::{
     chunk::{Chunk, Factors, Linear},
-    plan::{BLOCK, scaled_stride},
+    plan::scaled_stride,
 };
 use crate::{
     Context,
     shared::Shared,
     simd::{Kernel, LANES, Lanes},
-    tile::{Left, Out, Product, Right, Start},
+    tile::{Ahead, Left, Out, Product, Right, Start},
 };
 
 /// Where gradients go, and whether what is there is kept.
@@ -53,29 +53,31 @@ impl Kernel for Block<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
         let Self { chunk, gradient, block } = self;
-        let Linear { features, classes, .. } = chunk.linear;
-        let first = block * BLOCK;
-        let rows = BLOCK.min(classes - first);
+        let Linear { features, .. } = chunk.linear;
+        let classes = chunk.block(block);
+        let (first, rows) = (classes.start, classes.len());
+        let next = chunk.values.at(chunk.values_of(chunk.panels, block)).cast_const();
         let start = |keeps: bool| if keeps { Start::Keep } else { Start::Zero };
         let product = Product {
-            left: Left::panels(chunk.logits.at(chunk.logit(0, first)), classes * LANES),
+            left: Left::panels(chunk.values.at(chunk.values_of(0, block)), chunk.stride()),
             right: Right::rows(chunk.scaled.at(0), scaled_stride(features)),
             out: Out::rows(gradient.dkernel.at(first * features), features),
             rows,
             columns: features,
             inner: chunk.tokens,
             start: start(gradient.kernel_keeps),
+            ahead: Ahead { data: next, lines: chunk.panels * chunk.plan.block },
         };
         // SAFETY: operands have these sizes; the rows of these classes belong to this piece.
         unsafe {
-            product.inline::<L>();
+            product.run_on::<L>();
             let Some(dbias) = gradient.dbias else { return };
             let dbias = dbias.part(first, rows);
             for (row, dbias) in dbias.iter_mut().enumerate() {
                 let mut sum = L::splat(0.0);
                 for panel in 0..chunk.panels {
                     let factor = L::load(chunk.factors.at(chunk.factor(panel, Factors::Gradient)));
-                    sum = factor.fma(L::load(chunk.logits.at(chunk.logit(panel, first + row))), sum);
+                    sum = factor.fma(L::load(chunk.values.at(chunk.values_of(panel, block) + row * LANES)), sum);
                 }
                 let mut lanes = [0.0; LANES];
                 sum.store(lanes.as_mut_ptr());

@@ -1,8 +1,10 @@
 //! Linear layer, softmax and cross-entropy in one: neither logits nor probabilities of all rows ever exist.
 //!
-//! Rows are taken chunk by chunk (see [`plan`]). Of a chunk, the logits are computed as token panels together with their
-//! maxima, then exponentiated in place right before the product that needs them. Nothing is normalised: `1 / sum` goes onto
-//! the rows of `h` and `dh`, and the target onto one element of each column.
+//! Rows are taken chunk by chunk (see [`plan`]). Of a chunk, the logits are computed as token panels, a block of classes at a
+//! time, and at once exponentiated in place and multiplied with the weights of the block. Only the exponentials are kept,
+//! for the gradient of the weights. They are relative to a reference that is found in advance rather than to the largest
+//! logit (see [`chunk::Chunk::pack`]), and nothing is normalised: `1 / sum` goes onto the rows of `h` and `dh`, and the target
+//! onto one element of each column.
 mod chunk;
 mod finish;
 mod gradient;
@@ -19,10 +21,10 @@ mod tests;
 pub use crate::targets::Targets;
 use crate::{Context, Destination, buffer::Buffer, shared::Shared};
 use chunk::{Chunk, Linear};
-use finish::Finish;
+use finish::{Finish, Part};
 use gradient::{Gradient, dkernel};
 use plan::Plan;
-use softmax::Softmax;
+use softmax::{Softmax, Work};
 use target::ChunkTargets;
 
 /// Sizes of a linear layer with softmax and cross-entropy.
@@ -168,8 +170,6 @@ pub fn linear_cross_entropy(
         let weights: Vec<f32> = rows.iter().map(|&row| weight(row) * options.gradient_scale).collect();
         let chunk = Chunk::new(&plan, linear, rows.len(), &mut buffers);
         chunk.pack(context, inputs.h, rows);
-        chunk.logits(context);
-        let backward = gradient.is_some();
         let finish = Finish {
             chunk: &chunk,
             h: inputs.h,
@@ -180,15 +180,22 @@ pub fn linear_cross_entropy(
             row_prediction,
             gradient: gradient.as_ref(),
         };
-        if backward && targets.explicit() {
-            Softmax { chunk: &chunk, targets: Some(&targets), exponentiate: true, multiply: false }.run(context);
-            finish.factors(context);
-            Softmax { chunk: &chunk, targets: Some(&targets), exponentiate: false, multiply: true }.run(context);
-            finish.rows(context);
-        } else {
-            Softmax { chunk: &chunk, targets: Some(&targets), exponentiate: true, multiply: backward }.run(context);
-            finish.factors(context);
-            finish.rows(context);
+        let pass = |work| Softmax { chunk: &chunk, targets: Some(&targets), work }.run(context);
+        match &gradient {
+            None => {
+                pass(Work::Exponentials);
+                finish.run(context, &[Part::Factors]);
+            }
+            Some(_) if targets.explicit() => {
+                pass(Work::Exponentials);
+                finish.run(context, &[Part::Factors]);
+                pass(Work::GradientsAndProduct);
+                finish.run(context, &[Part::Rows]);
+            }
+            Some(_) => {
+                pass(Work::ExponentialsAndProduct);
+                finish.run(context, &[Part::Factors, Part::Rows]);
+            }
         }
         if let Some(gradient) = &mut gradient {
             dkernel(context, &chunk, gradient);

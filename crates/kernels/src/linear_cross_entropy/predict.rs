@@ -3,8 +3,8 @@ use super::{
     LinearCrossEntropyShape,
     chunk::{Chunk, Linear},
     finish::RowSums,
-    plan::{BLOCK, Plan},
-    softmax::Softmax,
+    plan::Plan,
+    softmax::{Softmax, Work},
 };
 use crate::{
     Context,
@@ -35,8 +35,7 @@ fn each_chunk(
     for rows in rows.chunks(plan.tokens) {
         let chunk = Chunk::new(&plan, Linear { features, classes, kernel, bias }, rows.len(), &mut buffers);
         chunk.pack(context, h, rows);
-        chunk.logits(context);
-        Softmax { chunk: &chunk, targets: None, exponentiate: true, multiply: false }.run(context);
+        Softmax { chunk: &chunk, targets: None, work: Work::Exponentials }.run(context);
         work(&chunk, rows);
     }
 }
@@ -65,12 +64,13 @@ pub fn linear_softmax(
                 let sums = RowSums::new(chunk, panel, lane);
                 if sums.is_sound() { (1.0 / sums.exponentials) as f32 } else { f32::NAN }
             });
-            for first in (0..classes).step_by(BLOCK) {
-                let count = BLOCK.min(classes - first);
+            for block in 0..chunk.plan.blocks {
+                let classes_of = chunk.block(block);
+                let (first, count) = (classes_of.start, classes_of.len());
                 // SAFETY: the panel and its rows belong to this piece.
                 let (values, row) = unsafe {
                     let row = |row: &usize| probabilities.part(row * classes + first, count);
-                    (chunk.logits.part(chunk.logit(panel, first), count * LANES), row)
+                    (chunk.values.part(chunk.values_of(panel, block), count * LANES), row)
                 };
                 for vector in values.as_chunks_mut::<LANES>().0 {
                     vector.iter_mut().zip(factor).for_each(|(value, factor)| *value *= factor);
@@ -105,8 +105,9 @@ pub fn linear_argmax(
             let sums = RowSums::new(chunk, token / LANES, token % LANES);
             // SAFETY: no job runs.
             unsafe {
-                *ids.at(row) = chunk.best_class(token);
-                *log_probabilities.at(row) = if sums.is_sound() { -sums.exponentials.ln() as f32 } else { f32::NAN };
+                *ids.at(row) = sums.best;
+                let log = f64::from(sums.largest) - sums.logsumexp;
+                *log_probabilities.at(row) = if sums.is_sound() { log as f32 } else { f32::NAN };
             }
         }
     });

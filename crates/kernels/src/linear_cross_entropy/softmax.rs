@@ -1,7 +1,9 @@
-//! Exponentials of the logits and, while they are in the cache, their product with the weights.
+//! Logits, their exponentials and the product of those with the weights, block by block, while all of it is in L2.
+use std::ops::Range;
+
 use super::{
-    chunk::{Chunk, Factors, Linear, NO_CLASS, SUMS, Sums},
-    plan::{BLOCK, GROUP, STEP},
+    chunk::{Chunk, Factors, Linear, SUMS, Sums},
+    plan::GROUP,
     target::ChunkTargets,
 };
 use crate::{
@@ -9,26 +11,39 @@ use crate::{
     buffer::Buffer,
     math::exp,
     panels::pack_panel,
-    simd::{Kernel, LANES, Lanes, prefetch},
-    tile::{Left, Out, Product, Right, Start},
+    simd::{Kernel, LANES, Lanes},
+    tile::{Ahead, Left, Out, Product, Right, Start},
 };
 
-/// What is done with the logits of a chunk.
+/// What is done with the values of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Exponentials of logits, and their sums.
+    Exponentials,
+    /// The same, and their product with the weights: the gradient of `h`, before its factor.
+    ExponentialsAndProduct,
+    /// Exponentials become gradients of logits, then as above.
+    GradientsAndProduct,
+}
+
+/// One pass over all classes.
 pub(super) struct Softmax<'a> {
     pub chunk: &'a Chunk<'a>,
     pub targets: Option<&'a ChunkTargets<'a>>,
-    /// Logits become exponentials of their distance to the largest one, and are summed. Otherwise they are such
-    /// exponentials already, and become gradients of logits.
-    pub exponentiate: bool,
-    /// Multiply with the weights: the gradient of `h`, before its factor.
-    pub multiply: bool,
+    pub work: Work,
 }
 
 impl Softmax<'_> {
     pub(super) fn run(&self, context: &Context) {
-        let groups = self.chunk.groups();
-        context.pool.run(groups * self.chunk.plan.ranges, &|piece| {
-            let (range, group) = (piece / groups, piece % groups);
+        self.run_groups(context, &self.chunk.groups());
+        if self.work != Work::GradientsAndProduct {
+            self.run_groups(context, &self.chunk.raise_references());
+        }
+    }
+
+    fn run_groups(&self, context: &Context, groups: &[usize]) {
+        context.pool.run(groups.len() * self.chunk.plan.ranges, &|piece| {
+            let (range, group) = (piece / groups.len(), groups[piece % groups.len()]);
             context.simd.run(Piece { softmax: self, range, group });
         });
     }
@@ -46,117 +61,128 @@ impl Kernel for Piece<'_> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let Self { softmax: &Softmax { chunk, targets, exponentiate, multiply }, range, group } = self;
-        let Linear { features, classes, kernel, .. } = chunk.linear;
-        let (panels, range_classes) = (chunk.group(group), chunk.range(range));
-        let mut maxima = [[0.0; LANES]; GROUP];
-        let mut sums = [[[0.0; LANES]; SUMS]; GROUP];
+        let Self { softmax: &Softmax { chunk, targets, work }, range, group } = self;
+        let (panels, blocks) = (chunk.group(group), chunk.plan.range(range));
+        let begin = blocks.start * chunk.plan.block;
+        let mut found: [Found<L>; GROUP] = [Found::new(); GROUP];
         // SAFETY: the panels of the group within the range of classes belong to this piece.
         unsafe {
-            if exponentiate {
-                for (panel, maximum) in panels.clone().zip(&mut maxima) {
-                    largest::<L>(chunk, panel, maximum);
-                    observe(chunk, targets, panel, range, maximum);
+            for block in blocks.clone() {
+                let classes = chunk.block(block);
+                if work != Work::GradientsAndProduct {
+                    logits::<L>(chunk, panels.clone(), block);
                 }
-            }
-            for first in range_classes.clone().step_by(STEP) {
-                let count = STEP.min(range_classes.end - first);
-                for (index, panel) in panels.clone().enumerate() {
-                    let values = chunk.logits.part(chunk.logit(panel, first), count * LANES);
-                    // The same classes of the next panel, or the next classes of the first one.
-                    let next = if index + 1 < panels.len() {
-                        chunk.logit(panel + 1, first)
-                    } else {
-                        chunk.logit(panels.start, first + STEP)
-                    };
-                    let block = Block { chunk, targets, panel, first, values, next };
-                    if exponentiate {
-                        block.exponentiate::<L>(&maxima[index], &mut sums[index]);
-                    } else {
+                for (found, panel) in found.iter_mut().zip(panels.clone()) {
+                    let values = chunk.values.part(chunk.values_of(panel, block), classes.len() * LANES);
+                    let block = Block { chunk, targets, panel, classes: classes.clone(), values };
+                    if work == Work::GradientsAndProduct {
                         block.subtract::<L>();
+                    } else {
+                        block.exponentiate(begin, found);
                     }
                 }
-                if multiply {
-                    let dh = (range * chunk.panels + panels.start) * features * LANES;
-                    Product {
-                        left: Left::columns(kernel[first * features..].as_ptr(), features),
-                        right: Right::panels(chunk.logits.at(chunk.logit(panels.start, first)), classes * LANES),
-                        out: Out::panels(chunk.dh.at(dh), features * LANES),
-                        rows: features,
-                        columns: panels.len() * LANES,
-                        inner: count,
-                        start: if first == range_classes.start { Start::Zero } else { Start::Keep },
-                    }
-                    .inline::<L>();
+                if work != Work::Exponentials {
+                    let start = if block == blocks.start { Start::Zero } else { Start::Keep };
+                    multiply::<L>(chunk, panels.clone(), range, block, start);
                 }
             }
-            if exponentiate {
-                for (panel, sums) in panels.zip(&sums) {
-                    let to = chunk.sums.part(chunk.sum(range, panel, Sums::Exponentials), sums.len() * LANES);
-                    to.copy_from_slice(sums.as_flattened());
+            if work != Work::GradientsAndProduct {
+                for (found, panel) in found.into_iter().zip(panels) {
+                    found.store(chunk.sums.part(chunk.sum(range, panel, Sums::Exponentials), SUMS * LANES));
                 }
             }
         }
     }
 }
 
-/// The largest logit of each token of a panel.
-#[inline(always)]
-unsafe fn largest<L: Lanes>(chunk: &Chunk<'_>, panel: usize, to: &mut [f32; LANES]) {
-    // SAFETY: one vector for each block and panel.
-    unsafe {
-        let mut maximum = L::splat(f32::NEG_INFINITY);
-        for block in 0..chunk.plan.blocks {
-            maximum = L::load(chunk.maxima.at((block * chunk.panels + panel) * LANES)).max(maximum);
-        }
-        maximum.store(to.as_mut_ptr());
-    }
-}
-
-/// Notes the logit of the target and the first class with the largest logit, if they lie in the range.
+/// Logits of a block for some panels.
 ///
 /// # Safety
-/// The piece of this panel and range calls it, before it makes exponentials.
-unsafe fn observe(
-    chunk: &Chunk<'_>,
-    targets: Option<&ChunkTargets<'_>>,
-    panel: usize,
-    range: usize,
-    maxima: &[f32; LANES],
-) {
-    let classes = chunk.range(range);
-    let blocks = classes.start / BLOCK..classes.end.div_ceil(BLOCK);
-    for (lane, maximum) in maxima.iter().enumerate() {
-        let token = panel * LANES + lane;
-        if token >= chunk.tokens {
-            return;
-        }
-        // SAFETY: logits of this range and panel, and one element for each token (and range); only the piece whose
-        // range holds the target writes its logit.
+/// The values belong to the calling piece; the path is available.
+#[inline(always)]
+unsafe fn logits<L: Lanes>(chunk: &Chunk<'_>, panels: Range<usize>, block: usize) {
+    let Linear { features, kernel, bias, .. } = chunk.linear;
+    let classes = chunk.block(block);
+    // The weights of the next block come from the last-level cache.
+    let next = kernel.as_ptr().wrapping_add(classes.end * features);
+    let product = Product {
+        left: Left::rows(kernel[classes.start * features..].as_ptr(), features),
+        right: Right::panels(chunk.h.at(panels.start * features * LANES), features * LANES),
+        out: Out::panels(chunk.values.at(chunk.values_of(panels.start, block)), chunk.stride()),
+        rows: classes.len(),
+        columns: panels.len() * LANES,
+        inner: features,
+        start: bias.map_or(Start::Zero, |bias| Start::Rows(bias[classes.start..].as_ptr())),
+        ahead: Ahead { data: next, lines: classes.len() * features / LANES },
+    };
+    // SAFETY: operands have these sizes.
+    unsafe { product.run_on::<L>() };
+}
+
+/// Values of a block times its weights.
+///
+/// # Safety
+/// As for [`logits`]; so does `dh` of the range.
+#[inline(always)]
+unsafe fn multiply<L: Lanes>(chunk: &Chunk<'_>, panels: Range<usize>, range: usize, block: usize, start: Start) {
+    let Linear { features, kernel, .. } = chunk.linear;
+    let classes = chunk.block(block);
+    let dh = (range * chunk.panels + panels.start) * features * LANES;
+    let product = Product {
+        left: Left::columns(kernel[classes.start * features..].as_ptr(), features),
+        right: Right::panels(chunk.values.at(chunk.values_of(panels.start, block)), chunk.stride()),
+        out: Out::panels(chunk.dh.at(dh), features * LANES),
+        rows: features,
+        columns: panels.len() * LANES,
+        inner: classes.len(),
+        start,
+        ahead: Ahead::NOTHING,
+    };
+    // SAFETY: operands have these sizes.
+    unsafe { product.run_on::<L>() };
+}
+
+/// `Sums` of a panel.
+#[derive(Clone, Copy)]
+struct Found<L> {
+    exponentials: L,
+    logits: L,
+    targets: L,
+    products: L,
+    largest: L,
+    best: L,
+}
+
+impl<L: Lanes> Found<L> {
+    #[inline(always)]
+    fn new() -> Self {
+        // SAFETY: only made in kernels of this path.
         unsafe {
-            let logit = |class: usize| *chunk.logits.at(chunk.logit(panel, class) + lane);
-            if let Some(id) = targets.and_then(|targets| targets.id(token)).filter(|id| classes.contains(id)) {
-                *chunk.picked.at(token) = logit(id);
-            }
-            let block_maximum = |block: usize| *chunk.maxima.at((block * chunk.panels + panel) * LANES + lane);
-            let block = blocks.clone().find(|&block| block_maximum(block) == *maximum);
-            let class = block.and_then(|block| {
-                (block * BLOCK..classes.end.min((block + 1) * BLOCK)).find(|&class| logit(class) == *maximum)
-            });
-            *chunk.best.at(chunk.best_of(range, token)) = class.map_or(NO_CLASS, |class| class as u32);
+            let (zero, none) = (L::splat(0.0), L::splat(-1.0));
+            let largest = L::splat(f32::NEG_INFINITY);
+            Self { exponentials: zero, logits: zero, targets: zero, products: zero, largest, best: none }
+        }
+    }
+
+    /// In the order of `Sums`.
+    #[inline(always)]
+    unsafe fn store(self, to: &mut [f32]) {
+        let Self { exponentials, logits, targets, products, largest, best } = self;
+        let all = [exponentials, logits, targets, products, largest, best];
+        for (to, lanes) in to.as_chunks_mut::<LANES>().0.iter_mut().zip(all) {
+            // SAFETY: 16 floats.
+            unsafe { lanes.store(to.as_mut_ptr()) };
         }
     }
 }
 
-/// At most `STEP` classes of one panel.
+/// The classes of a block in one panel.
 struct Block<'a> {
     chunk: &'a Chunk<'a>,
     targets: Option<&'a ChunkTargets<'a>>,
     panel: usize,
-    first: usize,
+    classes: Range<usize>,
     values: &'a mut [f32],
-    /// Where the block lies that comes next.
-    next: usize,
 }
 
 impl Block<'_> {
@@ -164,18 +190,26 @@ impl Block<'_> {
     #[inline(always)]
     fn probabilities<'b>(&self, space: &'b mut Option<Buffer>) -> Option<&'b [f32]> {
         let targets = self.targets?;
-        let count = self.values.len() / LANES;
-        let row = |lane: usize| targets.probabilities(self.panel * LANES + lane, self.first, count);
+        let row =
+            |lane: usize| targets.probabilities(self.panel * LANES + lane, self.classes.start, self.classes.len());
         row(0)?;
-        let space = &mut space.get_or_insert_with(|| Buffer::new(STEP * LANES))[..self.values.len()];
+        let space = &mut space.get_or_insert_with(|| Buffer::new(self.values.len()))[..self.values.len()];
         pack_panel(space, row);
         Some(space)
     }
 
+    /// Which value of the block, if any, is that of a token's target.
     #[inline(always)]
-    unsafe fn exponentiate<L: Lanes>(self, maximum: &[f32; LANES], sums: &mut [[f32; LANES]; SUMS]) {
+    fn target(&self, lane: usize) -> Option<usize> {
+        let id = self.targets?.id(self.panel * LANES + lane)?;
+        self.classes.contains(&id).then(|| (id - self.classes.start) * LANES + lane)
+    }
+
+    /// Logits become exponentials of their distance to the reference. `begin` is the first class of the range.
+    #[inline(always)]
+    unsafe fn exponentiate<L: Lanes>(self, begin: usize, found: &mut Found<L>) {
         let mut space = None;
-        // SAFETY: whole vectors of 16.
+        // SAFETY: whole vectors of 16, one for each panel; only this piece has the target of a token.
         unsafe {
             if let Some(y) = self.probabilities(&mut space) {
                 let (mut mass, mut product) = (L::splat(0.0), L::splat(0.0));
@@ -184,23 +218,33 @@ impl Block<'_> {
                     mass = mass.add(y);
                     product = y.fma(L::load(z.as_ptr()), product);
                 }
-                add_to(mass, &mut sums[Sums::Targets as usize]);
-                add_to(product, &mut sums[Sums::Products as usize]);
+                found.targets = found.targets.add(mass);
+                found.products = found.products.add(product);
             }
-            let maximum = L::load(maximum.as_ptr());
+            for lane in 0..LANES {
+                if let Some(target) = self.target(lane) {
+                    *self.chunk.picked.at(self.panel * LANES + lane) = self.values[target];
+                }
+            }
+            let reference = L::load(self.chunk.references.at(self.panel * LANES));
             let (mut sum, mut total) = (L::splat(0.0), L::splat(0.0));
-            let next = self.chunk.logits.at(0).wrapping_add(self.next);
-            for (index, vector) in self.values.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-                prefetch(next.wrapping_add(index * LANES));
+            let (mut largest, mut best) = (found.largest, found.best);
+            let mut class = (self.classes.start - begin) as f32;
+            for vector in self.values.as_chunks_mut::<LANES>().0 {
                 let z = L::load(vector.as_ptr());
+                let better = largest.less(z);
+                largest = z.select(better, largest);
+                best = L::splat(class).select(better, best);
+                class += 1.0;
                 total = total.add(z);
-                let e = exp(z.sub(maximum));
+                let e = exp(z.sub(reference));
                 sum = sum.add(e);
                 e.store(vector.as_mut_ptr());
             }
             // Block by block: shorter sums lose fewer bits.
-            add_to(sum, &mut sums[Sums::Exponentials as usize]);
-            add_to(total, &mut sums[Sums::Logits as usize]);
+            found.exponentials = found.exponentials.add(sum);
+            found.logits = found.logits.add(total);
+            (found.largest, found.best) = (largest, best);
         }
     }
 
@@ -212,12 +256,11 @@ impl Block<'_> {
         let (chunk, panel) = (self.chunk, self.panel);
         let factors = chunk.factors.at(chunk.factor(panel, Factors::Target)).cast_const();
         let (kept, spread) = (1.0 - targets.smoothing, targets.smoothing / targets.classes as f32);
-        // SAFETY: whole vectors of 16; factors of this panel; one element for each token with its class in the block.
+        // SAFETY: whole vectors of 16; factors of this panel.
         unsafe {
             let exponential = L::load(chunk.factors.at(chunk.factor(panel, Factors::Exponential)));
             let target = L::load(factors);
             let (kept_lanes, spread) = (target.mul(L::splat(-kept)), target.mul(L::splat(-spread)));
-            let count = self.values.len() / LANES;
             if let Some(y) = self.probabilities(&mut space) {
                 for (vector, y) in self.values.as_chunks_mut::<LANES>().0.iter_mut().zip(y.as_chunks::<LANES>().0) {
                     let rest = kept_lanes.fma(L::load(y.as_ptr()), spread);
@@ -229,17 +272,10 @@ impl Block<'_> {
                 exponential.fma(L::load(vector.as_ptr()), spread).store(vector.as_mut_ptr());
             }
             for lane in 0..LANES {
-                let id = targets.id(panel * LANES + lane).and_then(|id| id.checked_sub(self.first));
-                if let Some(id) = id.filter(|&id| id < count) {
-                    self.values[id * LANES + lane] -= *factors.add(lane) * kept;
+                if let Some(at) = self.target(lane) {
+                    self.values[at] -= *factors.add(lane) * kept;
                 }
             }
         }
     }
-}
-
-#[inline(always)]
-unsafe fn add_to<L: Lanes>(lanes: L, sum: &mut [f32; LANES]) {
-    // SAFETY: an array of 16.
-    unsafe { L::load(sum.as_ptr()).add(lanes).store(sum.as_mut_ptr()) };
 }

@@ -205,6 +205,24 @@ fn rows_of_weight_zero_change_nothing() {
 }
 
 #[test]
+fn logits_far_above_the_first_ones_are_exact() {
+    let mut random = Random::new(26);
+    for variant in [0, 1, 2, 5, 8, 15] {
+        for by in [20.0, 31.0, 60.0, 200.0] {
+            // The first classes are the reference; some rows find their largest logit far above it, in one range or another.
+            let mut case = Case::new(&mut random, 100, 4, 2500, variant);
+            for (class, weights) in case.kernel.chunks_exact_mut(4).enumerate() {
+                weights[0] = if class == 700 || class == 2400 { by } else { 0.0 };
+            }
+            for (row, h) in case.h.chunks_exact_mut(4).enumerate() {
+                h[0] = if row % 37 == 5 { 1.0 } else { 0.0 };
+            }
+            case.check();
+        }
+    }
+}
+
+#[test]
 fn large_logits_are_exact_and_broken_ones_are_told() {
     let shape = LinearCrossEntropyShape { rows: 3, features: 1, classes: 3 };
     for simd in Simd::available() {

@@ -13,7 +13,7 @@ use crate::{
     buffer::Buffer,
     shared::Shared,
     simd::{Kernel, LANES, Lanes},
-    tile::{Left, Out, Product, Right, Start},
+    tile::{Ahead, Left, Out, Product, Right, Start},
 };
 
 /// A [`Destination`] that pieces share.
@@ -243,8 +243,9 @@ impl Piece<'_> {
                     columns: run.blocks * LANES,
                     inner,
                     start,
+                    ahead: Ahead::NOTHING,
                 };
-                product.inline::<L>();
+                product.run_on::<L>();
                 if let Some(factors) = part.factors {
                     let factors = factors.add((variant * count + offset) * panel);
                     for at in (0..run.blocks * panel).step_by(LANES) {

@@ -12,7 +12,7 @@ use crate::{
     buffer::Buffer,
     shared::Shared,
     simd::{Kernel, LANES, Lanes},
-    tile::{Left, Out, Product, Right, Start},
+    tile::{Ahead, Left, Out, Product, Right, Start},
 };
 
 /// Units whose gates are computed together: a common multiple of the tile heights, small enough for L1.
@@ -297,8 +297,9 @@ impl Piece<'_> {
                     columns: run.blocks * LANES,
                     inner,
                     start,
+                    ahead: Ahead::NOTHING,
                 };
-                product.inline::<L>();
+                product.run_on::<L>();
             }
             let after = memory.hidden[1].add((offset * units + first) * LANES);
             for block in 0..run.blocks {

@@ -6,7 +6,7 @@ use crate::{
     panels::panels_length,
     shared::Shared,
     simd::{Kernel, LANES, Lanes},
-    tile::{Left, Out, Product, Right, Start},
+    tile::{Ahead, Left, Out, Product, Right, Start},
 };
 
 /// Rows of the weights in a piece of work: a multiple of the heights of all tiles.
@@ -79,6 +79,7 @@ impl WeightGradients<'_> {
                     columns: operand.features,
                     inner: self.plan.slots() * LANES,
                     start: if to.accumulate { Start::Keep } else { Start::Zero },
+                    ahead: Ahead::NOTHING,
                 };
                 // SAFETY: the operands have these sizes, and these rows of the gradient belong to this piece.
                 unsafe { product.run(context.simd) };

@@ -5,7 +5,7 @@ use crate::{
     panels::{Write, pack_panel, panels_length, unpack_panel},
     shared::Shared,
     simd::{LANES, Simd},
-    tile::{Left, Out, Product, Right, Start},
+    tile::{Ahead, Left, Out, Product, Right, Start},
 };
 
 use super::{MatmulOptions, MatmulShape, SMALL};
@@ -144,6 +144,7 @@ impl Task<'_> {
                 columns: width.next_multiple_of(LANES),
                 inner,
                 start: self.bias.map_or(Start::Zero, |bias| Start::Rows(bias[i..].as_ptr())),
+                ahead: Ahead::NOTHING,
             };
             // SAFETY: operands and scratch space have these sizes.
             unsafe { product.run(simd) };
@@ -172,7 +173,9 @@ impl Task<'_> {
         };
         let out = Out::rows(self.c.at(i * columns + j), columns);
         // SAFETY: operands have these sizes, and no other piece touches this block of the result.
-        unsafe { Product { left, right, out, rows: height, columns: width, inner, start }.run(simd) };
+        unsafe {
+            Product { left, right, out, rows: height, columns: width, inner, start, ahead: Ahead::NOTHING }.run(simd)
+        };
     }
 }
 

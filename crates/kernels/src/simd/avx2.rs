@@ -2,14 +2,15 @@
 #![allow(unsafe_op_in_unsafe_fn, reason = "every line is an intrinsic under the contract of `Lanes`")]
 use std::arch::x86_64::*;
 
-use super::{Kernel, Lanes};
+use super::{Kernel, Lanes, Strip, avx2_strip};
 
 #[derive(Clone, Copy)]
-pub struct Avx2(__m256, __m256);
+pub struct Avx2(pub(super) __m256, pub(super) __m256);
 
 /// # Safety
 /// The machine has these features.
 #[target_feature(enable = "avx2,fma")]
+#[inline(never)]
 pub unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
     // SAFETY: the features are on in this function.
     kernel.run::<Avx2>()
@@ -63,6 +64,17 @@ impl Lanes for Avx2 {
     type Mask = (__m256, __m256);
     const ROWS_1: usize = 6;
     const ROWS_2: usize = 0;
+
+    #[inline(always)]
+    unsafe fn call<K: Kernel>(kernel: K) -> K::Output {
+        run(kernel)
+    }
+
+    #[inline(always)]
+    unsafe fn strip<const R: usize, const P: usize>(sums: &mut [[Self; P]; R], strip: Strip) {
+        let done = avx2_strip::rounds(sums, strip);
+        strip.skip(done).accumulate::<Self, R, P>(sums, |address| Self::load(address));
+    }
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {

@@ -10,6 +10,7 @@ pub struct Avx512(__m512);
 /// # Safety
 /// The machine has these features.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+#[inline(never)]
 pub unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
     // SAFETY: the features are on in this function.
     kernel.run::<Avx512>()
@@ -25,6 +26,11 @@ impl Lanes for Avx512 {
     type Mask = __mmask16;
     const ROWS_1: usize = 12;
     const ROWS_2: usize = 12;
+
+    #[inline(always)]
+    unsafe fn call<K: Kernel>(kernel: K) -> K::Output {
+        run(kernel)
+    }
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {

@@ -5,6 +5,8 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
+mod avx2_strip;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -26,6 +28,14 @@ pub trait Lanes: Copy + 'static {
     /// Rows of a register tile that is two `Lanes` wide (0: do not use).
     const ROWS_2: usize;
 
+    /// Runs a kernel on this path as a function of its own, for what is large and used in many places.
+    unsafe fn call<K: Kernel>(kernel: K) -> K::Output;
+    /// `sums[r][p] += sum_k left(r, k) * right(k, p)` with fused multiply-adds in ascending `k`.
+    #[inline(always)]
+    unsafe fn strip<const R: usize, const P: usize>(sums: &mut [[Self; P]; R], strip: Strip) {
+        // SAFETY: the caller vouches for the strip and the path.
+        unsafe { strip.accumulate::<Self, R, P>(sums, |address| Self::load(address)) };
+    }
     /// All lanes the same.
     unsafe fn splat(value: f32) -> Self;
     /// Reads 16 floats, any alignment.
@@ -84,6 +94,70 @@ pub trait Lanes: Copy + 'static {
     unsafe fn mask_from_bits(bits: u16) -> Self::Mask;
     /// Lanes of `self` where the mask is set, of `other` elsewhere.
     unsafe fn select(self, mask: Self::Mask, other: Self) -> Self;
+}
+
+/// Operands of the inner loop of a product: `left(r, k)` is the float at `left + r * row + k * column`, the lanes of
+/// `right(k, p)` lie at `right + k * right_row + p * panel`, for `k` in `0..steps`.
+#[derive(Clone, Copy, Debug)]
+pub struct Strip {
+    /// Left operand.
+    pub left: *const f32,
+    /// Distance of its rows.
+    pub row: usize,
+    /// Distance of its steps.
+    pub column: usize,
+    /// Right operand.
+    pub right: *const f32,
+    /// Distance of its steps.
+    pub right_row: usize,
+    /// Distance of its panels.
+    pub panel: usize,
+    /// Length of the sums.
+    pub steps: usize,
+}
+
+impl Strip {
+    /// [`Lanes::strip`] in portable code, with a function that loads lanes.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    pub(crate) unsafe fn accumulate<L: Lanes, const R: usize, const P: usize>(
+        self,
+        sums: &mut [[L; P]; R],
+        load: impl Fn(*const f32) -> L,
+    ) {
+        let (mut left, mut right) = (self.left, self.right);
+        for _ in 0..self.steps {
+            // SAFETY: the caller's contract.
+            unsafe {
+                let mut lanes = [L::splat(0.0); P];
+                for (p, lanes) in lanes.iter_mut().enumerate() {
+                    *lanes = load(right.wrapping_add(p * self.panel));
+                }
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let factor = L::splat(*left.wrapping_add(r * self.row));
+                    for (sum, lanes) in sums.iter_mut().zip(lanes) {
+                        *sum = factor.fma(lanes, *sum);
+                    }
+                }
+            }
+            left = left.wrapping_add(self.column);
+            right = right.wrapping_add(self.right_row);
+        }
+    }
+
+    /// What follows after `steps`.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn skip(self, steps: usize) -> Self {
+        Self {
+            left: self.left.wrapping_add(steps * self.column),
+            right: self.right.wrapping_add(steps * self.right_row),
+            steps: self.steps - steps,
+            ..self
+        }
+    }
 }
 
 /// Asks for the cache line of an address that is needed soon; any address will do.
@@ -193,7 +267,7 @@ impl Simd {
             // SAFETY: the feature was detected.
             Self::Neon if self.is_available() => unsafe { neon::run(kernel) },
             // SAFETY: the scalar path needs nothing.
-            _ => unsafe { kernel.run::<scalar::Scalar>() },
+            _ => unsafe { scalar::Scalar::call(kernel) },
         }
     }
 }

@@ -10,6 +10,7 @@ pub struct Neon([float32x4_t; 4]);
 /// # Safety
 /// The machine has NEON.
 #[target_feature(enable = "neon")]
+#[inline(never)]
 pub unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
     // SAFETY: the feature is on in this function.
     kernel.run::<Neon>()
@@ -20,6 +21,11 @@ impl Lanes for Neon {
     type Mask = [uint32x4_t; 4];
     const ROWS_1: usize = 6;
     const ROWS_2: usize = 0;
+
+    #[inline(always)]
+    unsafe fn call<K: Kernel>(kernel: K) -> K::Output {
+        run(kernel)
+    }
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {

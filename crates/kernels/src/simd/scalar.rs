@@ -1,5 +1,5 @@
 //! The portable path: an array that the compiler may vectorise.
-use super::{LANES, Lanes};
+use super::{Kernel, LANES, Lanes};
 
 #[derive(Clone, Copy)]
 pub struct Scalar([f32; LANES]);
@@ -15,6 +15,12 @@ impl Lanes for Scalar {
     type Mask = u16;
     const ROWS_1: usize = 4;
     const ROWS_2: usize = 0;
+
+    #[inline(never)]
+    unsafe fn call<K: Kernel>(kernel: K) -> K::Output {
+        // SAFETY: the portable path needs nothing.
+        unsafe { kernel.run::<Self>() }
+    }
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {

@@ -1,7 +1,16 @@
 //! Register tiles.
 #![allow(unsafe_op_in_unsafe_fn, reason = "every line works on raw operands under the contract of `Product`")]
 use super::{Left, Out, Right, Start};
-use crate::simd::{Lanes, prefetch};
+use crate::simd::{Lanes, Strip, prefetch};
+
+/// Lines to ask for, `density / 2^16` for each row of a panel.
+#[derive(Clone, Copy)]
+pub(super) struct Stream {
+    pub data: *const f32,
+    pub density: usize,
+    /// Rows that were visited.
+    pub visit: usize,
+}
 
 /// Rows of the left operand against one or two panels.
 #[derive(Clone, Copy)]
@@ -14,6 +23,7 @@ pub(super) struct Part {
     pub inner: usize,
     /// Lanes of a partial panel.
     pub tail: usize,
+    pub ahead: Stream,
 }
 
 impl Part {
@@ -80,8 +90,15 @@ impl Part {
                 }
             }
         }
+        if self.ahead.density > 0 {
+            let visit = self.ahead.visit + row * P;
+            let [first, last] = [visit, visit + R * P].map(|visit| (visit * self.ahead.density) >> 16);
+            for line in first..last {
+                prefetch(self.ahead.data.wrapping_add(line * crate::simd::LANES));
+            }
+        }
         // The result streams through the caches: ask for the next tile's lines a tile ahead.
-        if matches!(self.start, Start::Keep) && row + R < self.rows {
+        if row + R < self.rows {
             for r in 0..R {
                 for p in 0..P {
                     prefetch(out.wrapping_add((R + r) * self.out.row + p * self.out.panel));
@@ -93,27 +110,27 @@ impl Part {
         let mut rest = self.inner;
         while rest > 0 {
             let steps = rest.min(self.left.block);
-            let mut left = block;
             // Blocks lie too far apart for the hardware to see the next tile coming.
             if self.left.block < usize::MAX {
                 for r in 0..R {
                     prefetch(block.wrapping_add((R + r) * self.left.row));
                 }
             }
-            for _ in 0..steps {
-                let mut lanes = [L::splat(0.0); P];
-                for (p, lanes) in lanes.iter_mut().enumerate() {
-                    *lanes = self.read::<L, TAIL>(right.wrapping_add(p * self.right.panel));
-                }
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    let factor = L::splat(*left.wrapping_add(r * self.left.row));
-                    for (sum, lanes) in sums.iter_mut().zip(lanes) {
-                        *sum = factor.fma(lanes, *sum);
-                    }
-                }
-                left = left.wrapping_add(self.left.column);
-                right = right.wrapping_add(self.right.row);
+            let strip = Strip {
+                left: block,
+                row: self.left.row,
+                column: self.left.column,
+                right,
+                right_row: self.right.row,
+                panel: self.right.panel,
+                steps,
+            };
+            if TAIL {
+                strip.accumulate::<L, R, P>(&mut sums, |from| L::load_first(from, self.tail));
+            } else {
+                L::strip(&mut sums, strip);
             }
+            right = right.wrapping_add(steps * self.right.row);
             block = block.wrapping_add(self.left.block_stride);
             rest -= steps;
         }

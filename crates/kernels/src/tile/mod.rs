@@ -15,6 +15,8 @@
 //! on its place in a tile nor on how many rows or columns the product has, nor on the instruction set.
 mod micro;
 
+use std::ops::Range;
+
 use crate::simd::{Kernel, LANES, Lanes, Simd};
 
 /// Steps of `k` between two visits of a tile: two panels of this length fill two thirds of 48 KiB of L1.
@@ -90,6 +92,19 @@ impl Out {
     }
 }
 
+/// Memory that is needed soon after a product: its lines are asked for during the product, evenly spread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ahead {
+    pub data: *const f32,
+    /// Cache lines, each of 16 floats.
+    pub lines: usize,
+}
+
+impl Ahead {
+    /// None.
+    pub(crate) const NOTHING: Self = Self { data: std::ptr::null(), lines: 0 };
+}
+
 /// What the sums start from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Start {
@@ -119,6 +134,7 @@ pub(crate) struct Product {
     pub columns: usize,
     pub inner: usize,
     pub start: Start,
+    pub ahead: Ahead,
 }
 
 impl Product {
@@ -130,30 +146,21 @@ impl Product {
         simd.run(self);
     }
 
-    /// Runs the product inside a kernel that is generic over the path. It inlines a lot of code: where a call more does
-    /// not matter, [`Product::run`] is better.
+    /// Runs the product from within a kernel on the path `L`. It is a call: inlined, products would make most of the code.
     ///
     /// # Safety
     /// See [`Product`]; the instruction set of `L` must be available.
     #[inline(always)]
-    pub(crate) unsafe fn inline<L: Lanes>(&self) {
-        debug_assert!(self.left.block >= self.inner || INNER_BLOCK.is_multiple_of(self.left.block));
-        // Constant strides let the compiler fold them into the addresses.
+    pub(crate) unsafe fn run_on<L: Lanes>(self) {
         // SAFETY: the caller's contract.
-        unsafe {
-            match (self.left.row, self.left.column, self.left.block) {
-                (LANES, 1, LANES) => {
-                    self.blocks::<L>(Left { row: LANES, column: 1, block: LANES, ..self.left });
-                }
-                (_, 1, usize::MAX) => self.blocks::<L>(Left { column: 1, block: usize::MAX, ..self.left }),
-                (1, _, usize::MAX) => self.blocks::<L>(Left { row: 1, block: usize::MAX, ..self.left }),
-                _ => self.blocks::<L>(self.left),
-            }
-        }
+        unsafe { L::call(self) };
     }
 
     #[inline(always)]
     unsafe fn blocks<L: Lanes>(&self, left: Left) {
+        let panels = self.columns.div_ceil(LANES);
+        let visits = (self.rows * panels * self.inner.div_ceil(INNER_BLOCK)).max(1);
+        let mut ahead = micro::Stream { data: self.ahead.data, density: (self.ahead.lines << 16) / visits, visit: 0 };
         let mut k = 0;
         // At least one round: a product with nothing to sum still has to start its elements.
         loop {
@@ -168,7 +175,7 @@ impl Product {
                 let rest = self.rows - i;
                 let rows = if rest <= ROW_BLOCK / 2 * 3 { rest } else { ROW_BLOCK };
                 // SAFETY: a part of the product that the caller vouches for.
-                unsafe { self.sweep::<L>(left, right, start, i, rows, inner) };
+                unsafe { self.sweep::<L>(left, right, start, i..i + rows, inner, &mut ahead) };
                 i += rows;
             }
             k += inner;
@@ -178,14 +185,23 @@ impl Product {
         }
     }
 
-    /// All panels for rows `i..i + rows`, one step of `k` blocks.
+    /// All panels for some rows, one step of `k` blocks.
     #[inline(always)]
-    unsafe fn sweep<L: Lanes>(&self, left: Left, right: Right, start: Start, i: usize, rows: usize, inner: usize) {
+    unsafe fn sweep<L: Lanes>(
+        &self,
+        left: Left,
+        right: Right,
+        start: Start,
+        rows: Range<usize>,
+        inner: usize,
+        ahead: &mut micro::Stream,
+    ) {
+        let (i, rows) = (rows.start, rows.len());
         let whole = self.columns / LANES;
         let tail = self.columns % LANES;
         let mut panel = 0;
         let left = Left { data: left.data.wrapping_add(i * left.row), ..left };
-        let part = |panel: usize| micro::Part {
+        let part = |panel: usize, ahead: micro::Stream| micro::Part {
             left,
             right: Right { data: right.data.wrapping_add(panel * right.panel), ..right },
             out: Out { data: self.out.data.wrapping_add(panel * self.out.panel + i * self.out.row), ..self.out },
@@ -197,21 +213,25 @@ impl Product {
             rows,
             inner,
             tail,
+            ahead,
         };
         // SAFETY: panels below `columns`, rows below `rows`.
         unsafe {
             if L::ROWS_2 > 0 {
                 while panel + 2 <= whole {
-                    part(panel).tiles::<L, 2, false>();
+                    part(panel, *ahead).tiles::<L, 2, false>();
+                    ahead.visit += 2 * rows;
                     panel += 2;
                 }
             }
             while panel < whole {
-                part(panel).tiles::<L, 1, false>();
+                part(panel, *ahead).tiles::<L, 1, false>();
+                ahead.visit += rows;
                 panel += 1;
             }
             if tail > 0 {
-                part(panel).tiles::<L, 1, true>();
+                part(panel, *ahead).tiles::<L, 1, true>();
+                ahead.visit += rows;
             }
         }
     }
@@ -222,8 +242,19 @@ impl Kernel for Product {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
+        debug_assert!(self.left.block >= self.inner || INNER_BLOCK.is_multiple_of(self.left.block));
+        // Constant strides let the compiler fold them into the addresses.
         // SAFETY: the caller of `Product::run` vouches for the product, `Simd::run` for the path.
-        unsafe { self.inline::<L>() };
+        unsafe {
+            match (self.left.row, self.left.column, self.left.block) {
+                (LANES, 1, LANES) => {
+                    self.blocks::<L>(Left { row: LANES, column: 1, block: LANES, ..self.left });
+                }
+                (_, 1, usize::MAX) => self.blocks::<L>(Left { column: 1, block: usize::MAX, ..self.left }),
+                (1, _, usize::MAX) => self.blocks::<L>(Left { row: 1, block: usize::MAX, ..self.left }),
+                _ => self.blocks::<L>(self.left),
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use super::{Left, Out, Product, Right, Start};
+use super::{Ahead, Left, Out, Product, Right, Start};
 use crate::simd::{LANES, Simd};
 use crate::testing::{Random, assert_close};
 
@@ -64,7 +64,7 @@ fn product(case: &Case, simd: Simd, by_panels: bool, a: &[f32], b: &[f32], c: &[
         let right = Right::rows(b.as_ptr(), columns);
         let to = Out::rows(out.as_mut_ptr(), columns);
         // SAFETY: operands and result have these shapes.
-        unsafe { Product { left, right, out: to, rows, columns, inner, start }.run(simd) };
+        unsafe { Product { left, right, out: to, rows, columns, inner, start, ahead: Ahead::NOTHING }.run(simd) };
         return out;
     }
     let panels = columns.div_ceil(LANES);
@@ -87,6 +87,7 @@ fn product(case: &Case, simd: Simd, by_panels: bool, a: &[f32], b: &[f32], c: &[
         columns,
         inner,
         start,
+        ahead: Ahead::NOTHING,
     };
     // SAFETY: operands and result have these shapes.
     unsafe { product.run(simd) };
