@@ -110,7 +110,7 @@ impl Model {
         let mut made = Vec::new();
         for (number, weight) in self.plan.weights.iter().enumerate() {
             interrupt.check()?;
-            if self.layers[weight.layer].read()[weight.index].is_some() {
+            if self.layers[weight.layer].is_built(weight.index) {
                 continue;
             }
             let name = self.name(weight);
@@ -148,7 +148,7 @@ impl Model {
             made.push((weight, from_keras(&weight.specification, &values)));
         }
         for (weight, values) in made {
-            self.layers[weight.layer].write()[weight.index] = Some(values);
+            self.layers[weight.layer].set(weight.index, values);
         }
         Ok(())
     }
@@ -163,7 +163,7 @@ impl Model {
 
     /// Whether there is memory for the weights that have no values yet.
     fn check_room(&self) -> Result<()> {
-        let missing = |_: usize, weight: &PlanWeight| self.layers[weight.layer].read()[weight.index].is_none();
+        let missing = |_: usize, weight: &PlanWeight| !self.layers[weight.layer].is_built(weight.index);
         // Each is drawn in Keras' layout first and then brought into that of the engine.
         let bytes = self.weight_bytes(missing).saturating_mul(2);
         memory::check("making the weights", bytes, memory::available(), "use fewer units or a smaller vocabulary")
@@ -206,7 +206,7 @@ impl Model {
             }
         }
         for (weight, values) in self.plan.weights.iter().zip(values) {
-            self.layers[weight.layer].write()[weight.index] = Some(from_keras(&weight.specification, values));
+            self.layers[weight.layer].set(weight.index, from_keras(&weight.specification, values));
         }
         Ok(())
     }
@@ -253,11 +253,11 @@ impl Model {
     /// # Errors
     /// `Shape` or `Limit`, naming the input.
     pub fn bind(&self, inputs: &[Tensor]) -> Result<Bindings> {
-        self.bind_beside(inputs, 0)
+        self.bind_for(&self.predict, inputs, 0)
     }
 
-    /// As [`Self::bind`], where `besides` bytes are needed for other things.
-    pub(crate) fn bind_beside(&self, inputs: &[Tensor], besides: usize) -> Result<Bindings> {
+    /// As [`Self::bind`] for another schedule, where `besides` bytes are needed for other things.
+    pub(crate) fn bind_for(&self, schedule: &Schedule, inputs: &[Tensor], besides: usize) -> Result<Bindings> {
         let shapes: Vec<&[usize]> = inputs.iter().map(|input| input.shape.as_slice()).collect();
         let bindings = self.plan.bind(&shapes)?;
         for (&value, input) in self.plan.inputs.iter().zip(inputs) {
@@ -275,8 +275,11 @@ impl Model {
             }
         }
         let mut bytes = 0usize;
-        for value in &self.plan.values {
-            bytes = bytes.saturating_add(count(&bindings.sizes(&value.shape)?)?.saturating_mul(8));
+        // Values and their gradients; logits that are fused with their loss are in no schedule.
+        let made = schedule.order.iter().flat_map(|&node| &self.plan.nodes[node].outputs);
+        for &value in self.plan.inputs.iter().chain(made) {
+            let sizes = bindings.sizes(&self.plan.values[value].shape)?;
+            bytes = bytes.saturating_add(count(&sizes)?.saturating_mul(8));
         }
         let remedy = if besides > bytes { "use a smaller model" } else { "use smaller batches" };
         memory::check("a batch of this size", bytes.saturating_add(besides), memory::total(), remedy)?;
@@ -318,7 +321,7 @@ impl Model {
                     "name": weight.specification.name,
                     "shape": weight.specification.shape,
                     "trainable": weight.specification.trainable && layer.trainable(),
-                    "built": layer.read()[weight.index].is_some(),
+                    "built": layer.is_built(weight.index),
                 })
             })
             .collect();

@@ -24,6 +24,8 @@ pub struct LayerWeights {
     /// What its weights are, in Keras' order.
     pub specifications: Vec<WeightSpecification>,
     values: RwLock<Vec<Option<Buffer>>>,
+    /// Which weights have values: known without waiting for an update of the optimiser.
+    built: Vec<AtomicBool>,
     trainable: AtomicBool,
     /// Which family of models the layer belongs to.
     family: Arc<Family>,
@@ -80,10 +82,12 @@ impl LayerWeights {
     #[must_use]
     pub fn new(name: String, specifications: Vec<WeightSpecification>) -> Self {
         let values = RwLock::new(specifications.iter().map(|_| None).collect());
+        let built = specifications.iter().map(|_| AtomicBool::new(false)).collect();
         Self {
             name,
             specifications,
             values,
+            built,
             trainable: AtomicBool::new(true),
             family: Family::new(),
             models: AtomicUsize::new(0),
@@ -119,8 +123,20 @@ impl LayerWeights {
     /// A model of this layer ended; with `free` the values go if it was the last one.
     pub(crate) fn release(&self, free: bool) {
         if self.models.fetch_sub(1, Ordering::AcqRel) == 1 && free {
+            self.built.iter().for_each(|built| built.store(false, Ordering::Release));
             self.write().iter_mut().for_each(|values| *values = None);
         }
+    }
+
+    /// Gives a weight its values.
+    pub fn set(&self, index: usize, values: Buffer) {
+        self.write()[index] = Some(values);
+        self.built[index].store(true, Ordering::Release);
+    }
+
+    /// Whether a weight has values.
+    pub(crate) fn is_built(&self, index: usize) -> bool {
+        self.built[index].load(Ordering::Acquire)
     }
 
     /// The values, to read.
@@ -128,7 +144,7 @@ impl LayerWeights {
         self.values.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// The values, to write.
+    /// The values, to change in place.
     pub fn write(&self) -> RwLockWriteGuard<'_, Vec<Option<Buffer>>> {
         self.values.write().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

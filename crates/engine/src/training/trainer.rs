@@ -16,7 +16,7 @@ use crate::{
     error::{Code, Error, Result},
     interrupt::Interrupt,
     model::Model,
-    plan::{LossPlan, TrainingPlan},
+    plan::{LossPlan, Schedule, TrainingPlan},
     shape::Bindings,
     tensor::{Data, Tensor},
     weights::WeightView,
@@ -159,7 +159,7 @@ impl Trainer {
         let start = Instant::now();
         let mut state = self.lock();
         let state = &mut *state;
-        let losses = self.bind(&data)?;
+        let losses = self.bind(&self.plan.train, &data)?;
         let result = {
             let weights = WeightView::new(&self.model.layers)?;
             let forward = Forward { inputs: &data.inputs, weights: &weights, interrupt };
@@ -197,7 +197,7 @@ impl Trainer {
     /// As [`Self::train`].
     pub fn test(&self, data: &StepData, interrupt: &Interrupt) -> Result<StepResult> {
         let start = Instant::now();
-        let losses = self.bind(data)?;
+        let losses = self.bind(&self.plan.test, data)?;
         let weights = WeightView::new(&self.model.layers)?;
         let request = StepRequest {
             forward: Forward { inputs: &data.inputs, weights: &weights, interrupt },
@@ -225,8 +225,8 @@ impl Trainer {
     }
 
     /// Checks a batch against the plan, and makes the inputs of the losses.
-    fn bind(&self, data: &StepData) -> Result<Vec<LossInput>> {
-        let bindings = self.model.bind_beside(&data.inputs, self.bytes)?;
+    fn bind(&self, schedule: &Schedule, data: &StepData) -> Result<Vec<LossInput>> {
+        let bindings = self.model.bind_for(schedule, &data.inputs, self.bytes)?;
         let count = self.model.plan.outputs.len();
         if data.targets.len() != count || data.sample_weights.len() != count {
             return Err(Error::new(

@@ -111,7 +111,7 @@ impl Model {
     /// Sets weight `index` of the plan, in Keras' layout.
     pub fn set(&self, index: usize, values: &[f32]) {
         let weight = &self.plan.weights[index];
-        self.weights[weight.layer].write()[weight.index] = Some(from_keras(&weight.specification, values));
+        self.weights[weight.layer].set(weight.index, from_keras(&weight.specification, values));
     }
 
     /// Sets all weights by formula.

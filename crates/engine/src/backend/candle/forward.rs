@@ -20,8 +20,7 @@ pub(super) fn flat(x: &Array) -> Result<Array> {
 
 /// Softmax over the last axis.
 pub(super) fn softmax(x: &Array) -> Result<Array> {
-    let exponentials = x.broadcast_sub(&x.max_keepdim(D::Minus1)?)?.exp()?;
-    Ok(exponentials.broadcast_div(&exponentials.sum_keepdim(D::Minus1)?)?)
+    Ok(candle_nn::ops::softmax(x, D::Minus1)?)
 }
 
 impl Run<'_> {
