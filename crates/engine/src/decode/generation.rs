@@ -1,7 +1,7 @@
 //! Greedy search, one token a turn.
 use std::sync::Arc;
 
-use sconce_kernels::buffer::Buffer;
+use sconce_kernels::{Context, buffer::Buffer, softmax};
 use serde::Deserialize;
 
 use super::{Incremental, incremental::InitialState};
@@ -268,9 +268,9 @@ fn best(logits: &[f32], excluded: i32) -> (i32, f64) {
             (most, id) = (logit, class);
         }
     }
-    let top = f64::from(logits.iter().copied().fold(most, f32::max));
-    let sum: f64 = logits.iter().map(|&logit| (f64::from(logit) - top).exp()).sum();
-    (id as i32, f64::from(logits.get(id).copied().unwrap_or(f32::NAN)) - top - sum.ln())
+    let top = logits.get(excluded).copied().unwrap_or(most).max(most);
+    let score = f64::from(logits.get(id).copied().unwrap_or(f32::NAN));
+    (id as i32, score - softmax::log_sum_exp(Context::global(), logits, top))
 }
 
 /// The first token and `rows` behind it, as the decoder takes them.

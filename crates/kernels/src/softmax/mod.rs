@@ -52,6 +52,47 @@ fn run(context: &Context, width: usize, x: &[f32], y: &mut [f32], logarithm: boo
     });
 }
 
+/// `log(sum(e^x))` of one row, on this thread; `largest` is its largest element, or one not far from it.
+#[must_use]
+pub fn log_sum_exp(context: &Context, x: &[f32], largest: f32) -> f64 {
+    f64::from(largest) + context.simd.run(SumExp { x, largest }).ln()
+}
+
+/// Elements that are summed in 32 bits.
+const SUMMED: usize = 1024;
+
+struct SumExp<'a> {
+    x: &'a [f32],
+    largest: f32,
+}
+
+impl Kernel for SumExp<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> f64 {
+        let mut total = 0.0;
+        for x in self.x.chunks(SUMMED) {
+            let (vectors, rest) = x.as_chunks::<LANES>();
+            let mut sums = [0.0; LANES];
+            // SAFETY: vectors of 16 floats, and the `rest`; the path is available.
+            unsafe {
+                let largest = L::splat(self.largest);
+                let mut sum = L::splat(0.0);
+                for vector in vectors {
+                    sum = sum.add(math::exp(L::load(vector.as_ptr()).sub(largest)));
+                }
+                sum.store(sums.as_mut_ptr());
+                let mut last = [0.0; LANES];
+                math::exp(L::load_first(rest.as_ptr(), rest.len()).sub(largest)).store(last.as_mut_ptr());
+                sums.iter_mut().zip(&last[..rest.len()]).for_each(|(sum, last)| *sum += last);
+            }
+            total += sums.iter().map(|&sum| f64::from(sum)).sum::<f64>();
+        }
+        total
+    }
+}
+
 /// Gradient of [`forward`] from its result.
 ///
 /// # Shapes

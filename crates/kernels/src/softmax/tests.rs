@@ -83,3 +83,17 @@ fn large_logits_do_not_overflow() {
         assert!(y.iter().all(|y| y.is_nan()), "{y:?}");
     }
 }
+
+#[test]
+fn the_logarithm_of_a_sum_equals_the_reference() {
+    let mut random = Random::new(33);
+    for context in contexts() {
+        for width in [1, 15, 16, 17, 1024, 1030, 5000] {
+            let x: Vec<f32> = random.floats(width).iter().map(|x| 5.0 * x).collect();
+            let largest = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let expected = x.iter().map(|&x| f64::from(x).exp()).sum::<f64>().ln();
+            assert!((super::log_sum_exp(&context, &x, largest) - expected).abs() < 1e-6, "{width}");
+        }
+        assert!(super::log_sum_exp(&context, &[1.0, f32::NAN], 1.0).is_nan());
+    }
+}
