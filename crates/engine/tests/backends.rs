@@ -7,7 +7,7 @@ use common::{
     buffer, candle, candle_double,
     case::{Case, Found, PLAIN},
     cpus, floats, integers,
-    models::{everything, textbook},
+    models::{continued, everything, textbook},
 };
 use sconce_engine::{
     backend::{Backend, LossInput, RandomState, TargetData},
@@ -95,6 +95,20 @@ fn two_outputs_shared_layers_and_dropout_everywhere() {
     let second = CrossEntropy { label_smoothing: 0.1, weight: 0.4, ..PLAIN };
     everything_case(0.3, [Some(PLAIN), Some(second)]).check();
     everything_case(0.0, [Some(PLAIN), Some(second)]).check();
+}
+
+/// The last output of no steps is 0, as that of steps that are all masked; the states are the initial ones.
+#[test]
+fn sequences_of_no_steps() {
+    let [source, _] = padded();
+    for steps in [0, 3] {
+        let features = Tensor::float(vec![4, steps, 6], buffer(&floats(11, 24 * steps, 1.0)));
+        let outputs = [OutputPlan { loss: Some(PLAIN), metrics: vec![Metric::Accuracy] }];
+        let inputs = vec![ids([4, 5], source.clone()), features];
+        let case = Case::new(&continued(ROWS, 6, 5), inputs, vec![classes(vec![0, 2, 10, 1])], &outputs, &[]);
+        let gradients = case.check_backends().gradients;
+        assert!(gradients[0].iter().any(|&x| x != 0.0), "through the states");
+    }
 }
 
 #[test]

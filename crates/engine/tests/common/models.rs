@@ -137,3 +137,18 @@ pub fn everything(rows: usize, width: usize, units: usize, rate: f32) -> String 
     let probabilities = document.dense(3, "sigmoid", true, class);
     document.finish(&[words, probabilities])
 }
+
+/// A class from last output and state of an LSTM over features, which begins with the states of one over ids.
+pub fn continued(rows: usize, width: usize, units: usize) -> String {
+    let mut document = Document::default();
+    let source = document.input(json!(["batch", "time"]), "int32");
+    let features = document.input(json!(["batch", "steps", width]), "float32");
+    let table = document.embedding_layer(rows, width);
+    let ids = document.call(table, &[source]);
+    let first = document.lstm(units, json!({ "returnSequences": false, "returnState": true }), &[ids]);
+    let states = json!({ "returnSequences": false, "returnState": true });
+    let last = document.lstm(units, states, &[features, (first.0, 1), (first.0, 2)]);
+    let joined = document.concatenate(&[last, (last.0, 1)]);
+    let class = document.dense(rows, "softmax", true, joined);
+    document.finish(&[class])
+}

@@ -249,8 +249,12 @@ impl<'a> Run<'a> {
 }
 
 /// Clears the rows of a last output that are zeros: those without any step that counts, and with `zero_output_for_mask`
-/// those whose last processed step is masked. Everywhere else the last output is the last state.
+/// those whose last processed step is masked; all rows of a sequence of no steps. Everywhere else the last output is the
+/// last state.
 pub(super) fn clear_silent_rows(last: &mut [f32], mask: Option<&Mask>, steps: usize, options: LstmPlan) {
+    if steps == 0 {
+        last.fill(0.0);
+    }
     let Some(mask) = mask else { return };
     for (row, values) in last.chunks_exact_mut(options.units).enumerate() {
         let mask = &mask[row * steps..][..steps];
