@@ -9,6 +9,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   train: async () => (await import("./train.ts")).train,
   translate: async () => (await import("./translate.ts")).translate,
   evaluate: async () => (await import("./evaluate.ts")).evaluate,
+  average: async () => (await import("./average.ts")).average,
   inspect: async () => (await import("./inspect.ts")).inspect,
   doctor: async () => (await import("./doctor.ts")).doctor,
 };
@@ -21,6 +22,7 @@ Commands:
   train      learn to translate from sentence pairs
   translate  translate lines of text
   evaluate   loss, accuracy and perplexity on sentence pairs
+  average    one translator from the weights of several
   inspect    what a saved model is made of
   doctor     what this machine and installation can do
 
