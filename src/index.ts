@@ -22,6 +22,7 @@ export {
   type ParallelTextSource,
   type ReadParallelTextOptions,
   readParallelText,
+  streamParallelText,
 } from "./data/readers/parallel-text.ts";
 export {
   type EncodeOptions,

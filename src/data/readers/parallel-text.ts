@@ -1,5 +1,6 @@
 import { DataError, OptionError } from "../../errors.ts";
 import { booleanOption, checkKeys, checkSignal, nameOption } from "../../options.ts";
+import { Dataset } from "../dataset.ts";
 import { ParallelText, type TextPair } from "../parallel-text.ts";
 import { iterableReader, type PairIterable } from "./iterable.ts";
 import { jsonLinesReader } from "./json-lines.ts";
@@ -16,7 +17,7 @@ export type ParallelTextFormat = "tsv" | "csv" | "jsonl";
  */
 export type ParallelTextSource = string | readonly [source: string, target: string] | PairIterable;
 
-/** Options of {@link readParallelText}. */
+/** Options of {@link readParallelText} and {@link streamParallelText}. */
 export interface ReadParallelTextOptions {
   /**
    * Format of a single file; default by the end of its name, before `.gz`: `.csv` gives `"csv"`, `.jsonl` and `.ndjson`
@@ -29,7 +30,7 @@ export interface ReadParallelTextOptions {
   header?: boolean;
   /** Keys of source and target in JSON Lines, nested ones joined by dots as in `"translation.en"`; default `["source", "target"]`. */
   keys?: readonly [source: string, target: string];
-  /** What to do with a pair of which a side is empty or white space: leave it out and count it in `skipped` (default), or reject. */
+  /** What to do with a pair of which a side is empty or white space: leave it out (default), or reject; `readParallelText` counts those left out in `skipped`. */
   emptySides?: "skip" | "error";
   /** Stops reading; the rejection is its reason. */
   signal?: AbortSignal;
@@ -72,6 +73,35 @@ export async function readParallelText(
     }
   }
   return ParallelText.fromColumns(sources, targets, tally.skipped);
+}
+
+/**
+ * Sentence pairs that are read anew in each epoch, a block at a time, so that files of any size need little memory.
+ *
+ * Formats, options and errors are those of {@link readParallelText}; errors of the data come while the dataset is read.
+ * Training on the pairs cannot go on within an epoch (`Dataset.resumable` is false).
+ *
+ * @param source - The file, the files of sources and targets, or the pairs; an iterable that can be read once only serves
+ *   for one epoch, and a function of the epoch (from 0) gives one for each.
+ * @param options - Format, columns, keys, empty sides, signal.
+ * @returns The pairs in their order; `shuffle` and `bucketByLength` work on one window of them after the other.
+ * @throws OptionError if an option is wrong or has no meaning for the format.
+ */
+export function streamParallelText(
+  source: ParallelTextSource | ((epoch: number) => PairIterable),
+  options: ReadParallelTextOptions = {},
+): Dataset<TextPair> {
+  const where = "streamParallelText";
+  const pairs = async function* (reader: PairReader): AsyncGenerator<TextPair> {
+    for await (const block of blocksOf(reader, options, { skipped: 0 })) yield* block;
+  };
+  if (typeof source === "function") {
+    readerOf(where, [], options);
+    return Dataset.fromIterable((epoch) => pairs(readerOf(where, source(epoch), options)));
+  }
+  const reader = readerOf(where, source, options);
+  const once = typeof source === "object" && "next" in source;
+  return Dataset.fromIterable(once ? pairs(reader) : () => pairs(reader));
 }
 
 async function* blocksOf(
