@@ -24,6 +24,7 @@ export {
   readParallelText,
   streamParallelText,
 } from "./data/readers/parallel-text.ts";
+export type { TokenBatchOptions } from "./data/token-batches.ts";
 export {
   type EncodeOptions,
   Tokenizer,
