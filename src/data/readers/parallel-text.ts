@@ -79,7 +79,7 @@ export async function readParallelText(
  * Sentence pairs that are read anew in each epoch, a block at a time, so that files of any size need little memory.
  *
  * Formats, options and errors are those of {@link readParallelText}; errors of the data come while the dataset is read.
- * Training on the pairs cannot go on within an epoch (`Dataset.resumable` is false).
+ * A stream has no positions to go on at (`Dataset.resumable` is false), so `backupAndRestore` refuses it.
  *
  * @param source - The file, the files of sources and targets, or the pairs; an iterable that can be read once only serves
  *   for one epoch, and a function of the epoch (from 0) gives one for each.
