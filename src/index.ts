@@ -16,7 +16,15 @@ export {
   ndarray,
 } from "./data/ndarray.ts";
 export { ParallelText, type SplitOptions, type TextPair } from "./data/parallel-text.ts";
-export { type ReadParallelTextOptions, readParallelText } from "./data/readers/parallel-text.ts";
+export type { PairIterable } from "./data/readers/iterable.ts";
+export {
+  type ParallelTextFormat,
+  type ParallelTextSource,
+  type ReadParallelTextOptions,
+  readParallelText,
+  streamParallelText,
+} from "./data/readers/parallel-text.ts";
+export type { TokenBatchOptions } from "./data/token-batches.ts";
 export {
   type EncodeOptions,
   Tokenizer,

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
@@ -66,6 +66,54 @@ test("train, evaluate and translate; a trained model is not written over", async
   const again = await sconce(["train", ...options, "--out", out]);
   t.is(again.status, 1);
   t.regex(again.error, /holds a trained model already/);
+});
+
+test("pairs in any format train the same model", async (t) => {
+  const rows = readFileSync(pairs, "utf8")
+    .trim()
+    .split("\n")
+    .slice(0, 60)
+    .map((line) => line.split("\t"));
+  const write = (name: string, content: string) => writeFileSync(join(folder, name), content);
+  const place = (name: string) => join(folder, name);
+  write("few.tsv", rows.map(([source, target]) => `${source}\t${target}\n`).join(""));
+  write("few.csv", `id,cipher,word\r\n${rows.map(([source, target]) => `1,"${target}",${source}\r\n`).join("")}`);
+  write("few.jsonl", rows.map(([a, b]) => `${JSON.stringify({ translation: { a, b } })}\n`).join(""));
+  write("few.a", rows.map(([source]) => `${source}\n`).join(""));
+  write("few.b", rows.map(([, target]) => `${target}\n`).join(""));
+  const cases: Record<string, string[]> = {
+    "few.tsv": [],
+    "few.csv": ["--columns", "word,cipher"],
+    "few.jsonl": ["--keys", "translation.a,translation.b"],
+    "few.a": ["--train-target", place("few.b"), "--valid-target", place("few.b")],
+  };
+  const losses: unknown[] = [];
+  for (const [name, flags] of Object.entries(cases)) {
+    const given = ["--train", place(name), "--valid", place(name), "--out", place(`out-${name}`), ...flags];
+    const trained = await sconce(["train", ...small, ...given, "--epochs", "1", "--json"]);
+    t.is(trained.status, 0, trained.error);
+    losses.push((JSON.parse(trained.output) as { history: object }).history);
+  }
+  for (const loss of losses) t.deepEqual(loss, losses[0]);
+  const evaluated = [];
+  for (const [name, flags] of [
+    ["few.tsv", []],
+    ["few.csv", ["--columns", "word,cipher"]],
+    ["few.a", ["--test-target", place("few.b")]],
+  ] as [string, string[]][]) {
+    const { status, output, error } = await sconce([
+      "evaluate",
+      place("out-few.tsv"),
+      "--test",
+      place(name),
+      ...flags,
+      "--json",
+    ]);
+    t.is(status, 0, error);
+    evaluated.push(JSON.parse(output));
+  }
+  t.is(evaluated[0].pairs, 60);
+  for (const values of evaluated) t.deepEqual(values, evaluated[0]);
 });
 
 test("input that is not UTF-8 is an error of the data", async (t) => {

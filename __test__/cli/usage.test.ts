@@ -28,6 +28,9 @@ const usage: [args: string[], message: RegExp][] = [
   [["train", "--train", "a", "--out", "b", "--epochs", "0"], /epochs must be an integer of at least 1/],
   [["train", "--train", "a", "--out", "b", "--dropout", "1.5"], /dropout must be a number from 0/],
   [["train", "--train", "a", "--out", "b", "--optimizer", "magic"], /optimizer must be one of rmsprop/],
+  [["train", "--train", "a", "--out", "b", "--format", "parquet"], /format must be one of tsv, csv, jsonl/],
+  [["train", "--train", "a", "--out", "b", "--columns", "1"], /columns must be two names with a comma/],
+  [["train", "--train", "a", "--out", "b", "--valid-target", "c"], /--valid is missing/],
   [["train", "--fly"], /Unknown option '--fly'/],
   [["train", "a.json", "b.json"], /unexpected argument b.json/],
   [["translate"], /DIR is missing/],
@@ -35,6 +38,8 @@ const usage: [args: string[], message: RegExp][] = [
   [["translate", "a", "--batch-size", "0"], /--batch-size must be an integer of at least 1, got 0/],
   [["translate", "a", "--max-new-tokens"], /max-new-tokens.*argument missing/i],
   [["evaluate", "a"], /--test is missing/],
+  [["evaluate", "a", "--test", "b", "--keys", "source,"], /keys must be two names with a comma/],
+  [["evaluate", "a", "--test", "b.jsonl", "--columns", "0,1"], /columns has no meaning for JSON Lines/],
   [["doctor", "now"], /unexpected argument now/],
 ];
 

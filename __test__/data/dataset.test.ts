@@ -162,3 +162,121 @@ test("sequences are padded at their ends", (t) => {
   t.deepEqual(padSequences([], {}).shape, [0, 0]);
   t.throws(() => padSequences([[1, 2]], { length: 1 }), { instanceOf: DataError });
 });
+
+test("take gives the first items of each epoch and closes an iterable", async (t) => {
+  const shuffled = Dataset.from(numbers(20)).shuffle(3);
+  for (const epoch of [0, 1]) {
+    t.deepEqual(await all(shuffled.take(6), { epoch }), (await all(shuffled, { epoch })).slice(0, 6));
+    t.deepEqual(await all(shuffled.take(6), { epoch, step: 4 }), (await all(shuffled, { epoch })).slice(4, 6));
+  }
+  t.is(await shuffled.take(6).count(), 6);
+  t.is(await shuffled.take(99).count(), 20);
+  let read = 0;
+  let closed = 0;
+  const endless = Dataset.fromIterable(async function* () {
+    try {
+      for (;;) yield read++;
+    } finally {
+      closed += 1;
+    }
+  });
+  t.deepEqual(await all(endless.take(3)), [0, 1, 2]);
+  t.deepEqual([read, closed], [3, 1]);
+  t.deepEqual(await all(endless.take(0)), []);
+  t.is(read, 3);
+  t.throws(() => endless.take(-1), { instanceOf: OptionError });
+});
+
+test("repeat gives each pass another order, and no order twice", async (t) => {
+  for (const dataset of [Dataset.from(numbers(30)), Dataset.fromIterable(() => numbers(30))]) {
+    const shuffled = dataset.shuffle(4);
+    const epochs = [await all(shuffled.repeat(2)), await all(shuffled.repeat(2), { epoch: 1 })];
+    const expected: number[][] = [];
+    for (const epoch of [0, 1, 2, 3]) expected.push(await all(shuffled, { epoch }));
+    t.deepEqual(epochs, [expected.slice(0, 2).flat(), expected.slice(2).flat()]);
+    t.deepEqual(await all(shuffled.repeat().take(75)), expected.flat().slice(0, 75));
+  }
+  t.is(await Dataset.from(numbers(30)).repeat(3).count(), 90);
+  t.is(await Dataset.from(numbers(30)).repeat().count(), undefined);
+  t.is(await Dataset.from(numbers(30)).repeat().take(70).count(), 70);
+  t.throws(() => Dataset.from([1]).repeat(0), { instanceOf: OptionError });
+});
+
+test("reading goes on at any position of repeated and taken data", async (t) => {
+  const items = Dataset.from(numbers(23)).shuffle(1);
+  const length = (item: number) => (item % 5) + 1;
+  for (const dataset of [
+    items.repeat(3),
+    items.repeat(3).shuffle(8),
+    items.repeat().take(60),
+    items.bucketByLength({ length, batchTokens: 12, seed: 2 }, identity).repeat(2),
+    items.repeat().batch(4).take(13),
+    items
+      .repeat()
+      .map((item) => item + 1)
+      .take(50)
+      .filter((item) => item % 2 === 0),
+    items.batch({ length, batchTokens: 11 }).repeat(2),
+  ]) {
+    t.true(dataset.resumable);
+    for (const epoch of [0, 1]) {
+      const whole = await all<unknown>(dataset, { epoch });
+      t.true(whole.length > 10);
+      for (let step = 0; step <= whole.length + 1; step++) {
+        t.deepEqual(await all<unknown>(dataset, { epoch, step }), whole.slice(step));
+      }
+    }
+  }
+});
+
+test("what would never end is refused", async (t) => {
+  const endless = Dataset.from(numbers(3)).repeat();
+  for (const [name, dataset] of [
+    ["filter", endless.filter(() => true)],
+    ["shuffle", endless.shuffle(1)],
+    ["bucketByLength", endless.bucketByLength({ length: () => 1, batchSize: 2 }, identity)],
+    ["batch", endless.batch({ length: () => 1, batchTokens: 2 })],
+  ] as [string, Dataset<unknown>][]) {
+    const message = new RegExp(`^${name}: the data are repeated without end`);
+    await t.throwsAsync(dataset.iterate().next(), { instanceOf: StateError, message });
+  }
+  await t.throwsAsync(endless.split({ count: 1 }), { instanceOf: StateError, message: /^split/ });
+  for (const empty of [Dataset.from([]), Dataset.fromIterable(() => [])]) {
+    await t.throwsAsync(all(empty.repeat()), { instanceOf: DataError, message: /no items to repeat/ });
+    t.deepEqual(await all(empty.repeat(2)), []);
+  }
+  await t.throwsAsync(all(Dataset.fromIterable(numbers(3)).repeat(2)), {
+    instanceOf: StateError,
+    message: /a function/,
+  });
+});
+
+test("batches by tokens keep the order and are as large as the limit allows", async (t) => {
+  const lengths = fc.array(fc.integer({ min: 0, max: 20 }), { maxLength: 100 });
+  await fc.assert(
+    fc.asyncProperty(lengths, fc.boolean(), async (items, streamed) => {
+      const dataset = streamed ? Dataset.fromIterable(() => items) : Dataset.from(items);
+      const batches = await all(dataset.batch({ length: (item) => item, batchTokens: 40 }));
+      t.deepEqual(batches.flat(), items);
+      const tokens = (batch: number[]) => Math.max(...batch) * batch.length;
+      for (const [index, batch] of batches.entries()) {
+        t.true(batch.length > 0 && tokens(batch) <= 40);
+        const next = batches[index + 1];
+        if (next !== undefined) t.true(tokens([...batch, next[0]!]) > 40);
+      }
+    }),
+  );
+  const joined = Dataset.from([3, 1, 4]).batch({ length: (item) => item, batchTokens: 6 }, (items) => items.length);
+  t.deepEqual(await all(joined), [2, 1]);
+  await t.throwsAsync(all(Dataset.from([1, 7]).batch({ length: (item) => item, batchTokens: 6 })), {
+    instanceOf: DataError,
+    message: /length 7 .* 6 tokens/,
+  });
+  await t.throwsAsync(all(Dataset.from([1]).batch({ length: () => Number.NaN, batchTokens: 6 })), {
+    instanceOf: DataError,
+    message: /got NaN/,
+  });
+  for (const wrong of [{ length: () => 1 }, { batchTokens: 3 }, { length: () => 1, batchTokens: 0 }, null, 0]) {
+    t.throws(() => Dataset.from([1]).batch(wrong as number), { instanceOf: OptionError });
+  }
+});

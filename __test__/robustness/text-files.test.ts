@@ -15,6 +15,11 @@ async function place(t: ExecutionContext, name: string): Promise<string> {
 }
 
 const lines = Array.from({ length: 200 }, (_, index) => `Sentence ${index}.\t第${index}句。\n`).join("");
+const rows = Array.from({ length: 200 }, (_, index) => `"Sentence, ""${index}"".","第\r\n${index}句。"\r\n`).join("");
+const objects = Array.from(
+  { length: 200 },
+  (_, index) => `{"source":"Sentence ${index}.","target":"\\u7b2c${index}"}\n`,
+);
 const vectors = Array.from({ length: 50 }, (_, index) => `w${index} 0.${index} -1e-3 ${index}\n`).join("");
 
 /** Bytes with some of them changed, cut off, or put in again. */
@@ -36,12 +41,14 @@ const damage = (good: Buffer) =>
       return bytes;
     });
 
-for (const [name, good] of [
-  ["plain text", Buffer.from(lines)],
-  ["gzip", gzipSync(lines)],
+for (const [name, file, good] of [
+  ["plain text", "pairs", Buffer.from(lines)],
+  ["gzip", "pairs", gzipSync(lines)],
+  ["CSV", "pairs.csv", Buffer.from(rows)],
+  ["JSON Lines", "pairs.jsonl", Buffer.from(objects.join(""))],
 ] as const) {
   test(`tables with any damage give pairs or a typed error: ${name}`, async (t) => {
-    const path = await place(t, "pairs");
+    const path = await place(t, file);
     await writeFile(path, good);
     t.is([...(await readParallelText(path))].length, 200);
     await fc.assert(

@@ -1,16 +1,19 @@
-import { readParallelText, Seq2Seq } from "../index.ts";
+import { Seq2Seq } from "../index.ts";
+import { nameOption } from "../options.ts";
 import { checkPositionals, numberFlag, readArguments, textFlag } from "./arguments.ts";
 import { type Command, type Streams, UsageError } from "./command.ts";
+import { formats, pairsHelp, readPairs } from "./pairs.ts";
 
 const help = `Usage: sconce evaluate DIR --test PAIRS [OPTIONS]
 
 Loss, accuracy and perplexity per target token, the end tokens included.
 
-  DIR               a folder that sconce train or Seq2Seq.save wrote
-  --test PAIRS      sentence pairs: tab-separated, plain or gzip
-  --batch-size N    pairs computed together, default 64
-  --json            print one JSON object: { "pairs", "tokens", "loss", "accuracy", "perplexity" }
-  -h, --help        this text
+  DIR                      a folder that sconce train or Seq2Seq.save wrote
+  --test PAIRS             sentence pairs: tab-separated, CSV or JSON Lines; plain or gzip
+  --test-target FILE       translations of the lines of --test, if they are in a file of their own
+${pairsHelp}  --batch-size N           pairs computed together, default 64
+  --json                   print one JSON object: { "pairs", "tokens", "loss", "accuracy", "perplexity" }
+  -h, --help               this text
 `;
 
 export const evaluate: Command = {
@@ -18,6 +21,10 @@ export const evaluate: Command = {
   async run(args: readonly string[], { output }: Streams): Promise<number> {
     const parsed = readArguments(args, {
       test: { type: "string" },
+      "test-target": { type: "string" },
+      format: { type: "string" },
+      columns: { type: "string" },
+      keys: { type: "string" },
       "batch-size": { type: "string" },
       json: { type: "boolean" },
     });
@@ -29,7 +36,14 @@ export const evaluate: Command = {
     const test = textFlag(parsed, "test");
     if (test === undefined) throw new UsageError("--test is missing");
     const batchSize = numberFlag(parsed, "batch-size", 1) ?? 64;
-    const pairs = await readParallelText(test);
+    const format = textFlag(parsed, "format");
+    const columns = textFlag(parsed, "columns");
+    const keys = textFlag(parsed, "keys");
+    const pairs = await readPairs("evaluate", test, textFlag(parsed, "test-target"), {
+      ...(format === undefined ? {} : { format: nameOption("evaluate", "format", format, formats) }),
+      ...(columns === undefined ? {} : { columns }),
+      ...(keys === undefined ? {} : { keys }),
+    });
     await using translator = await Seq2Seq.load(parsed.positionals[0]!);
     const values = await translator.evaluate(pairs, { batchSize });
     if (parsed.values.json === true) {

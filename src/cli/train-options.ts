@@ -4,6 +4,7 @@ import { fromFile, OptionError } from "../errors.ts";
 import { checkKeys, integerOption, nameOption, numberOption } from "../options.ts";
 import { type Arguments, textFlag } from "./arguments.ts";
 import { UsageError } from "./command.ts";
+import { formats, twoNames } from "./pairs.ts";
 
 /** How a kind of option is read from a flag and checked. */
 interface Kind<T> {
@@ -34,11 +35,20 @@ const oneOf = <Name extends string>(...names: Name[]): Kind<Name> => ({
   parse: (value) => value,
   check: (name, value) => nameOption(where, name, value, names),
 });
+const couple: Kind<string> = {
+  parse: (value) => value,
+  check: (name, value) => twoNames(where, name, value).join(","),
+};
 
 /** The options of a training run: what may stand in a configuration file, and as a flag in kebab-case. */
 const kinds = {
   train: text,
+  trainTarget: text,
   valid: text,
+  validTarget: text,
+  format: oneOf(...formats),
+  columns: couple,
+  keys: couple,
   out: text,
   epochs: integer(1),
   batchSize: integer(1),
@@ -60,7 +70,7 @@ const kinds = {
 
 type Values = { [Name in keyof typeof kinds]: ReturnType<(typeof kinds)[Name]["check"]> };
 
-const paths = ["train", "valid", "out", "glove"] as const;
+const paths = ["train", "trainTarget", "valid", "validTarget", "out", "glove"] as const;
 
 const defaults = {
   epochs: 10,
@@ -104,6 +114,7 @@ export async function trainOptions(args: Arguments): Promise<TrainOptions> {
   for (const name of ["train", "out"]) {
     if (options[name] === undefined) throw new UsageError(`--${name} is missing`);
   }
+  if (options.validTarget !== undefined && options.valid === undefined) throw new UsageError("--valid is missing");
   for (const [name, { check }] of Object.entries(kinds)) if (options[name] !== undefined) check(name, options[name]);
   options.embedding ??= gloveSize(options.glove) ?? 128;
   for (const name of paths) {

@@ -1,13 +1,7 @@
-import {
-  backupAndRestore,
-  type Callback,
-  type Evaluation,
-  readParallelText,
-  type Seq2Seq,
-  Tokenizer,
-} from "../index.ts";
+import { backupAndRestore, type Callback, type Evaluation, type Seq2Seq, Tokenizer } from "../index.ts";
 import { checkPositionals, readArguments } from "./arguments.ts";
 import type { Command, Streams } from "./command.ts";
+import { pairsHelp, readPairs } from "./pairs.ts";
 import { textbook } from "./textbook.ts";
 import { type TrainOptions, trainFlags, trainOptions } from "./train-options.ts";
 import { TrainingFolder } from "./training-folder.ts";
@@ -18,10 +12,12 @@ Trains the textbook LSTM encoder-decoder on sentence pairs and saves it in DIR. 
 command resumes there and ends with the same numbers as an uninterrupted run.
 
   CONFIG.json              an object with the options below in camelCase; flags win, paths are relative to the file
-  --train PAIRS            pairs to learn from: tab-separated, plain or gzip
+  --train PAIRS            pairs to learn from: tab-separated, CSV or JSON Lines; plain or gzip
+  --train-target FILE      translations of the lines of --train, if they are in a file of their own
   --out DIR                folder for the model; new, or that of an interrupted run
   --valid PAIRS            pairs to validate with after each epoch
-  --epochs N               passes over the pairs, default 10
+  --valid-target FILE      translations of the lines of --valid, if they are in a file of their own
+${pairsHelp}  --epochs N               passes over the pairs, default 10
   --batch-size N           pairs in a step, default 64
   --units N                size of the LSTMs, default 256
   --embedding N            size of the embeddings, default that of --glove, else 128
@@ -89,8 +85,9 @@ async function learn(
     if (!json) output.write(`${text}\n`);
   };
   const started = performance.now();
-  const pairs = await readParallelText(options.train, { signal });
-  const valid = options.valid === undefined ? undefined : await readParallelText(options.valid, { signal });
+  const read = (path: string, target: string | undefined) => readPairs("train", path, target, options, signal);
+  const pairs = await read(options.train, options.trainTarget);
+  const valid = options.valid === undefined ? undefined : await read(options.valid, options.validTarget);
   const tokenizer = (lines: readonly string[], side: "source" | "target") => {
     const vocabularySize = options[`${side}Vocabulary`];
     return Tokenizer.train(lines, {

@@ -4,6 +4,9 @@ import { type BucketOptions, cutBuckets } from "./bucketing.ts";
 import { type ArrayData, type Example, examplesOf } from "./example.ts";
 import type { SplitOptions } from "./parallel-text.ts";
 import { permutation } from "./random.ts";
+import { repeatedStream, repeatedView } from "./repetition.ts";
+import { checkTokenBatch, type TokenBatchOptions, TokenGroups } from "./token-batches.ts";
+import { finite, type View } from "./view.ts";
 
 /** A place in a dataset: what a checkpoint keeps. */
 export interface DatasetPosition {
@@ -17,12 +20,6 @@ export interface DatasetPosition {
 export interface ShuffleOptions {
   /** Items that are shuffled among each other where the data come from an iterable; default 10000. Lists are shuffled as a whole. */
   window?: number;
-}
-
-/** The items of one epoch, by index. */
-interface View<T> {
-  length: number;
-  at(index: number): T | Promise<T>;
 }
 
 type Source<T> =
@@ -99,10 +96,12 @@ export class Dataset<T> implements AsyncIterable<T> {
   /**
    * How many items an epoch has.
    *
-   * @returns The count, or `undefined` for data from an iterable.
+   * @returns The count, or `undefined` for data from an iterable or without end.
    */
   async count(): Promise<number | undefined> {
-    return this.#source.resumable ? (await this.#source.open(0)).length : undefined;
+    if (!this.#source.resumable) return undefined;
+    const { length } = await this.#source.open(0);
+    return length === Number.POSITIVE_INFINITY ? undefined : length;
   }
 
   /**
@@ -112,7 +111,7 @@ export class Dataset<T> implements AsyncIterable<T> {
    */
   map<U>(change: (item: T) => U | Promise<U>): Dataset<U> {
     return this.#derive<U>(
-      async ({ length, at }) => ({ length, at: async (index) => change(await at(index)) }),
+      async (view) => ({ length: view.length, at: async (index) => change(await view.at(index)) }),
       async function* (items) {
         for await (const item of items) yield await change(item);
       },
@@ -123,10 +122,13 @@ export class Dataset<T> implements AsyncIterable<T> {
    * Keeps the items for which `keep` gives true. A list is run through once at the start of each epoch.
    *
    * @param keep - Must always give the same answer for the same item.
+   * @throws StateError, while reading, if a list is repeated without end: filter before.
    */
   filter(keep: (item: T) => boolean | Promise<boolean>): Dataset<T> {
     return this.#derive<T>(
-      async ({ length, at }) => {
+      async (view) => {
+        const { length } = finite("filter", view);
+        const at = (index: number) => view.at(index);
         const kept: number[] = [];
         for (let index = 0; index < length; index++) if (await keep(await at(index))) kept.push(index);
         return { length: kept.length, at: (index) => at(kept[index]!) };
@@ -138,38 +140,78 @@ export class Dataset<T> implements AsyncIterable<T> {
   }
 
   /**
+   * The first items of each epoch.
+   *
+   * @param count - How many, an integer of at least 0; all if there are fewer.
+   */
+  take(count: number): Dataset<T> {
+    integerOption("take", "count", count, 0);
+    return this.#derive<T>(
+      (view) => ({ length: Math.min(count, view.length), at: (index) => view.at(index) }),
+      async function* (items) {
+        let left = count;
+        if (left === 0) return;
+        for await (const item of items) {
+          yield item;
+          left -= 1;
+          if (left === 0) return;
+        }
+      },
+    );
+  }
+
+  /**
+   * The items several times in each epoch; what was shuffled before comes in another order each time.
+   *
+   * Data without end need `stepsPerEpoch` in `Model.fit`, or {@link Dataset.take}. An iterable must be given as a function.
+   *
+   * @param count - How often, an integer of at least 1; default without end.
+   * @throws While reading: DataError if there is nothing to repeat without end; StateError if the data come from an
+   *   iterable that can be read once only.
+   */
+  repeat(count?: number): Dataset<T> {
+    const passes = count === undefined ? Number.POSITIVE_INFINITY : integerOption("repeat", "count", count, 1);
+    const source = this.#source;
+    return source.resumable
+      ? new Dataset({ resumable: true, open: (epoch) => repeatedView(source.open, passes, epoch) })
+      : new Dataset({ resumable: false, open: (epoch) => repeatedStream(source.open, passes, epoch) });
+  }
+
+  /**
    * Another order in each epoch.
    *
    * @param seed - An integer of at least 0.
    * @param options - Window for iterables.
+   * @throws OptionError if an option is wrong; StateError, while reading, if a list is repeated without end: shuffle before.
    */
   shuffle(seed: number, options: ShuffleOptions = {}): Dataset<T> {
     checkKeys("shuffle", options, ["window"]);
     integerOption("shuffle", "seed", seed, 0);
-    return this.#windowed((view, epoch) => {
-      const order = permutation(seed, epoch, view.length);
-      return { length: view.length, at: (index) => view.at(order[index]!) };
-    }, options.window);
+    return this.#windowed(
+      "shuffle",
+      (view, epoch) => {
+        const order = permutation(seed, epoch, view.length);
+        return { length: view.length, at: (index) => view.at(order[index]!) };
+      },
+      options.window,
+    );
   }
 
-  /** Items in groups of `size`; the last group may be smaller. */
-  batch(size: number): Dataset<T[]>;
+  /** Items in groups, in order; the last group may be smaller. */
+  batch(size: number | TokenBatchOptions<T>): Dataset<T[]>;
   /**
-   * Items in groups of `size`, each joined to a batch; the last group may be smaller.
+   * Items in groups, in order, each joined to a batch; the last group may be smaller.
    *
-   * @param size - At least 1.
+   * @param size - Items in a group, at least 1; or `{ length, batchTokens }` for as many items as do not exceed
+   *   `batchTokens` when they are padded, for which a list is run through once at the start of each epoch.
+   *   {@link Dataset.bucketByLength} needs less padding.
    * @param join - Makes a batch of a group, as {@link stack} does for examples.
+   * @throws OptionError if the size is wrong; while reading, DataError if an item alone exceeds `batchTokens`, StateError
+   *   if a list is repeated without end and batched by tokens.
    */
-  batch<U>(size: number, join: (items: T[]) => U): Dataset<U>;
-  batch<U>(size: number, join?: (items: T[]) => U): Dataset<T[] | U> {
-    integerOption("batch", "size", size, 1);
-    const groups = this.#derive<T[]>(
-      ({ length, at }) => ({
-        length: Math.ceil(length / size),
-        at: (index) => collect(at, index * size, Math.min(length, (index + 1) * size)),
-      }),
-      (items) => chunks(items, size),
-    );
+  batch<U>(size: number | TokenBatchOptions<T>, join: (items: T[]) => U): Dataset<U>;
+  batch<U>(size: number | TokenBatchOptions<T>, join?: (items: T[]) => U): Dataset<T[] | U> {
+    const groups = typeof size === "object" ? this.#tokenBatches(checkTokenBatch(size)) : this.#batches(size);
     return join === undefined ? groups : groups.map(join);
   }
 
@@ -183,15 +225,19 @@ export class Dataset<T> implements AsyncIterable<T> {
    */
   bucketByLength<U>(options: BucketOptions<T>, join: (items: T[]) => U): Dataset<U> {
     const cut = cutBuckets(options);
-    return this.#windowed<T[]>(async (view, epoch) => {
-      const lengths = new Float64Array(view.length);
-      for (let index = 0; index < view.length; index++) lengths[index] = options.length(await view.at(index));
-      const buckets = cut(lengths, epoch);
-      return {
-        length: buckets.length,
-        at: (index) => Promise.all(Array.from(buckets[index]!, (item) => view.at(item))),
-      };
-    }, options.window).map(join);
+    return this.#windowed<T[]>(
+      "bucketByLength",
+      async (view, epoch) => {
+        const lengths = new Float64Array(view.length);
+        for (let index = 0; index < view.length; index++) lengths[index] = options.length(await view.at(index));
+        const buckets = cut(lengths, epoch);
+        return {
+          length: buckets.length,
+          at: (index) => Promise.all(Array.from(buckets[index]!, (item) => view.at(item))),
+        };
+      },
+      options.window,
+    ).map(join);
   }
 
   /**
@@ -199,12 +245,12 @@ export class Dataset<T> implements AsyncIterable<T> {
    *
    * @param options - Size of the first part and how it is chosen.
    * @returns The chosen part and the rest.
-   * @throws StateError for data from an iterable.
+   * @throws StateError for data from an iterable or without end.
    */
   async split(options: SplitOptions): Promise<[Dataset<T>, Dataset<T>]> {
     checkKeys("split", options, ["fraction", "count", "seed"]);
     if (!this.#source.resumable) throw new StateError("split: data from an iterable cannot be split");
-    const view = await this.#source.open(0);
+    const view = finite("split", await this.#source.open(0));
     const wanted = options.count ?? Math.round(numberOption("split", "fraction", options.fraction, 0, 1) * view.length);
     const count = integerOption("split", "count", wanted, 1);
     if (count >= view.length)
@@ -255,6 +301,44 @@ export class Dataset<T> implements AsyncIterable<T> {
     yield* source.open(epoch);
   }
 
+  #batches(size: number): Dataset<T[]> {
+    integerOption("batch", "size", size, 1);
+    return this.#derive<T[]>(
+      (view) => ({
+        length: Math.ceil(view.length / size),
+        at: (index) => collect(view, index * size, Math.min(view.length, (index + 1) * size)),
+      }),
+      (items) => chunks(items, size),
+    );
+  }
+
+  #tokenBatches(options: TokenBatchOptions<T>): Dataset<T[]> {
+    return this.#derive<T[]>(
+      async (view) => {
+        const { length } = finite("batch", view);
+        const groups = new TokenGroups(options);
+        const starts: number[] = [];
+        for (let index = 0; index < length; index++) if (groups.begins(await view.at(index))) starts.push(index);
+        return {
+          length: starts.length,
+          at: (index) => collect(view, starts[index]!, starts[index + 1] ?? length),
+        };
+      },
+      async function* (items) {
+        const groups = new TokenGroups(options);
+        let group: T[] = [];
+        for await (const item of items) {
+          if (groups.begins(item) && group.length > 0) {
+            yield group;
+            group = [];
+          }
+          group.push(item);
+        }
+        if (group.length > 0) yield group;
+      },
+    );
+  }
+
   #derive<U>(
     view: (inner: View<T>, epoch: number) => View<U> | Promise<View<U>>,
     stream: (inner: AsyncIterable<T>, epoch: number) => AsyncIterable<U>,
@@ -268,11 +352,13 @@ export class Dataset<T> implements AsyncIterable<T> {
 
   /** What needs a list: done on all items, or on one window after the other. */
   #windowed<U>(
+    where: string,
     view: (inner: View<T>, epoch: number) => View<U> | Promise<View<U>>,
     window: number = defaultWindow,
   ): Dataset<U> {
     integerOption("dataset", "window", window, 1);
-    return this.#derive<U>(view, async function* (items, epoch) {
+    const whole = (inner: View<T>, epoch: number) => view(finite(where, inner), epoch);
+    return this.#derive<U>(whole, async function* (items, epoch) {
       for await (const chunk of chunks(items, window)) {
         const part = await view({ length: chunk.length, at: (index) => chunk[index]! }, epoch);
         for (let index = 0; index < part.length; index++) yield await part.at(index);
@@ -312,9 +398,9 @@ export class DatasetIterator<T> implements AsyncIterableIterator<T> {
   }
 }
 
-async function collect<T>(at: (index: number) => T | Promise<T>, start: number, end: number): Promise<T[]> {
+async function collect<T>(view: View<T>, start: number, end: number): Promise<T[]> {
   const items: T[] = [];
-  for (let index = start; index < end; index++) items.push(await at(index));
+  for (let index = start; index < end; index++) items.push(await view.at(index));
   return items;
 }
 

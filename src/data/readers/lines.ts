@@ -5,7 +5,7 @@ import type { Gunzip } from "node:zlib";
 import { DataError, FormatError, fromFile } from "../../errors.ts";
 
 /** The longest line accepted, in bytes: a file without line ends must not fill the memory. */
-const longestLine = 1 << 20;
+export const longestLine = 1 << 20;
 
 const lineFeed = 0x0a;
 
@@ -59,11 +59,12 @@ async function* prepend(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerat
  *
  * @param path - The file.
  * @param signal - Stops reading; the rejection is its reason.
+ * @param keepReturns - Whether the `\r` of a line that ends with `\r\n` stays, for formats in which it may be content.
  * @returns Blocks of lines in the order of the file.
  * @throws FileError if the file cannot be read, FormatError if it is damaged gzip, DataError naming the line that is not
  *   UTF-8 or is longer than 1 MiB.
  */
-export async function* readLines(path: string, signal?: AbortSignal): AsyncGenerator<Line[]> {
+export async function* readLines(path: string, signal?: AbortSignal, keepReturns = false): AsyncGenerator<Line[]> {
   let number = 1;
   let left: Buffer[] = [];
   let leftLength = 0;
@@ -75,20 +76,22 @@ export async function* readLines(path: string, signal?: AbortSignal): AsyncGener
       if (leftLength > longestLine) throw tooLong(path, number);
       continue;
     }
-    const lines = decode(Buffer.concat([...left, chunk.subarray(0, end)]), path, number);
+    const lines = decode(Buffer.concat([...left, chunk.subarray(0, end)]), path, number, keepReturns);
     left = [chunk.subarray(end + 1)];
     leftLength = chunk.length - end - 1;
     number += lines.length;
     yield lines;
   }
-  if (leftLength > 0) yield decode(Buffer.concat(left), path, number);
+  if (leftLength > 0) yield decode(Buffer.concat(left), path, number, keepReturns);
 }
 
 function tooLong(path: string, number: number): DataError {
-  return new DataError(`${path} line ${number}: longer than ${longestLine} bytes`);
+  return new DataError(
+    `${path} line ${number}: longer than ${longestLine} bytes; is it a text file with a sentence on each line?`,
+  );
 }
 
-function decode(block: Buffer, path: string, firstNumber: number): Line[] {
+function decode(block: Buffer, path: string, firstNumber: number, keepReturns: boolean): Line[] {
   // Fatal, or damaged bytes would quietly become replacement characters; the mark is taken off by hand, because the
   // decoder would take it off every block.
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -102,7 +105,7 @@ function decode(block: Buffer, path: string, firstNumber: number): Line[] {
   return text.split("\n").map((line, index) => {
     const number = firstNumber + index;
     if (line.length > longestLine) throw tooLong(path, number);
-    return { text: line.endsWith("\r") ? line.slice(0, -1) : line, number };
+    return { text: !keepReturns && line.endsWith("\r") ? line.slice(0, -1) : line, number };
   });
 }
 
