@@ -104,8 +104,19 @@ export type {
   SgdOptions,
 } from "./optimizers/optimizer.ts";
 export { loadModel } from "./saving/load-model.ts";
+export type { CosineDecayRestartsOptions } from "./schedules/cosine-decay-restarts.ts";
 export * as schedules from "./schedules/index.ts";
-export { cosineDecay, exponentialDecay, inverseSqrt, piecewiseConstant } from "./schedules/index.ts";
+export {
+  cosineDecay,
+  cosineDecayRestarts,
+  exponentialDecay,
+  inverseSqrt,
+  linearWarmup,
+  piecewiseConstant,
+  polynomialDecay,
+} from "./schedules/index.ts";
+export type { LinearWarmupOptions } from "./schedules/linear-warmup.ts";
+export type { PolynomialDecayOptions } from "./schedules/polynomial-decay.ts";
 export type {
   CosineDecayOptions,
   ExponentialDecayOptions,
