@@ -8,6 +8,7 @@ export { LearningRateScheduler, learningRateSchedule } from "./callbacks/learnin
 export { ModelCheckpoint, type ModelCheckpointOptions, modelCheckpoint } from "./callbacks/model-checkpoint.ts";
 export type { MonitorMode } from "./callbacks/monitor.ts";
 export { ReduceLrOnPlateau, type ReduceLrOptions, reduceLrOnPlateau } from "./callbacks/reduce-lr-on-plateau.ts";
+export { TensorBoard, type TensorBoardOptions, tensorBoard } from "./callbacks/tensor-board.ts";
 export { TerminateOnNaN, terminateOnNaN } from "./callbacks/terminate-on-nan.ts";
 export type { ClassWeight } from "./class-weight.ts";
 export type { BatchData, ModelData, TrainingData, ValidationData } from "./data.ts";
