@@ -4,6 +4,12 @@ export { BackupAndRestore, type BackupOptions, backupAndRestore } from "./callba
 export type { Callback, CallbackResult, CallbackState, TrainParameters } from "./callbacks/callback.ts";
 export { CsvLogger, type CsvLoggerOptions, csvLogger } from "./callbacks/csv-logger.ts";
 export { EarlyStopping, type EarlyStoppingOptions, earlyStopping } from "./callbacks/early-stopping.ts";
+export {
+  GenerationSamples,
+  type GenerationSamplesOptions,
+  generationSamples,
+  type TextGenerator,
+} from "./callbacks/generation-samples.ts";
 export { LearningRateScheduler, learningRateSchedule } from "./callbacks/learning-rate-schedule.ts";
 export { ModelCheckpoint, type ModelCheckpointOptions, modelCheckpoint } from "./callbacks/model-checkpoint.ts";
 export type { MonitorMode } from "./callbacks/monitor.ts";
