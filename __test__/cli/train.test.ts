@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
@@ -102,6 +102,25 @@ test("Ctrl-C saves a checkpoint, and the same command ends like an uninterrupted
   t.deepEqual(history(resumed), history(whole));
   const weights = async (out: string) => (await loadModel(join(folder, out))).getWeights();
   t.deepEqual(await weights("interrupted"), await weights("uninterrupted"));
+});
+
+test("without --json two pairs are shown after each epoch, with what they should become", async (t) => {
+  const { status, output, error } = await sconce([
+    "train",
+    ...options,
+    "--out",
+    join(folder, "shown"),
+    "--epochs",
+    "2",
+  ]);
+  t.is(status, 0, error);
+  const known = readFileSync(pairs, "utf8").split("\n");
+  const samples = [...output.matchAll(/^ {2}(.+) -> .* \((.+)\)$/gm)].map(
+    ([, source, target]) => `${source}\t${target}`,
+  );
+  t.is(samples.length, 4);
+  t.deepEqual(samples.slice(2), samples.slice(0, 2));
+  t.true(samples.every((sample) => known.includes(sample)));
 });
 
 test("a configuration file holds the options, with paths relative to it", async (t) => {
