@@ -112,8 +112,19 @@ export type {
   SgdOptions,
 } from "./optimizers/optimizer.ts";
 export { loadModel } from "./saving/load-model.ts";
+export type { CosineDecayRestartsOptions } from "./schedules/cosine-decay-restarts.ts";
 export * as schedules from "./schedules/index.ts";
-export { cosineDecay, exponentialDecay, inverseSqrt, piecewiseConstant } from "./schedules/index.ts";
+export {
+  cosineDecay,
+  cosineDecayRestarts,
+  exponentialDecay,
+  inverseSqrt,
+  linearWarmup,
+  piecewiseConstant,
+  polynomialDecay,
+} from "./schedules/index.ts";
+export type { LinearWarmupOptions } from "./schedules/linear-warmup.ts";
+export type { PolynomialDecayOptions } from "./schedules/polynomial-decay.ts";
 export type {
   CosineDecayOptions,
   ExponentialDecayOptions,
@@ -140,6 +151,9 @@ export {
   type EvaluateOptions,
   earlyStopping,
   type FitOptions,
+  GenerationSamples,
+  type GenerationSamplesOptions,
+  generationSamples,
   type History,
   type LearningRate,
   LearningRateScheduler,
@@ -161,13 +175,17 @@ export {
   reduceLrOnPlateau,
   type StepsData,
   type StepsOptions,
+  TensorBoard,
+  type TensorBoardOptions,
   type TensorSpecification,
   TerminateOnNaN,
+  type TextGenerator,
   type Trainable,
   type TrainedOutput,
   type TrainingData,
   type TrainingStep,
   type TrainParameters,
+  tensorBoard,
   terminateOnNaN,
   type ValidationData,
   type Verbosity,

@@ -152,6 +152,25 @@ test("Ctrl-C saves a checkpoint, and the same command ends like an uninterrupted
   t.deepEqual(await weights("interrupted"), await weights("uninterrupted"));
 });
 
+test("without --json two pairs are shown after each epoch, with what they should become", async (t) => {
+  const { status, output, error } = await sconce([
+    "train",
+    ...options,
+    "--out",
+    join(folder, "shown"),
+    "--epochs",
+    "2",
+  ]);
+  t.is(status, 0, error);
+  const known = readFileSync(pairs, "utf8").split("\n");
+  const samples = [...output.matchAll(/^ {2}(.+) -> .* \((.+)\)$/gm)].map(
+    ([, source, target]) => `${source}\t${target}`,
+  );
+  t.is(samples.length, 4);
+  t.deepEqual(samples.slice(2), samples.slice(0, 2));
+  t.true(samples.every((sample) => known.includes(sample)));
+});
+
 test("a configuration file holds the options, with paths relative to it", async (t) => {
   const path = join(folder, "config.json");
   const config = { train: "pairs.tsv", out: "configured", units: 8, embedding: 4, targetType: "character", epochs: 3 };

@@ -8,6 +8,7 @@ import {
   adam,
   backupAndRestore,
   Dataset,
+  generationSamples,
   input,
   layers,
   type Model,
@@ -118,6 +119,27 @@ test("the loss per token does not depend on the batches, with a mask or without"
     }
     t.is(one.tokens, all.tokens);
   }
+});
+
+test("samples of a training are what generate gives then", async (t) => {
+  const translator = await wrap();
+  const lines: string[] = [];
+  const samples = generationSamples({
+    translator,
+    sources: texts,
+    references: texts,
+    every: 2,
+    maxNewTokens: 8,
+    print: (line) => void lines.push(line),
+  });
+  await translator.fit(pairs, { ...quiet, epochs: 3, callbacks: [samples] });
+  t.is(lines.length, texts.length);
+  await translator.fit(pairs, { ...quiet, epochs: 4, initialEpoch: 3, callbacks: [samples] });
+  const results = await translator.generate(texts, { maxNewTokens: 8 });
+  t.deepEqual(
+    lines.slice(texts.length),
+    texts.map((text, index) => `${text} -> ${results[index]!.text} (${text})`),
+  );
 });
 
 test("saved and loaded it translates the same, and trains on the same", async (t) => {

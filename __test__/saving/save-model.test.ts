@@ -3,12 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import {
+  cosineDecayRestarts,
   FileError,
   FormatError,
   glove,
   input,
   inverseSqrt,
   layers,
+  linearWarmup,
   loadModel,
   losses,
   type MultiOutputModel,
@@ -54,6 +56,22 @@ test("a saved model is the same after loading", async (t) => {
   const again = await loadModel(place);
   t.deepEqual(again.document, translator.document);
   t.deepEqual(await readdir(join(place, "..")), ["model"], "nothing is left beside");
+});
+
+test("a schedule within a schedule is saved with what it is compiled in", async (t) => {
+  const place = join(await folderFor(t), "model");
+  const { translator } = textbook();
+  const after = cosineDecayRestarts({ initialLearningRate: 0.5, firstDecaySteps: 3, alpha: 0.1 });
+  translator.compile({
+    optimizer: rmsprop({ learningRate: linearWarmup({ peak: 0.5, warmup: 2, after }) }),
+    loss: "categoricalCrossentropy",
+  });
+  await translator.build();
+  await translator.save(place);
+  const loaded = await loadModel(place);
+  const rates = (of: typeof loaded) => [0, 1, 2, 3, 4, 5, 9].map((step) => of.optimizer.at(step));
+  t.deepEqual(rates(loaded), rates(translator));
+  t.deepEqual(rates(loaded).slice(0, 3), [0, 0.25, 0.5]);
 });
 
 test("layers and tensors of a loaded model can be used on", async (t) => {

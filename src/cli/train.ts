@@ -1,4 +1,12 @@
-import { backupAndRestore, type Callback, type Evaluation, type Seq2Seq, Tokenizer } from "../index.ts";
+import {
+  backupAndRestore,
+  type Callback,
+  type Evaluation,
+  generationSamples,
+  type ParallelText,
+  type Seq2Seq,
+  Tokenizer,
+} from "../index.ts";
 import { checkPositionals, readArguments } from "./arguments.ts";
 import type { Command, Streams } from "./command.ts";
 import { pairsHelp, readPairs } from "./pairs.ts";
@@ -114,7 +122,7 @@ async function learn(
   }
   const callbacks: Callback[] = [
     backupAndRestore({ folder: folder.checkpoint, saveFreq: options.saveEvery, deleteCheckpoint: false }),
-    samples(translator, json ? [] : (valid ?? pairs).sample(2, options.seed).sources(), say),
+    samples(translator, (valid ?? pairs).sample(json ? 0 : 2, options.seed), say),
   ];
   const { history } = await translator.fit(pairs, {
     epochs: options.epochs,
@@ -142,12 +150,12 @@ async function learn(
 }
 
 /** Shows translations after each epoch. */
-function samples(translator: Seq2Seq, texts: readonly string[], say: (text: string) => void): Callback {
-  return {
-    async onEpochEnd() {
-      for (const [index, { text }] of (await translator.generate(texts, { maxNewTokens: 60 })).entries()) {
-        say(`  ${texts[index]} => ${text}`);
-      }
-    },
-  };
+function samples(translator: Seq2Seq, pairs: ParallelText, say: (text: string) => void): Callback {
+  return generationSamples({
+    translator,
+    sources: pairs.sources(),
+    references: pairs.targets(),
+    maxNewTokens: 60,
+    print: (line) => say(`  ${line}`),
+  });
 }

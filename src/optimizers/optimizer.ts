@@ -1,6 +1,7 @@
 import { OptionError, StateError } from "../errors.ts";
 import { booleanOption, checkKeys, nameOption, numberOption } from "../options.ts";
-import { functionSchedule, restoreSchedule, Schedule } from "../schedules/schedule.ts";
+import { restoreSchedule } from "../schedules/restore.ts";
+import { functionSchedule, Schedule } from "../schedules/schedule.ts";
 import type { LearningRate } from "../training/trainable.ts";
 
 /** A constant learning rate of at least 0, a schedule, or a function of the step, which counts from 0. */

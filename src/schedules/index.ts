@@ -1,2 +1,5 @@
 /** Factory functions of learning rate schedules. */
+export { cosineDecayRestarts } from "./cosine-decay-restarts.ts";
+export { linearWarmup } from "./linear-warmup.ts";
+export { polynomialDecay } from "./polynomial-decay.ts";
 export { cosineDecay, exponentialDecay, inverseSqrt, piecewiseConstant } from "./schedule.ts";

@@ -1,5 +1,5 @@
-import { OptionError, StateError } from "../errors.ts";
-import { booleanOption, checkKeys, integerOption, nameOption, numberOption } from "../options.ts";
+import { OptionError } from "../errors.ts";
+import { booleanOption, checkKeys, integerOption, numberOption } from "../options.ts";
 
 /** A schedule as saved models hold it. */
 export type ScheduleDocument = { readonly type: string; readonly [option: string]: unknown };
@@ -163,35 +163,7 @@ export function piecewiseConstant(options: PiecewiseConstantOptions): Schedule {
   });
 }
 
-const factories: Readonly<Record<string, (options: never) => Schedule>> = {
-  inverseSqrt,
-  exponentialDecay,
-  cosineDecay,
-  piecewiseConstant,
-};
-
 /** A function of the user as a schedule; its document says only that there was one. */
 export function functionSchedule(rate: (step: number) => number): Schedule {
   return new Schedule({ type: "function" }, rate);
-}
-
-/**
- * The schedule of a saved document.
- *
- * @throws OptionError if a field is unknown or out of range.
- */
-export function restoreSchedule(document: unknown): Schedule {
-  const { type, ...options } = (typeof document === "object" && document !== null ? document : {}) as Record<
-    string,
-    unknown
-  >;
-  if (type === "function") {
-    return functionSchedule(() => {
-      throw new StateError(
-        "learningRate: the schedule was a function, which is not saved: set optimizer.learningRate or compile again",
-      );
-    });
-  }
-  const name = nameOption("learningRate", "type", type, Object.keys(factories));
-  return factories[name]!(options as never);
 }

@@ -4,10 +4,17 @@ export { BackupAndRestore, type BackupOptions, backupAndRestore } from "./callba
 export type { Callback, CallbackResult, CallbackState, TrainParameters } from "./callbacks/callback.ts";
 export { CsvLogger, type CsvLoggerOptions, csvLogger } from "./callbacks/csv-logger.ts";
 export { EarlyStopping, type EarlyStoppingOptions, earlyStopping } from "./callbacks/early-stopping.ts";
+export {
+  GenerationSamples,
+  type GenerationSamplesOptions,
+  generationSamples,
+  type TextGenerator,
+} from "./callbacks/generation-samples.ts";
 export { LearningRateScheduler, learningRateSchedule } from "./callbacks/learning-rate-schedule.ts";
 export { ModelCheckpoint, type ModelCheckpointOptions, modelCheckpoint } from "./callbacks/model-checkpoint.ts";
 export type { MonitorMode } from "./callbacks/monitor.ts";
 export { ReduceLrOnPlateau, type ReduceLrOptions, reduceLrOnPlateau } from "./callbacks/reduce-lr-on-plateau.ts";
+export { TensorBoard, type TensorBoardOptions, tensorBoard } from "./callbacks/tensor-board.ts";
 export { TerminateOnNaN, terminateOnNaN } from "./callbacks/terminate-on-nan.ts";
 export type { ClassWeight } from "./class-weight.ts";
 export type { BatchData, ModelData, TrainingData, ValidationData } from "./data.ts";
