@@ -18,6 +18,7 @@ const odd = fc.constantFrom(-1, 0, 0.5, 1, 2, 3, 1e-8, 7, Number.NaN, Number.POS
 const mostly = <T>(...values: T[]) =>
   fc.oneof({ weight: 12, arbitrary: fc.constantFrom<unknown>(...values) }, { weight: 1, arbitrary: odd });
 const flag = fc.boolean();
+const merges = ["add", "subtract", "multiply", "average", "maximum", "minimum"];
 
 const layer = fc.oneof(
   fc.record({
@@ -39,7 +40,7 @@ const layer = fc.oneof(
     useBias: flag,
     activation: mostly("tanh", "relu"),
   }),
-  fc.record({ type: fc.constantFrom("add", "concatenate"), axis: mostly(-1, 1, -2) }),
+  fc.record({ type: fc.constantFrom(...merges, "concatenate"), axis: mostly(-1, 1, -2) }),
 );
 
 const spec = fc.record({
@@ -80,9 +81,9 @@ function built({ embedded, maskZero, width, chain }: Spec): Model {
   let y: SymbolicTensor = embedded ? layers.embedding({ inputDim: 6, outputDim: width, maskZero })(x) : x;
   for (const { type, ...options } of chain) {
     const make = (layers as unknown as Record<string, Make>)[type]!;
-    const merges = type === "add" || type === "concatenate";
+    const joins = type === "concatenate" || merges.includes(type);
     const { axis, ...others } = options as { axis?: unknown };
-    const made = make(type === "concatenate" ? { axis } : others)(merges ? [y, y] : y);
+    const made = make(type === "concatenate" ? { axis } : others)(joins ? [y, y] : y);
     y = Array.isArray(made) ? made[0]! : made;
   }
   return model({ inputs: x, outputs: y });

@@ -30,6 +30,11 @@ test("docs/graph.md lists the options that a graph document has", (t) => {
     layers.activation({ activation: "relu" }),
     layers.concatenate(),
     layers.add(),
+    layers.subtract(),
+    layers.multiply(),
+    layers.average(),
+    layers.maximum(),
+    layers.minimum(),
   ];
   const table = documented();
   t.deepEqual([...table.keys()].sort(), built.map((layer) => layer.type).sort());

@@ -12,6 +12,7 @@ interface Values {
   seed: number;
   scale: number;
   data?: number[];
+  rounded?: boolean;
 }
 
 interface Case {
@@ -24,16 +25,11 @@ interface Case {
 
 const folder = new URL("../golden/keras/", import.meta.url);
 
-function values({ shape, seed, scale, data }: Values) {
+function values({ shape, seed, scale, data, rounded }: Values) {
   if (data !== undefined) return ndarray(Int32Array.from(data), shape);
-  return ndarray(
-    formulaValues(
-      seed,
-      shape.reduce((product, size) => product * size, 1),
-      scale,
-    ),
-    shape,
-  );
+  const length = shape.reduce((product, size) => product * size, 1);
+  const filled = formulaValues(seed, length, scale);
+  return ndarray(rounded === true ? filled.map(Math.round) : filled, shape);
 }
 
 for (const file of readdirSync(folder).filter((name) => /^layers-.*\.json$/.test(name))) {

@@ -14,6 +14,9 @@ test("shapes are known at the call", (t) => {
   t.deepEqual(layers.dense({ units: 2 })(embedded).shape, [null, null, 2]);
   t.deepEqual(layers.concatenate()([embedded, embedded]).shape, [null, null, 10]);
   t.deepEqual(layers.add()([embedded, embedded]).shape, [null, null, 5]);
+  for (const merge of ["subtract", "multiply", "average", "maximum", "minimum"] as const) {
+    t.deepEqual(layers[merge]()([embedded, embedded]).shape, [null, null, 5], merge);
+  }
   t.deepEqual(layers.dropout({ rate: 0.5 })(embedded).shape, [null, null, 5]);
   t.deepEqual(layers.activation({ activation: "softmax" })(embedded).shape, [null, null, 5]);
 });
@@ -39,6 +42,18 @@ test("errors of shapes name the layer, what it expected and what it got", (t) =>
       /layer memory: expected initial states of shape \[batch, 2\], got \[batch, 3\]/,
     ],
     [() => layers.add({ name: "sum" })([sequence(), input({ shape: [3] })]), /layer sum: expected inputs of one shape/],
+    [
+      () => layers.subtract({ name: "less" })([sequence(), sequence(), sequence()]),
+      /layer less: expected exactly 2 inputs, got 3/,
+    ],
+    [() => layers.subtract({ name: "less" })([sequence()]), /layer less: expected exactly 2 inputs, got 1/],
+    [() => layers.multiply({ name: "gate" })([sequence()]), /layer gate: expected at least 2 inputs, got 1/],
+    [() => layers.average({ name: "mean" })([]), /layer mean: expected at least 2 inputs, got 0/],
+    [
+      () => layers.maximum({ name: "top" })([sequence(), input({ shape: [null, 4] })]),
+      /layer top: expected inputs of one shape, got \[batch, [^\]]*, 3\] and \[batch, [^\]]*, 4\]/,
+    ],
+    [() => layers.minimum({ name: "low" })([ids(), ids()]), /layer low: expected its inputs to be float32, got int32/],
     [() => layers.concatenate({ axis: 0, name: "both" })([sequence(), sequence()]), /layer both: axis 0/],
     [() => layers.dense({ units: 2, name: "out" })(input({ shape: [null] })), /layer out: .*last dimension is known/],
   ];
@@ -85,6 +100,7 @@ test("options that are out of range are refused", (t) => {
     () => layers.dropout({ rate: 2 }),
     () => layers.dropout({ rate: Number.NaN }),
     () => layers.concatenate({ axis: 0.5 }),
+    () => layers.maximum({ axis: 1 } as never),
     () => input({ shape: [0] }),
     () => input({ shape: [-3] }),
     () => input({ shape: 3 as never }),

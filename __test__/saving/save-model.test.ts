@@ -16,6 +16,7 @@ import {
   type MultiOutputModel,
   metrics,
   model,
+  ndarray,
   OptionError,
   rmsprop,
   StateError,
@@ -102,6 +103,26 @@ test("a list of outputs stays one, and pre-trained tables need no files any more
   t.is(loaded.name, "table");
   t.true(Array.isArray(loaded(ids)));
   t.deepEqual((await loaded.getWeights())[0]!.data, Float32Array.of(0, 0, 1, 2));
+});
+
+test("a model of merges computes the same after loading", async (t) => {
+  const place = join(await folderFor(t), "model");
+  const [a, b] = [input({ shape: [3] }), input({ shape: [3] })];
+  const merges = [layers.subtract(), layers.multiply(), layers.average(), layers.maximum(), layers.minimum()];
+  const merged = model({ inputs: [a, b], outputs: merges.map((merge) => merge([a, b])) });
+  await merged.build();
+  await merged.save(place);
+  const loaded = await loadModel<MultiOutputModel>(place);
+  t.deepEqual(loaded.document, merged.document);
+  const data = [ndarray(Float32Array.of(1, 5, -2), [1, 3]), ndarray(Float32Array.of(4, 5, 3), [1, 3])];
+  const found = (await loaded.predict(data)).map((output) => [...output.data]);
+  t.deepEqual(found, [
+    [-3, 0, -5],
+    [4, 25, -6],
+    [2.5, 5, 0.5],
+    [4, 5, 3],
+    [1, 5, -2],
+  ]);
 });
 
 test("weights alone are saved and loaded", async (t) => {

@@ -4,4 +4,4 @@ export { dense } from "./dense.ts";
 export { dropout } from "./dropout.ts";
 export { embedding } from "./embedding.ts";
 export { lstm } from "./lstm.ts";
-export { add, concatenate } from "./merge.ts";
+export { add, average, concatenate, maximum, minimum, multiply, subtract } from "./merge.ts";

@@ -38,6 +38,16 @@ DEFAULTS = {
 }
 
 
+MERGES = {
+    "add": keras.layers.Add,
+    "subtract": keras.layers.Subtract,
+    "multiply": keras.layers.Multiply,
+    "average": keras.layers.Average,
+    "maximum": keras.layers.Maximum,
+    "minimum": keras.layers.Minimum,
+}
+
+
 class Document:
     """Writes a graph document; every method returns references to the outputs of one node."""
 
@@ -77,8 +87,12 @@ class Document:
     def concatenate(self, *inputs, axis=-1):
         return self.call(self.layer("concatenate", axis=axis), inputs)
 
+    def merge(self, type, *inputs):
+        """type: a key of MERGES."""
+        return self.call(self.layer(type), inputs)
+
     def add(self, *inputs):
-        return self.call(self.layer("add"), inputs)
+        return self.merge("add", *inputs)
 
     def finish(self, *outputs):
         self.json["outputs"] = list(outputs)
@@ -130,8 +144,8 @@ def _layer(layer):
             return keras.layers.Activation(_activation(o["activation"]), name=name)
         case "concatenate":
             return keras.layers.Concatenate(o["axis"], name=name)
-        case "add":
-            return keras.layers.Add(name=name)
+        case type if type in MERGES:
+            return MERGES[type](name=name)
     raise ValueError(layer["type"])
 
 

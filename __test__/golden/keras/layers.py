@@ -8,13 +8,17 @@ import numpy as np
 import torch
 
 import formula
-from graph import Document, build, numbers, provide, variables, write
+from graph import MERGES, Document, build, numbers, provide, variables, write
 
 ABOUT = (
-    "document: docs/graph.md. weights: formulaValues(seed, size, scale). inputs: data, or formulaValues(seed, size, scale). "
+    "document: docs/graph.md. weights: formulaValues(seed, size, scale). inputs: data, or formulaValues(seed, size, scale), to the nearest whole numbers if rounded. "
     "The gradients are those of the sum over all outputs of output * formulaValues(seed, size, 1) with the output's own "
     "seed; inputs of int32 have none. mask: the mask that the output carries."
 )
+
+
+class Rounded(tuple):
+    """A shape to be filled with few whole numbers, so that many are equal."""
 
 
 def case(name, document, inputs, seed, scale=0.5):
@@ -25,7 +29,10 @@ def case(name, document, inputs, seed, scale=0.5):
     for index, value in enumerate(inputs):
         if isinstance(value, tuple):
             entry = {"shape": list(value), "seed": 1000 * seed + 500 + index, "scale": 1}
-            tensor = torch.tensor(formula.values(entry["seed"], value).astype(np.float64), requires_grad=True)
+            if isinstance(value, Rounded):
+                entry = {**entry, "scale": 2, "rounded": True}
+            filled = formula.values(entry["seed"], value, entry["scale"]).astype(np.float64)
+            tensor = torch.tensor(np.round(filled) if "rounded" in entry else filled, requires_grad=True)
         else:
             entry = {"shape": list(value.shape), "data": value.ravel().tolist()}
             tensor = torch.tensor(value)
@@ -188,6 +195,43 @@ def joined():
         yield case(f"{name} of masks {masked}", document.finish(y, z), ids, seed, 1)
 
 
+def merged():
+    """Each merge of 2 or 3 inputs: without masks, with ties, with some or all inputs masked (drawn at random)."""
+    chosen = random.Random(6)
+    for seed, type in enumerate(MERGES, 600):
+        counts = [2] if type == "subtract" else [2, 3]
+        for count in counts:
+            document = Document()
+            y = document.merge(type, *(document.input(["batch", "time", 2]) for _ in range(count)))
+            yield case(f"{type} of {count}", document.finish(y), [(2, 3, 2)] * count, 10 * seed + count)
+        document = Document()
+        x, z = document.input(["batch", 4]), document.input(["batch", 4])
+        inputs = [x, x] if type == "subtract" else [x, z, x]
+        y = document.merge(type, *inputs)
+        # The sum keeps both inputs in the model.
+        yield case(f"{type} of one value twice", document.finish(y, document.add(x, z)), [(3, 4)] * 2, 10 * seed)
+        document = Document()
+        y = document.merge(type, *(document.input(["batch", 8]) for _ in range(max(counts))))
+        yield case(f"{type} with ties", document.finish(y), [Rounded((4, 8))] * max(counts), 10 * seed + 1)
+        # With masks, at least one position counts in no input.
+        for number in range(4):
+            masked = [True] * max(counts) if number < 2 else [chosen.random() < 0.5 for _ in range(max(counts))]
+            document = Document()
+            tables = {
+                mask_zero: document.layer("embedding", inputDim=7, outputDim=3, maskZero=mask_zero)
+                for mask_zero in sorted(set(masked))
+            }
+            inputs = [document.call(tables[mask], [document.input(["batch", "time"], "int32")]) for mask in masked]
+            y = document.merge(type, *inputs)
+            z = document.lstm(y, units=2, returnSequences=True)
+            ids = [[[chosen.choice([0, 0, 1, 2, 3]) for _ in range(5)] for _ in range(3)] for _ in masked]
+            for each in ids:
+                each[0][1], each[1][2] = 0, 4
+            data = [np.array(each, np.int32) for each in ids]
+            said = f"{type} of masks {masked} {number}"
+            yield case(said, document.finish(y, z), data, 10 * seed + 4 + number, 1)
+
+
 keras.config.set_floatx("float64")
-for maker in (dense, embedding, lstm, lstm_masked, lstm_shapes, joined):
+for maker in (dense, embedding, lstm, lstm_masked, lstm_shapes, joined, merged):
     write("layers-" + maker.__name__.replace("_", "-"), ABOUT, cases=list(maker()))

@@ -8,6 +8,9 @@ use common::{
     case::{Case, Found, PLAIN},
     cpus, floats, integers,
     models::{continued, everything, textbook},
+}
+
+    models::{everything, merging, textbook},
 };
 use sconce_engine::{
     backend::{Backend, LossInput, RandomState, TargetData},
@@ -111,6 +114,19 @@ fn sequences_of_no_steps() {
     }
 }
 
+fn merging_case() -> Case {
+    let [source, _] = padded();
+    let features = Tensor::float(vec![4, 5, 6], buffer(&floats(12, 120, 1.0)));
+    let outputs = [OutputPlan { loss: Some(PLAIN), metrics: vec![Metric::Accuracy] }];
+    let targets = vec![classes(integers(13, 20, 0, ROWS as i32))];
+    Case::new(&merging(ROWS, 6), vec![ids([4, 5], source), features], targets, &outputs, &[])
+}
+
+#[test]
+fn merges_of_masked_and_other_values() {
+    merging_case().check();
+}
+
 #[test]
 fn dropout_depends_on_the_step_and_is_off_without_random_numbers() {
     let mut case = everything_case(0.3, [Some(PLAIN), Some(PLAIN)]);
@@ -140,7 +156,11 @@ fn gradients_accumulate_over_steps() {
 fn gradients_equal_finite_differences() {
     let second = CrossEntropy { label_smoothing: 0.1, weight: 0.4, ..PLAIN };
     let case = everything_case(0.3, [Some(PLAIN), Some(second)]);
-    let total = |found: &Found| found.results[0].loss + 0.4 * found.results[1].loss;
+    check_differences(&case, |found| found.results[0].loss + 0.4 * found.results[1].loss);
+    check_differences(&merging_case(), |found| found.results[0].loss);
+}
+
+fn check_differences(case: &Case, total: impl Fn(&Found) -> f64) {
     let exact = case.step(&candle_double(), 1.0, 1);
     for weight in 0..case.model.plan.weights.len() {
         let gradient = &exact.gradients[weight];

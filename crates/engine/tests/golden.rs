@@ -47,6 +47,8 @@ struct Input {
     seed: u32,
     #[serde(default)]
     scale: f64,
+    #[serde(default)]
+    rounded: bool,
     gradient: Option<Vec<f64>>,
 }
 
@@ -63,7 +65,10 @@ impl Input {
         match &self.data {
             Some(data) => Tensor::ids(self.shape.clone(), data.clone()),
             None => {
-                let values = floats(self.seed, self.shape.iter().product(), self.scale);
+                let mut values = floats(self.seed, self.shape.iter().product(), self.scale);
+                if self.rounded {
+                    values.iter_mut().for_each(|value| *value = value.round_ties_even());
+                }
                 Tensor::float(self.shape.clone(), buffer(&values))
             }
         }
@@ -217,4 +222,9 @@ fn shapes_of_lstm() {
 #[test]
 fn add_and_concatenate() {
     check("layers-joined.json", 10);
+}
+
+#[test]
+fn merges() {
+    check("layers-merged.json", 47);
 }

@@ -7,7 +7,7 @@ use common::{
     buffer,
     case::Case,
     floats, integers,
-    models::{Document, Reference},
+    models::{Document, MERGES, Reference},
 };
 use sconce_engine::{
     backend::{LossInput, TargetData},
@@ -93,7 +93,11 @@ impl Graph {
             0..=2 => return self.lstm(choices, input),
             3 => self.document.dense(WIDTH, activation, choices.yes(), input),
             4 => self.document.dropout(0.2, input),
-            5 => self.document.add(&others[..2 + choices.below(2)]),
+            5 => {
+                let kind = choices.one(&MERGES);
+                let count = if kind == "subtract" { 2 } else { 2 + choices.below(2) };
+                self.document.merge(kind, &others[..count])
+            }
             _ => {
                 let joined = self.document.concatenate(&others[..2 + choices.below(2)]);
                 self.document.dense(WIDTH, activation, true, joined)

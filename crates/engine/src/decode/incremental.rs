@@ -192,7 +192,9 @@ impl Builder<'_> {
                 return refuse("it mixes the steps of the decoder's input");
             }
             Operation::Concatenate(1) => return refuse("it joins along time"),
-            Operation::Add | Operation::Concatenate(_) if node.inputs.iter().any(|&input| !self.dependent[input]) => {
+            Operation::Merge(_) | Operation::Concatenate(_)
+                if node.inputs.iter().any(|&input| !self.dependent[input]) =>
+            {
                 return refuse("it joins the decoder's steps with a sequence of another origin");
             }
             _ => {}

@@ -133,18 +133,27 @@ fn cpu() -> Box<dyn Backend> {
 #[test]
 fn the_step_gives_what_the_whole_graph_gives() {
     for backend in [cpu(), Box::new(Candle::default())] {
-        let model = model(&stacked(false), backend);
-        let (step, whole) = (generate(&model, &rows(), false), generate(&model, &rows(), true));
-        assert_eq!(step.ids, whole.ids);
-        assert_eq!(step.lengths, whole.lengths);
-        for (step, whole) in step.scores.iter().zip(&whole.scores) {
-            assert!((step - whole).abs() < 1e-4 * whole.abs().max(1.0), "{step} {whole}");
-        }
-        assert!(step.ids.iter().any(|&id| id > 2), "nothing but specials was generated");
-        assert!(step.ids.chunks(step.length).zip(&step.lengths).all(|(row, &length)| {
-            row[..length as usize].iter().all(|&id| id != 0) && row[length as usize..].iter().all(|&id| id == 0)
-        }));
+        check_step(&stacked(false), backend);
     }
+    for merge in ["subtract", "multiply", "average", "maximum", "minimum"] {
+        let mut document = stacked(false);
+        document["layers"][8] = layer("merge", merge, json!({}));
+        check_step(&document, cpu());
+    }
+}
+
+fn check_step(document: &Value, backend: Box<dyn Backend>) {
+    let model = model(document, backend);
+    let (step, whole) = (generate(&model, &rows(), false), generate(&model, &rows(), true));
+    assert_eq!(step.ids, whole.ids);
+    assert_eq!(step.lengths, whole.lengths);
+    for (step, whole) in step.scores.iter().zip(&whole.scores) {
+        assert!((step - whole).abs() < 1e-4 * whole.abs().max(1.0), "{step} {whole}");
+    }
+    assert!(step.ids.iter().any(|&id| id > 2), "nothing but specials was generated");
+    assert!(step.ids.chunks(step.length).zip(&step.lengths).all(|(row, &length)| {
+        row[..length as usize].iter().all(|&id| id != 0) && row[length as usize..].iter().all(|&id| id == 0)
+    }));
 }
 
 #[test]

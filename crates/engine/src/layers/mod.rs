@@ -1,12 +1,12 @@
 //! Layers: options, shapes and weights. One file a layer; none of them computes.
 mod activation;
-mod add;
 mod concatenate;
 mod dense;
 mod dropout;
 mod embedding;
 mod input;
 mod lstm;
+mod merge;
 
 pub use activation::ActivationOptions;
 pub use concatenate::ConcatenateOptions;
@@ -15,6 +15,7 @@ pub use dropout::DropoutOptions;
 pub use embedding::EmbeddingOptions;
 pub use input::InputOptions;
 pub use lstm::LstmOptions;
+pub use merge::Merge;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -84,8 +85,8 @@ pub enum LayerKind {
     Activation(ActivationOptions),
     /// Tensors side by side.
     Concatenate(ConcatenateOptions),
-    /// A sum of tensors.
-    Add,
+    /// Tensors of one shape, element by element.
+    Merge(Merge),
 }
 
 fn options<T: DeserializeOwned>(layer: &LayerDocument) -> Result<T> {
@@ -107,8 +108,10 @@ impl LayerKind {
             "dropout" => Self::Dropout(options(layer)?),
             "activation" => Self::Activation(options(layer)?),
             "concatenate" => Self::Concatenate(options(layer)?),
-            "add" => Self::Add,
-            other => return Err(Error::new(Code::Graph, format!("layer {}: unknown type {other}", layer.name))),
+            other => Self::Merge(
+                Merge::from_name(other)
+                    .ok_or_else(|| Error::new(Code::Graph, format!("layer {}: unknown type {other}", layer.name)))?,
+            ),
         };
         match &kind {
             Self::Embedding(options) => options.check(),
@@ -116,7 +119,7 @@ impl LayerKind {
             Self::Dense(options) => options.check(),
             Self::Dropout(options) => options.check(),
             Self::Activation(options) => options.check(),
-            Self::Input(_) | Self::Concatenate(_) | Self::Add => Ok(()),
+            Self::Input(_) | Self::Concatenate(_) | Self::Merge(_) => Ok(()),
         }
         .map_err(|reason| Error::new(Code::Option, format!("layer {}: {reason}", layer.name)))?;
         Ok(kind)
@@ -134,7 +137,7 @@ impl LayerKind {
             Self::Dense(options) => options.infer(inputs),
             Self::Dropout(_) | Self::Activation(_) => same(inputs),
             Self::Concatenate(options) => options.infer(inputs),
-            Self::Add => add::infer(inputs),
+            Self::Merge(merge) => merge.infer(inputs),
         }
         .map_err(|reason| Error::new(Code::Shape, format!("layer {layer}: {reason}")))
     }

@@ -14,7 +14,7 @@ use crate::{
     error::{Code, Error, Result},
     graph::GraphDocument,
     initializer::Start,
-    layers::{Inference, LayerKind, LstmOptions, Signature, WeightSpecification},
+    layers::{Inference, LayerKind, LstmOptions, Merge, Signature, WeightSpecification},
     shape::{Bindings, Equality},
 };
 
@@ -64,8 +64,8 @@ pub enum Operation {
     Dropout(f32),
     /// Tensors side by side along an axis.
     Concatenate(usize),
-    /// A sum.
-    Add,
+    /// Tensors of one shape, element by element.
+    Merge(Merge),
 }
 
 /// One operation on values.
@@ -276,7 +276,7 @@ impl Plan {
                 let axis = options.position(rank).unwrap_or(rank - 1);
                 self.push(Operation::Concatenate(axis), layer, inputs, outputs)
             }
-            LayerKind::Add => self.push(Operation::Add, layer, inputs, outputs),
+            LayerKind::Merge(merge) => self.push(Operation::Merge(*merge), layer, inputs, outputs),
         }
     }
 

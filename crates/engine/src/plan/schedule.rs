@@ -1,6 +1,6 @@
 //! Which nodes run, which values have gradients, and when values can be released.
 use super::{LossPlan, LossTarget, Operation, Plan, ValueId};
-use crate::shape::ElementType;
+use crate::{layers::Merge, shape::ElementType};
 
 /// What a schedule is for.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,8 @@ impl Operation {
             Self::Embedding { .. } | Self::Lstm(_) | Self::Linear => inputs.to_vec(),
             Self::Activate(activation) if activation.gradient_takes_input() => inputs.to_vec(),
             Self::Activate(_) | Self::Softmax => outputs.to_vec(),
-            Self::Input | Self::Dropout(_) | Self::Concatenate(_) | Self::Add => Vec::new(),
+            Self::Merge(Merge::Multiply | Merge::Maximum | Merge::Minimum) => inputs.to_vec(),
+            Self::Input | Self::Dropout(_) | Self::Concatenate(_) | Self::Merge(_) => Vec::new(),
         }
     }
 }

@@ -9,6 +9,9 @@ pub struct Document {
     inputs: Vec<Value>,
 }
 
+/// Layers of tensors of one shape.
+pub const MERGES: [&str; 6] = ["add", "subtract", "multiply", "average", "maximum", "minimum"];
+
 /// A call and the number of its output.
 pub type Reference = (usize, usize);
 
@@ -78,8 +81,13 @@ impl Document {
         self.once("concatenate", json!({ "axis": -1 }), inputs)
     }
 
+    /// `kind` is one of [`MERGES`].
+    pub fn merge(&mut self, kind: &str, inputs: &[Reference]) -> Reference {
+        self.once(kind, json!({}), inputs)
+    }
+
     pub fn add(&mut self, inputs: &[Reference]) -> Reference {
-        self.once("add", json!({}), inputs)
+        self.merge("add", inputs)
     }
 
     pub fn finish(self, outputs: &[Reference]) -> String {
@@ -151,4 +159,24 @@ pub fn continued(rows: usize, width: usize, units: usize) -> String {
     let joined = document.concatenate(&[last, (last.0, 1)]);
     let class = document.dense(rows, "softmax", true, joined);
     document.finish(&[class])
+}
+
+/// All merges, of values with masks and without.
+pub fn merging(rows: usize, width: usize) -> String {
+    let mut document = Document::default();
+    let source = document.input(json!(["batch", "time"]), "int32");
+    let features = document.input(json!(["batch", "time", width]), "float32");
+    let table = document.embedding_layer(rows, width);
+    let x = document.call(table, &[source]);
+    let free = document.dense(width, "tanh", true, features);
+    let first = document.lstm(width, json!({}), &[x]);
+    let product = document.merge("multiply", &[x, free, first]);
+    let largest = document.merge("maximum", &[x, first, free]);
+    let smallest = document.merge("minimum", &[first, x]);
+    let difference = document.merge("subtract", &[largest, smallest]);
+    let both = document.merge("multiply", &[smallest, x]);
+    let last = document.lstm(width, json!({}), &[both]);
+    let mean = document.merge("average", &[product, difference, last]);
+    let words = document.dense(rows, "softmax", true, mean);
+    document.finish(&[words])
 }

@@ -55,7 +55,7 @@ impl Run<'_> {
                 }
                 Ok(())
             }
-            Operation::Add => node.inputs.iter().try_for_each(|&input| self.add_gradient(input, dy.clone())),
+            Operation::Merge(merge) => self.merge_backward(node, merge, &dy),
         }
     }
 

@@ -47,15 +47,9 @@ impl Run<'_> {
                 let parts = node.inputs.iter().map(|&input| self.floats(input)).collect::<Result<Vec<_>>>()?;
                 Array::cat(&parts, axis)?
             }
-            Operation::Add => {
-                let mut sum = self.floats(input)?.clone();
-                for &input in &node.inputs[1..] {
-                    sum = (sum + self.floats(input)?)?;
-                }
-                sum
-            }
+            Operation::Merge(merge) => self.merge_forward(node, merge)?,
         };
-        if matches!(node.operation, Operation::Concatenate(_) | Operation::Add) {
+        if matches!(node.operation, Operation::Concatenate(_) | Operation::Merge(_)) {
             self.masks[node.outputs[0]] = self.joined_mask(node);
         }
         self.values[node.outputs[0]] = Some(Value::Floats(output));

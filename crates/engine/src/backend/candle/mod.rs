@@ -7,6 +7,7 @@ mod backward;
 mod forward;
 mod loss;
 mod lstm;
+mod merge;
 
 use std::sync::Arc;
 

@@ -128,17 +128,7 @@ impl Run<'_> {
                 }
             }
             (Operation::Concatenate(axis), _) => self.concatenate_backward(node, axis, &dy),
-            (Operation::Add, _) => {
-                for &input in &node.inputs {
-                    let Some(mut slot) = self.slot(input, dy.len()) else { continue };
-                    if slot.accumulate {
-                        reduce::add_into(self.context, &dy, &mut slot.buffer);
-                    } else {
-                        slot.buffer.copy_from_slice(&dy);
-                    }
-                    self.put(input, Some(slot));
-                }
-            }
+            (Operation::Merge(merge), _) => self.merge_backward(node, merge, &dy)?,
             _ => {}
         }
         Ok(())

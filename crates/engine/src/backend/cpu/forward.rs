@@ -6,7 +6,7 @@ use sconce_kernels::{
     buffer::Buffer,
     dense, dropout, embedding,
     lstm::{self, LstmInputs, LstmOptions, LstmOutputs, LstmShape, LstmWeights},
-    reduce, softmax,
+    softmax,
 };
 
 use super::{Run, Saved};
@@ -61,20 +61,12 @@ impl<'a> Run<'a> {
                 _ => self.take_or_copy(position, node)?,
             },
             Operation::Concatenate(axis) => self.concatenate_forward(node, axis)?,
-            Operation::Add => {
-                let mut sum = self.value(node.inputs[0])?.clone();
-                for &input in &node.inputs[1..] {
-                    if let Data::Float(sum) = &mut sum.data {
-                        reduce::add_into(self.context, self.value(input)?.floats()?, sum);
-                    }
-                }
-                sum
-            }
+            Operation::Merge(merge) => self.merge_forward(node, merge)?,
             Operation::Input | Operation::Lstm(_) => return Ok(()),
         };
         let mask = match node.operation {
             Operation::Embedding { .. } => self.masks[node.outputs[0]].clone(),
-            Operation::Concatenate(_) | Operation::Add => {
+            Operation::Concatenate(_) | Operation::Merge(_) => {
                 if plan.values[node.outputs[0]].masked {
                     self.joined_mask(node)
                 } else {

@@ -2,6 +2,7 @@
 mod backward;
 mod forward;
 mod loss;
+mod merge;
 
 use std::sync::Arc;
 
