@@ -86,6 +86,10 @@ impl Document {
         self.once(kind, json!({}), inputs)
     }
 
+    pub fn repeat_vector(&mut self, n: usize, input: Reference) -> Reference {
+        self.once("repeatVector", json!({ "n": n }), &[input])
+    }
+
     pub fn add(&mut self, inputs: &[Reference]) -> Reference {
         self.merge("add", inputs)
     }
@@ -146,7 +150,10 @@ pub fn everything(rows: usize, width: usize, units: usize, rate: f32) -> String 
     document.finish(&[words, probabilities])
 }
 
-/// All merges, of values with masks and without.
+/// Steps of [`merging`].
+pub const STEPS: usize = 5;
+
+/// All merges, of values with masks and without, and a repeated state.
 pub fn merging(rows: usize, width: usize) -> String {
     let mut document = Document::default();
     let source = document.input(json!(["batch", "time"]), "int32");
@@ -162,6 +169,9 @@ pub fn merging(rows: usize, width: usize) -> String {
     let both = document.merge("multiply", &[smallest, x]);
     let last = document.lstm(width, json!({}), &[both]);
     let mean = document.merge("average", &[product, difference, last]);
-    let words = document.dense(rows, "softmax", true, mean);
+    let state = document.lstm(width, json!({ "returnSequences": false }), &[both]);
+    let steps = document.repeat_vector(STEPS, state);
+    let gated = document.merge("multiply", &[mean, steps]);
+    let words = document.dense(rows, "softmax", true, gated);
     document.finish(&[words])
 }
