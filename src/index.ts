@@ -79,6 +79,7 @@ export type {
   LstmUnionLayer,
 } from "./layers/lstm.ts";
 export type { ConcatenateOptions, MergeLayer } from "./layers/merge.ts";
+export type { RepeatVectorOptions } from "./layers/repeat-vector.ts";
 export type { WeightArray } from "./layers/weights.ts";
 export * as losses from "./losses/index.ts";
 export type {

@@ -40,6 +40,7 @@ const layer = fc.oneof(
     useBias: flag,
     activation: mostly("tanh", "relu"),
   }),
+  fc.record({ type: fc.constant("repeatVector"), n: mostly(1, 2, 4) }),
   fc.record({ type: fc.constantFrom(...merges, "concatenate"), axis: mostly(-1, 1, -2) }),
 );
 

@@ -35,6 +35,7 @@ test("docs/graph.md lists the options that a graph document has", (t) => {
     layers.average(),
     layers.maximum(),
     layers.minimum(),
+    layers.repeatVector({ n: 2 }),
   ];
   const table = documented();
   t.deepEqual([...table.keys()].sort(), built.map((layer) => layer.type).sort());

@@ -17,6 +17,7 @@ test("shapes are known at the call", (t) => {
   for (const merge of ["subtract", "multiply", "average", "maximum", "minimum"] as const) {
     t.deepEqual(layers[merge]()([embedded, embedded]).shape, [null, null, 5], merge);
   }
+  t.deepEqual(layers.repeatVector({ n: 4 })(input({ shape: [3] })).shape, [null, 4, 3]);
   t.deepEqual(layers.dropout({ rate: 0.5 })(embedded).shape, [null, null, 5]);
   t.deepEqual(layers.activation({ activation: "softmax" })(embedded).shape, [null, null, 5]);
 });
@@ -47,6 +48,10 @@ test("errors of shapes name the layer, what it expected and what it got", (t) =>
       /layer less: expected exactly 2 inputs, got 3/,
     ],
     [() => layers.subtract({ name: "less" })([sequence()]), /layer less: expected exactly 2 inputs, got 1/],
+    [
+      () => layers.repeatVector({ n: 2, name: "again" })(sequence()),
+      /layer again: expected a vector of shape \[batch, features\], got/,
+    ],
     [() => layers.multiply({ name: "gate" })([sequence()]), /layer gate: expected at least 2 inputs, got 1/],
     [() => layers.average({ name: "mean" })([]), /layer mean: expected at least 2 inputs, got 0/],
     [
@@ -100,6 +105,9 @@ test("options that are out of range are refused", (t) => {
     () => layers.dropout({ rate: 2 }),
     () => layers.dropout({ rate: Number.NaN }),
     () => layers.concatenate({ axis: 0.5 }),
+    () => layers.repeatVector({ n: 0 }),
+    () => layers.repeatVector({ n: 1.5 }),
+    () => layers.repeatVector(undefined as never),
     () => layers.maximum({ axis: 1 } as never),
     () => input({ shape: [0] }),
     () => input({ shape: [-3] }),

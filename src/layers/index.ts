@@ -5,3 +5,4 @@ export { dropout } from "./dropout.ts";
 export { embedding } from "./embedding.ts";
 export { lstm } from "./lstm.ts";
 export { add, average, concatenate, maximum, minimum, multiply, subtract } from "./merge.ts";
+export { repeatVector } from "./repeat-vector.ts";

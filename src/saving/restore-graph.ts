@@ -14,6 +14,7 @@ import {
   maximum,
   minimum,
   multiply,
+  repeatVector,
   subtract,
 } from "../layers/index.ts";
 import { inputOf } from "../layers/input.ts";
@@ -34,6 +35,7 @@ const factories = {
   maximum,
   minimum,
   multiply,
+  repeatVector,
   subtract,
 };
 

@@ -87,6 +87,9 @@ class Document:
     def concatenate(self, *inputs, axis=-1):
         return self.call(self.layer("concatenate", axis=axis), inputs)
 
+    def repeat_vector(self, x, n):
+        return self.call(self.layer("repeatVector", n=n), [x])
+
     def merge(self, type, *inputs):
         """type: a key of MERGES."""
         return self.call(self.layer(type), inputs)
@@ -142,6 +145,8 @@ def _layer(layer):
             )
         case "activation":
             return keras.layers.Activation(_activation(o["activation"]), name=name)
+        case "repeatVector":
+            return keras.layers.RepeatVector(o["n"], name=name)
         case "concatenate":
             return keras.layers.Concatenate(o["axis"], name=name)
         case type if type in MERGES:

@@ -232,6 +232,18 @@ def merged():
             yield case(said, document.finish(y, z), data, 10 * seed + 4 + number, 1)
 
 
+
+def reshaped():
+    for seed, (n, b, d) in enumerate([(1, 2, 3), (4, 3, 2), (5, 1, 1), (3, 2, 17)], 700):
+        document = Document()
+        y = document.repeat_vector(document.input(["batch", d]), n)
+        yield case(f"repeatVector {n} of {b, d}", document.finish(y), [(b, d)], seed)
+    document = Document()
+    x = document.input(["batch", 3])
+    y = document.lstm(document.repeat_vector(x, 4), units=2, returnSequences=True)
+    yield case("repeatVector of a value used twice", document.finish(y, document.dense(x, units=2)), [(2, 3)], 710)
+
+
 keras.config.set_floatx("float64")
-for maker in (dense, embedding, lstm, lstm_masked, lstm_shapes, joined, merged):
+for maker in (dense, embedding, lstm, lstm_masked, lstm_shapes, joined, merged, reshaped):
     write("layers-" + maker.__name__.replace("_", "-"), ABOUT, cases=list(maker()))

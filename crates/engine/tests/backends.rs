@@ -7,10 +7,7 @@ use common::{
     buffer, candle, candle_double,
     case::{Case, Found, PLAIN},
     cpus, floats, integers,
-    models::{continued, everything, textbook},
-}
-
-    models::{everything, merging, textbook},
+    models::{continued, everything, merging, textbook},
 };
 use sconce_engine::{
     backend::{Backend, LossInput, RandomState, TargetData},

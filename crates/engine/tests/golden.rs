@@ -228,3 +228,8 @@ fn add_and_concatenate() {
 fn merges() {
     check("layers-merged.json", 47);
 }
+
+#[test]
+fn repeated_vectors() {
+    check("layers-reshaped.json", 5);
+}

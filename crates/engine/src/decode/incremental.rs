@@ -191,6 +191,7 @@ impl Builder<'_> {
             Operation::Linear | Operation::Softmax if rank(node.inputs[0]) < 3 => {
                 return refuse("it mixes the steps of the decoder's input");
             }
+            Operation::RepeatVector(_) => return refuse("it repeats what depends on all of the decoder's input"),
             Operation::Concatenate(1) => return refuse("it joins along time"),
             Operation::Merge(_) | Operation::Concatenate(_)
                 if node.inputs.iter().any(|&input| !self.dependent[input]) =>

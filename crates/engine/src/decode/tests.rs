@@ -198,4 +198,10 @@ fn decoders_that_look_ahead_are_refused_by_name() {
     no_time["nodes"].as_array_mut().unwrap().push(json!({ "layer": 10, "inputs": [[8, 0]] }));
     no_time["outputs"] = json!([[9, 0]]);
     assert!(refusal(&no_time, 1).message.contains("returnSequences"));
+    no_time["layers"].as_array_mut().unwrap().push(layer("again", "repeatVector", json!({ "n": 4 })));
+    no_time["nodes"][9] = json!({ "layer": 11, "inputs": [[8, 0]] });
+    no_time["nodes"].as_array_mut().unwrap().push(json!({ "layer": 10, "inputs": [[9, 0]] }));
+    no_time["outputs"] = json!([[10, 0]]);
+    let error = refusal(&no_time, 1);
+    assert!(error.message.contains("layer again") && error.message.contains("repeats"), "{error}");
 }

@@ -7,6 +7,7 @@ mod embedding;
 mod input;
 mod lstm;
 mod merge;
+mod repeat_vector;
 
 pub use activation::ActivationOptions;
 pub use concatenate::ConcatenateOptions;
@@ -16,6 +17,7 @@ pub use embedding::EmbeddingOptions;
 pub use input::InputOptions;
 pub use lstm::LstmOptions;
 pub use merge::Merge;
+pub use repeat_vector::RepeatVectorOptions;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -87,6 +89,8 @@ pub enum LayerKind {
     Concatenate(ConcatenateOptions),
     /// Tensors of one shape, element by element.
     Merge(Merge),
+    /// A vector as every step of a sequence.
+    RepeatVector(RepeatVectorOptions),
 }
 
 fn options<T: DeserializeOwned>(layer: &LayerDocument) -> Result<T> {
@@ -108,6 +112,7 @@ impl LayerKind {
             "dropout" => Self::Dropout(options(layer)?),
             "activation" => Self::Activation(options(layer)?),
             "concatenate" => Self::Concatenate(options(layer)?),
+            "repeatVector" => Self::RepeatVector(options(layer)?),
             other => Self::Merge(
                 Merge::from_name(other)
                     .ok_or_else(|| Error::new(Code::Graph, format!("layer {}: unknown type {other}", layer.name)))?,
@@ -119,6 +124,7 @@ impl LayerKind {
             Self::Dense(options) => options.check(),
             Self::Dropout(options) => options.check(),
             Self::Activation(options) => options.check(),
+            Self::RepeatVector(options) => options.check(),
             Self::Input(_) | Self::Concatenate(_) | Self::Merge(_) => Ok(()),
         }
         .map_err(|reason| Error::new(Code::Option, format!("layer {}: {reason}", layer.name)))?;
@@ -138,6 +144,7 @@ impl LayerKind {
             Self::Dropout(_) | Self::Activation(_) => same(inputs),
             Self::Concatenate(options) => options.infer(inputs),
             Self::Merge(merge) => merge.infer(inputs),
+            Self::RepeatVector(options) => options.infer(inputs),
         }
         .map_err(|reason| Error::new(Code::Shape, format!("layer {layer}: {reason}")))
     }

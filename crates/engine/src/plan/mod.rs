@@ -66,6 +66,8 @@ pub enum Operation {
     Concatenate(usize),
     /// Tensors of one shape, element by element.
     Merge(Merge),
+    /// A vector as this many steps of a sequence.
+    RepeatVector(usize),
 }
 
 /// One operation on values.
@@ -276,6 +278,7 @@ impl Plan {
                 let axis = options.position(rank).unwrap_or(rank - 1);
                 self.push(Operation::Concatenate(axis), layer, inputs, outputs)
             }
+            LayerKind::RepeatVector(options) => self.push(Operation::RepeatVector(options.n), layer, inputs, outputs),
             LayerKind::Merge(merge) => self.push(Operation::Merge(*merge), layer, inputs, outputs),
         }
     }

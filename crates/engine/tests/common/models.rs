@@ -86,6 +86,10 @@ impl Document {
         self.once(kind, json!({}), inputs)
     }
 
+    pub fn repeat_vector(&mut self, n: usize, input: Reference) -> Reference {
+        self.once("repeatVector", json!({ "n": n }), &[input])
+    }
+
     pub fn add(&mut self, inputs: &[Reference]) -> Reference {
         self.merge("add", inputs)
     }
@@ -161,7 +165,10 @@ pub fn continued(rows: usize, width: usize, units: usize) -> String {
     document.finish(&[class])
 }
 
-/// All merges, of values with masks and without.
+/// Steps of [`merging`].
+pub const STEPS: usize = 5;
+
+/// All merges, of values with masks and without, and a repeated state.
 pub fn merging(rows: usize, width: usize) -> String {
     let mut document = Document::default();
     let source = document.input(json!(["batch", "time"]), "int32");
@@ -177,6 +184,9 @@ pub fn merging(rows: usize, width: usize) -> String {
     let both = document.merge("multiply", &[smallest, x]);
     let last = document.lstm(width, json!({}), &[both]);
     let mean = document.merge("average", &[product, difference, last]);
-    let words = document.dense(rows, "softmax", true, mean);
+    let state = document.lstm(width, json!({ "returnSequences": false }), &[both]);
+    let steps = document.repeat_vector(STEPS, state);
+    let gated = document.merge("multiply", &[mean, steps]);
+    let words = document.dense(rows, "softmax", true, gated);
     document.finish(&[words])
 }

@@ -55,6 +55,7 @@ impl Run<'_> {
                 }
                 Ok(())
             }
+            Operation::RepeatVector(_) => self.add_gradient(input, dy.sum(1)?),
             Operation::Merge(merge) => self.merge_backward(node, merge, &dy),
         }
     }

@@ -47,6 +47,11 @@ impl Run<'_> {
                 let parts = node.inputs.iter().map(|&input| self.floats(input)).collect::<Result<Vec<_>>>()?;
                 Array::cat(&parts, axis)?
             }
+            Operation::RepeatVector(count) => {
+                let x = self.floats(input)?;
+                let (rows, width) = x.dims2()?;
+                x.unsqueeze(1)?.broadcast_as((rows, count, width))?.contiguous()?
+            }
             Operation::Merge(merge) => self.merge_forward(node, merge)?,
         };
         if matches!(node.operation, Operation::Concatenate(_) | Operation::Merge(_)) {

@@ -15,6 +15,7 @@ use crate::{
     backend::WeightGradient,
     error::{Code, Error, Result},
     plan::{LstmPlan, Node, Operation, ValueId},
+    shape::Dimension,
     tensor::Data,
 };
 
@@ -128,6 +129,23 @@ impl Run<'_> {
                 }
             }
             (Operation::Concatenate(axis), _) => self.concatenate_backward(node, axis, &dy),
+            (Operation::RepeatVector(count), Some(input)) => {
+                let length = dy.len().checked_div(count).unwrap_or(0);
+                if let Some(mut slot) = self.slot(input, length) {
+                    if !slot.accumulate {
+                        slot.buffer.fill(0.0);
+                    }
+                    // Inference has checked that the last size is known.
+                    if let Some(&Dimension::Size(width)) = plan.values[input].shape.last() {
+                        for (dx, dy) in slot.buffer.chunks_exact_mut(width).zip(dy.chunks_exact(count * width)) {
+                            for step in dy.chunks_exact(width) {
+                                dx.iter_mut().zip(step).for_each(|(dx, dy)| *dx += dy);
+                            }
+                        }
+                    }
+                    self.put(input, Some(slot));
+                }
+            }
             (Operation::Merge(merge), _) => self.merge_backward(node, merge, &dy)?,
             _ => {}
         }

@@ -61,11 +61,23 @@ impl<'a> Run<'a> {
                 _ => self.take_or_copy(position, node)?,
             },
             Operation::Concatenate(axis) => self.concatenate_forward(node, axis)?,
+            Operation::RepeatVector(count) => {
+                let x = self.value(node.inputs[0])?;
+                let (rows, width) = (x.rows(), x.width());
+                let mut y = Buffer::new(rows * count * width);
+                if !y.is_empty() {
+                    for (x, y) in x.floats()?.chunks_exact(width).zip(y.chunks_exact_mut(count * width)) {
+                        y.chunks_exact_mut(width).for_each(|step| step.copy_from_slice(x));
+                    }
+                }
+                Tensor::float(vec![rows, count, width], y)
+            }
             Operation::Merge(merge) => self.merge_forward(node, merge)?,
             Operation::Input | Operation::Lstm(_) => return Ok(()),
         };
         let mask = match node.operation {
             Operation::Embedding { .. } => self.masks[node.outputs[0]].clone(),
+            Operation::RepeatVector(_) => None,
             Operation::Concatenate(_) | Operation::Merge(_) => {
                 if plan.values[node.outputs[0]].masked {
                     self.joined_mask(node)
