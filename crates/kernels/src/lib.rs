@@ -23,6 +23,7 @@ mod panels;
 mod pieces;
 pub mod pool;
 pub mod random;
+mod recurrent;
 pub mod reduce;
 mod shared;
 pub mod simd;

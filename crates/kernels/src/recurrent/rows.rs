@@ -3,13 +3,13 @@
 use crate::simd::{LANES, Lanes};
 
 /// Addresses of the rows of 16 lanes; lanes without a row are 0 when read and left out when written.
-pub(super) type Sources = [Option<*const f32>; LANES];
+pub(crate) type Sources = [Option<*const f32>; LANES];
 /// As [`Sources`], to write to.
-pub(super) type Targets = [Option<*mut f32>; LANES];
+pub(crate) type Targets = [Option<*mut f32>; LANES];
 
 /// 16 features of 16 rows from feature `at` on, as panel vectors; features behind `features` are 0.
 #[inline(always)]
-pub(super) unsafe fn gather<L: Lanes>(rows: &Sources, at: usize, features: usize) -> [L; LANES] {
+pub(crate) unsafe fn gather<L: Lanes>(rows: &Sources, at: usize, features: usize) -> [L; LANES] {
     let mut vectors = [L::splat(0.0); LANES];
     let count = LANES.min(features - at);
     for (vector, row) in vectors.iter_mut().zip(rows) {
@@ -25,7 +25,7 @@ pub(super) unsafe fn gather<L: Lanes>(rows: &Sources, at: usize, features: usize
 /// # Safety
 /// Rows have `features` floats, the panel (and the factors) 16 times as many; the path `L` is available.
 #[inline(always)]
-pub(super) unsafe fn pack<L: Lanes>(panel: *mut f32, rows: &Sources, features: usize, factors: Option<*const f32>) {
+pub(crate) unsafe fn pack<L: Lanes>(panel: *mut f32, rows: &Sources, features: usize, factors: Option<*const f32>) {
     for at in (0..features).step_by(LANES) {
         let vectors = gather::<L>(rows, at, features);
         for (feature, vector) in vectors.into_iter().enumerate().take(features - at) {
@@ -41,7 +41,7 @@ pub(super) unsafe fn pack<L: Lanes>(panel: *mut f32, rows: &Sources, features: u
 /// # Safety
 /// As for [`pack`].
 #[inline(always)]
-pub(super) unsafe fn add<L: Lanes>(panel: *mut f32, rows: &Sources, features: usize) {
+pub(crate) unsafe fn add<L: Lanes>(panel: *mut f32, rows: &Sources, features: usize) {
     for at in (0..features).step_by(LANES) {
         let vectors = gather::<L>(rows, at, features);
         for (feature, vector) in vectors.into_iter().enumerate().take(features - at) {
@@ -67,7 +67,7 @@ unsafe fn scatter<L: Lanes>(panel: *const f32, at: usize, features: usize) -> [L
 /// # Safety
 /// As for [`pack`]; a tile has room for 256 floats.
 #[inline(always)]
-pub(super) unsafe fn unpack<L: Lanes>(
+pub(crate) unsafe fn unpack<L: Lanes>(
     panel: *const f32,
     rows: &Targets,
     features: usize,
