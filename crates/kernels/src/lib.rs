@@ -13,6 +13,7 @@ pub mod cross_entropy;
 pub mod dense;
 pub mod dropout;
 pub mod embedding;
+pub mod gru;
 pub mod initialize;
 pub mod linear_cross_entropy;
 pub mod lstm;

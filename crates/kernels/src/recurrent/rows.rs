@@ -61,6 +61,21 @@ unsafe fn scatter<L: Lanes>(panel: *const f32, at: usize, features: usize) -> [L
     L::transpose(vectors)
 }
 
+/// Sets a panel `[features][16]` to tiles of 16 rows of 16 features; `tile(at)` has the features from `at` on.
+///
+/// # Safety
+/// As for [`pack`]; a tile has 256 floats.
+#[inline(always)]
+pub(crate) unsafe fn from_tiles<L: Lanes>(panel: *mut f32, features: usize, tile: impl Fn(usize) -> *const f32) {
+    for at in (0..features).step_by(LANES) {
+        let tile = tile(at);
+        let rows = std::array::from_fn(|row| Some(tile.wrapping_add(row * LANES)));
+        for (feature, vector) in gather::<L>(&rows, 0, LANES).into_iter().enumerate().take(features - at) {
+            vector.store(panel.add((at + feature) * LANES));
+        }
+    }
+}
+
 /// Sets the rows to a panel, or adds it to them; `tile(at)`, if it gives an address, gets all 16 rows of the features from
 /// `at` on, one behind the other.
 ///
