@@ -1,10 +1,10 @@
 //! The part of a step that is done unit by unit.
 #![allow(unsafe_op_in_unsafe_fn, reason = "every line works on panels under the contract of its function")]
 use crate::{
-    activation::function,
+    activation::{Activation, function},
     math,
-    recurrent::{Activations, value_and_slope},
-    simd::{LANES, Lanes},
+    recurrent::{self, Activations},
+    simd::{Kernel, LANES, Lanes},
 };
 
 /// The reset gate in front of the recurrent product of the candidate.
@@ -31,7 +31,7 @@ impl ForwardReset {
                 r = math::sigmoid(r);
                 r.store(self.reset.add(at));
             } else {
-                r = function::value(self.activations.recurrent, r);
+                r = value(self.activations.recurrent, r);
             }
             r.mul(L::load(self.hidden.add(at))).store(self.product.add(at));
         }
@@ -72,7 +72,7 @@ impl ForwardGates {
                     r = math::sigmoid(r);
                     r.store(gate(1));
                 } else {
-                    r = function::value(recurrent, r);
+                    r = value(recurrent, r);
                 }
                 g = r.fma(L::load(gate(3)), g);
             }
@@ -82,7 +82,7 @@ impl ForwardGates {
                 g.store(gate(2));
             } else {
                 g.store(gate(2));
-                (z, g) = (function::value(recurrent, z), function::value(activation, g));
+                (z, g) = (value(recurrent, z), value(activation, g));
             }
             let hidden = z.fma(before, L::splat(1.0).sub(z).mul(g));
             hidden.select(valid, before).store(self.hidden.add(at));
@@ -182,4 +182,41 @@ impl BackwardReset {
             dproduct.fma(r, dhidden).select(valid, dhidden).store(self.dhidden.add(at));
         }
     }
+}
+
+/// An activation of 16 lanes as a call: inlined, the code of all activations would make most of the kernel.
+struct Value<V> {
+    activation: Activation,
+    x: V,
+}
+
+impl<V: Lanes> Kernel for Value<V> {
+    type Output = V;
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> V {
+        function::value(self.activation, self.x)
+    }
+}
+
+/// As [`Value`], with the slope.
+struct ValueAndSlope<V>(Value<V>);
+
+impl<V: Lanes> Kernel for ValueAndSlope<V> {
+    type Output = (V, V);
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> (V, V) {
+        recurrent::value_and_slope(self.0.activation, self.0.x)
+    }
+}
+
+#[inline(always)]
+unsafe fn value<L: Lanes>(activation: Activation, x: L) -> L {
+    L::call(Value { activation, x })
+}
+
+#[inline(always)]
+unsafe fn value_and_slope<L: Lanes>(activation: Activation, x: L) -> (L, L) {
+    L::call(ValueAndSlope(Value { activation, x }))
 }
