@@ -2,32 +2,14 @@
 #![allow(unsafe_op_in_unsafe_fn, reason = "panels are raw memory of sizes that `Piece::run` allocates")]
 use std::ops::Range;
 
-use super::{
-    Layer, LstmOutputGradients, LstmShape,
-    gates::BackwardGates,
-    plan::{Plan, Run},
-    rows::{self, Sources},
-};
+use super::{Layer, LstmOutputGradients, LstmShape, gates::BackwardGates};
 use crate::{
-    Destination,
     buffer::Buffer,
+    recurrent::{Plan, Run, To, rows},
     shared::Shared,
     simd::{Kernel, LANES, Lanes},
     tile::{Ahead, Left, Out, Product, Right, Start},
 };
-
-/// A [`Destination`] that pieces share.
-#[derive(Clone, Copy)]
-pub(super) struct To<'a> {
-    pub data: Shared<'a>,
-    pub accumulate: bool,
-}
-
-impl<'a> To<'a> {
-    pub(super) fn new(destination: Destination<'a>) -> Self {
-        Self { data: Shared::new(destination.data), accumulate: destination.accumulate }
-    }
-}
 
 /// Arguments of the pieces.
 pub(super) struct Task<'a> {
@@ -75,7 +57,7 @@ impl Kernel for Piece<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
         let Task { layer, plan, output_gradients, .. } = self.task;
-        let LstmShape { batch, steps, input, units } = layer.shape;
+        let LstmShape { steps, input, units, .. } = layer.shape;
         let blocks = plan.piece(self.piece);
         let count = blocks.len();
         let (xs, hs) = (count * input * LANES, count * units * LANES);
@@ -98,11 +80,11 @@ impl Kernel for Piece<'_> {
                 dx,
                 scratch,
                 x_factors: layer.options.dropout.map(|factors| {
-                    plan.pack_factors::<L>(x_factors, factors, blocks.clone(), batch, input);
+                    plan.pack_factors::<L>(x_factors, factors, blocks.clone(), input);
                     x_factors
                 }),
                 hidden_factors: layer.options.recurrent_dropout.map(|factors| {
-                    plan.pack_factors::<L>(hidden_factors, factors, blocks.clone(), batch, units);
+                    plan.pack_factors::<L>(hidden_factors, factors, blocks.clone(), units);
                     hidden_factors
                 }),
             };
@@ -132,45 +114,18 @@ impl Kernel for Piece<'_> {
 impl Piece<'_> {
     #[inline(always)]
     unsafe fn step<L: Lanes>(&self, memory: &Memory, blocks: Range<usize>, step: usize) {
-        let Task { layer, plan, .. } = self.task;
+        let Task { layer, plan, output_gradients, dx, .. } = self.task;
         let units = layer.shape.units;
+        let zero = layer.options.zero_output_for_mask;
         for (index, block) in blocks.clone().enumerate() {
-            if let Some(rows) = self.output_gradients(step, block) {
+            if let Some(rows) = plan.output_gradients(output_gradients.dy, zero, step, block) {
                 rows::add::<L>(memory.dhidden.add(index * units * LANES), &rows, units);
             }
-            self.zero_inputs(step, block);
+            plan.zero_input_gradients(*dx, step, block);
         }
         for run in plan.runs(step, blocks.clone()) {
             self.gates::<L>(memory, blocks.start, step, run);
             self.products::<L>(memory, blocks.clone(), step, run);
-        }
-    }
-
-    /// Rows of `dy` that reach the output state of this step.
-    #[inline(always)]
-    fn output_gradients(&self, step: usize, block: usize) -> Option<Sources> {
-        let Task { layer, plan, output_gradients, .. } = self.task;
-        let LstmShape { steps, units, .. } = layer.shape;
-        let dy = output_gradients.dy?;
-        let zero = layer.options.zero_output_for_mask;
-        // A masked output repeats the state, unless no step came before: then it is 0, whatever the initial state.
-        let reaches = |lane: usize| plan.valid(step, block) >> lane & 1 == 1 || !zero && plan.seen(step, block, lane);
-        Some(std::array::from_fn(|lane| {
-            let row = plan.row(block, lane).filter(|_| reaches(lane))?;
-            Some(dy[(row * steps + step) * units..][..units].as_ptr())
-        }))
-    }
-
-    /// Masked inputs have no gradient.
-    #[inline(always)]
-    unsafe fn zero_inputs(&self, step: usize, block: usize) {
-        let Task { layer, plan, .. } = self.task;
-        let LstmShape { steps, input, .. } = layer.shape;
-        let Some(dx) = self.task.dx.filter(|dx| !dx.accumulate) else { return };
-        for lane in (0..plan.lanes(block)).filter(|lane| plan.valid(step, block) >> lane & 1 == 0) {
-            if let Some(row) = plan.row(block, lane) {
-                dx.data.part((row * steps + layer.time(step)) * input, input).fill(0.0);
-            }
         }
     }
 
@@ -201,7 +156,7 @@ impl Piece<'_> {
     #[inline(always)]
     unsafe fn products<L: Lanes>(&self, memory: &Memory, blocks: Range<usize>, step: usize, run: Run) {
         let Task { layer, plan, .. } = self.task;
-        let LstmShape { steps, input, units, .. } = layer.shape;
+        let LstmShape { input, units, .. } = layer.shape;
         let (count, offset) = (blocks.len(), run.first - blocks.start);
         let is_first = (0..run.blocks).all(|index| plan.first_slot(run.first + index) == Some(run.slot + index));
         let hidden = Transposed {
@@ -256,11 +211,8 @@ impl Piece<'_> {
             }
         }
         if let Some(dx) = self.task.dx {
-            let time = layer.time(step);
             for index in 0..run.blocks {
-                let block = run.first + index;
-                let at = |row: usize| dx.data.at((row * steps + time) * input);
-                let targets = std::array::from_fn(|lane| plan.valid_row(step, block, lane).map(at));
+                let targets = plan.input_gradients(dx, step, run.first + index);
                 let panel = memory.dx.add((offset + index) * input * LANES);
                 rows::unpack::<L>(panel, &targets, input, dx.accumulate, |_| None);
             }

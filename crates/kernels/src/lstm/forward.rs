@@ -2,14 +2,13 @@
 #![allow(unsafe_op_in_unsafe_fn, reason = "panels are raw memory of sizes that `Piece::run` allocates")]
 use std::ops::Range;
 
-use super::{
-    Layer, LstmShape,
-    gates::{Activations, ForwardGates},
-    plan::{PIECE_BLOCKS, Plan, Run},
-    rows::{self, Sources, Targets},
-};
+use super::{Layer, LstmShape, gates::ForwardGates};
 use crate::{
     buffer::Buffer,
+    recurrent::{
+        PIECE_BLOCKS, Plan, Run,
+        rows::{self, Targets},
+    },
     shared::Shared,
     simd::{Kernel, LANES, Lanes},
     tile::{Ahead, Left, Out, Product, Right, Start},
@@ -33,50 +32,6 @@ pub(super) struct Parts<'a> {
     pub gates: Shared<'a>,
     pub cells: Shared<'a>,
     pub hidden: Shared<'a>,
-}
-
-impl Layer<'_> {
-    pub(super) fn activations(&self) -> Activations {
-        Activations {
-            usual: self.usual(),
-            activation: self.options.activation,
-            recurrent: self.options.recurrent_activation,
-        }
-    }
-}
-
-impl Plan {
-    /// The rows of a block in a matrix `[batch, features]`.
-    pub(super) fn sources(&self, matrix: &[f32], block: usize, features: usize) -> Sources {
-        std::array::from_fn(|lane| self.row(block, lane).map(|row| matrix[row * features..][..features].as_ptr()))
-    }
-
-    /// As [`Plan::sources`], to write to.
-    pub(super) fn targets(&self, matrix: Shared<'_>, block: usize, features: usize) -> Targets {
-        std::array::from_fn(|lane| self.row(block, lane).map(|row| matrix.at(row * features)))
-    }
-
-    /// Packs dropout factors, `[variant][batch][features]`, into `[variant][block of the piece][features][16]`.
-    ///
-    /// # Safety
-    /// `to` has room for that; the path is available.
-    #[inline(always)]
-    pub(super) unsafe fn pack_factors<L: Lanes>(
-        &self,
-        to: *mut f32,
-        factors: &[f32],
-        piece: Range<usize>,
-        batch: usize,
-        features: usize,
-    ) {
-        let mut to = to;
-        for factors in factors.chunks_exact((batch * features).max(1)) {
-            for block in piece.clone() {
-                rows::pack::<L>(to, &self.sources(factors, block, features), features, None);
-                to = to.add(features * LANES);
-            }
-        }
-    }
 }
 
 /// One piece.
@@ -107,7 +62,7 @@ impl Kernel for Piece<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
         let layer = &self.task.layer;
-        let LstmShape { batch, steps, input, units } = layer.shape;
+        let LstmShape { steps, input, units, .. } = layer.shape;
         let blocks = self.task.plan.piece(self.piece);
         let count = blocks.len();
         let (xs, hs) = (layer.input_variants() * count * input * LANES, count * units * LANES);
@@ -127,12 +82,12 @@ impl Kernel for Piece<'_> {
                 cell: std::array::from_fn(|block| c.wrapping_add(block * units * LANES)),
                 x,
                 x_factors: layer.options.dropout.map(|factors| {
-                    self.task.plan.pack_factors::<L>(x_factors, factors, blocks.clone(), batch, input);
+                    self.task.plan.pack_factors::<L>(x_factors, factors, blocks.clone(), input);
                     x_factors
                 }),
                 dropped,
                 hidden_factors: layer.options.recurrent_dropout.map(|factors| {
-                    self.task.plan.pack_factors::<L>(hidden_factors, factors, blocks.clone(), batch, units);
+                    self.task.plan.pack_factors::<L>(hidden_factors, factors, blocks.clone(), units);
                     hidden_factors
                 }),
                 gates,
@@ -182,13 +137,14 @@ impl Piece<'_> {
             return;
         }
         rows::unpack::<L>(hidden, targets, layer.shape.units, false, |unit| {
-            parts.map(|(saved, slot)| saved.hidden.at((unit / LANES * plan.slots() + slot) * LANES * LANES))
+            parts.map(|(saved, slot)| saved.hidden.at(plan.tile(unit, slot)))
         });
     }
 
     #[inline(always)]
     unsafe fn step<L: Lanes>(&self, memory: &mut Memory, blocks: Range<usize>, step: usize) {
         let plan = self.task.plan;
+        let (y, zero) = (self.task.y, self.task.layer.options.zero_output_for_mask);
         let panel = self.task.layer.shape.units * LANES;
         let mut done = 0;
         for run in plan.runs(step, blocks.clone()) {
@@ -199,41 +155,14 @@ impl Piece<'_> {
         for (index, block) in blocks.clone().enumerate() {
             let hidden = after.add(index * panel);
             match plan.slot(step, block) {
-                Some(slot) => self.keep::<L>(hidden, &self.outputs(step, block), plan.next_slot(slot)),
+                Some(slot) => self.keep::<L>(hidden, &plan.outputs(y, step, block), plan.next_slot(slot)),
                 None if done > 0 => std::ptr::copy_nonoverlapping(before.add(index * panel), hidden, panel),
                 None => {}
             }
-            self.repeat_outputs(step, block);
+            plan.repeat_outputs(y, zero, step, block);
         }
         if done > 0 {
             memory.hidden.swap(0, 1);
-        }
-    }
-
-    /// Rows of `y` that a step computes.
-    #[inline(always)]
-    fn outputs(&self, step: usize, block: usize) -> Targets {
-        let LstmShape { steps, units, .. } = self.task.layer.shape;
-        let Some(y) = &self.task.y else { return [None; LANES] };
-        let at = |row: usize| y.at((row * steps + step) * units);
-        std::array::from_fn(|lane| self.task.plan.valid_row(step, block, lane).map(at))
-    }
-
-    /// Rows of `y` that are masked.
-    #[inline(always)]
-    unsafe fn repeat_outputs(&self, step: usize, block: usize) {
-        let LstmShape { steps, units, .. } = self.task.layer.shape;
-        let plan = self.task.plan;
-        let Some(y) = &self.task.y else { return };
-        for lane in (0..plan.lanes(block)).filter(|lane| plan.valid(step, block) >> lane & 1 == 0) {
-            let Some(row) = plan.row(block, lane) else { continue };
-            let at = (row * steps + step) * units;
-            let to = y.part(at, units);
-            if step == 0 || self.task.layer.options.zero_output_for_mask {
-                to.fill(0.0);
-            } else {
-                to.copy_from_slice(y.part(at - units, units));
-            }
         }
     }
 
@@ -246,7 +175,7 @@ impl Piece<'_> {
         let hidden = memory.hidden[0].add(offset * units * LANES);
         let (x, dropped) = (memory.x, memory.dropped);
         for block in 0..run.blocks {
-            let rows = self.inputs(step, run.first + block);
+            let rows = plan.inputs(layer.inputs.x, step, run.first + block);
             for variant in 0..layer.input_variants() {
                 let panel = (variant * count + offset + block) * input * LANES;
                 let factors = memory.x_factors.map(|factors| factors.add(panel).cast_const());
@@ -317,15 +246,5 @@ impl Piece<'_> {
                 gates.run::<L>();
             }
         }
-    }
-
-    /// Rows of `x` for a step; masked ones count as 0, whatever they hold.
-    #[inline(always)]
-    fn inputs(&self, step: usize, block: usize) -> Sources {
-        let Task { layer, plan, .. } = self.task;
-        let LstmShape { steps, input, .. } = layer.shape;
-        let time = layer.time(step);
-        let at = |row: usize| layer.inputs.x[(row * steps + time) * input..][..input].as_ptr();
-        std::array::from_fn(|lane| plan.valid_row(step, block, lane).map(at))
     }
 }

@@ -1,19 +1,11 @@
 //! The part of a step that is done unit by unit.
 #![allow(unsafe_op_in_unsafe_fn, reason = "every line works on panels under the contract of its function")]
 use crate::{
-    activation::{Activation, function},
+    activation::function,
     math,
+    recurrent::{Activations, value_and_slope},
     simd::{LANES, Lanes},
 };
-
-/// Activations of a layer.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Activations {
-    /// Tanh and sigmoid.
-    pub usual: bool,
-    pub activation: Activation,
-    pub recurrent: Activation,
-}
 
 /// Units of one block in a forward step.
 #[derive(Clone, Copy)]
@@ -126,10 +118,4 @@ impl BackwardGates {
             zero.select(valid, dhidden).store(self.dhidden.add(at));
         }
     }
-}
-
-#[inline(always)]
-unsafe fn value_and_slope<L: Lanes>(activation: Activation, x: L) -> (L, L) {
-    let value = function::value(activation, x);
-    (value, function::slope(activation, if activation.gradient_takes_input() { x } else { value }))
 }

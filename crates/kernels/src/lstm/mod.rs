@@ -1,35 +1,23 @@
 //! A whole LSTM layer over a sequence, forward and backward.
 //!
-//! The batch is cut into blocks of 16 rows that fill the lanes; a piece of work is one or two blocks over all time steps,
-//! without any waiting between pieces. Products of a step run over token panels (see [`crate::tile`]), the gates on
-//! registers. A step of a block is left out where all of its rows are masked, and rows are sorted by length so that this
-//! is frequent. The gradients of the weights are one product over all steps that were computed.
+//! Products of a step run over token panels (see [`crate::tile`]), the gates on registers; `crate::recurrent` says how the
+//! batch is cut into pieces and which steps are left out.
 mod backward;
 mod forward;
 mod gates;
-mod plan;
 #[cfg(test)]
 mod reference;
-mod rows;
 #[cfg(test)]
 mod tests;
-mod weights;
 
-use crate::{Context, Destination, activation::Activation, buffer::Buffer, shared::Shared};
-use plan::Plan;
-
-/// Sizes of an LSTM.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LstmShape {
-    /// Sequences.
-    pub batch: usize,
-    /// Time steps.
-    pub steps: usize,
-    /// Features of an input.
-    pub input: usize,
-    /// Features of an output.
-    pub units: usize,
-}
+pub use crate::recurrent::Shape as LstmShape;
+use crate::{
+    Context, Destination,
+    activation::Activation,
+    buffer::Buffer,
+    recurrent::{self, Activations, Operand, Plan, To, WeightGradients},
+    shared::Shared,
+};
 
 /// Weights. The blocks of the gates come in the order input, forget, cell, output; unit `u` of gate `g` is row
 /// `g * units + u`.
@@ -165,24 +153,16 @@ impl Layer<'_> {
 
     /// Variants of the input: 4 if each gate has its own dropout.
     fn input_variants(&self) -> usize {
-        let single = self.shape.batch * self.shape.input;
-        if self.options.dropout.is_some_and(|mask| mask.len() > single) { 4 } else { 1 }
+        recurrent::variants(self.options.dropout, self.shape.batch * self.shape.input, 4)
     }
 
     /// Variants of the previous output.
     fn hidden_variants(&self) -> usize {
-        let single = self.shape.batch * self.shape.units;
-        if self.options.recurrent_dropout.is_some_and(|mask| mask.len() > single) { 4 } else { 1 }
+        recurrent::variants(self.options.recurrent_dropout, self.shape.batch * self.shape.units, 4)
     }
 
-    /// Whether the activations are those that have their own code.
-    fn usual(&self) -> bool {
-        (self.options.activation, self.options.recurrent_activation) == (Activation::Tanh, Activation::Sigmoid)
-    }
-
-    /// Time step of the input that is processed in step `step`.
-    fn time(&self, step: usize) -> usize {
-        if self.options.reverse { self.shape.steps - 1 - step } else { step }
+    fn activations(&self) -> Activations {
+        Activations::new(self.options.activation, self.options.recurrent_activation)
     }
 }
 
@@ -214,7 +194,7 @@ pub fn forward(
     assert!(y.as_ref().is_none_or(|y| y.len() == batch * steps * units), "lstm: length of y");
     assert!(h.as_ref().is_none_or(|h| h.len() == batch * units), "lstm: length of h");
     assert!(c.as_ref().is_none_or(|c| c.len() == batch * units), "lstm: length of c");
-    let plan = Plan::new(&layer, context.pool.threads());
+    let plan = Plan::new(shape, options.reverse, inputs.mask, context.pool.threads());
     let (mut gates, mut cells, mut hidden) = if saved.is_some() {
         let block = units * crate::simd::LANES;
         (
@@ -312,19 +292,29 @@ pub fn backward(
         gates: Shared::new(&mut gates),
         cells: &cells,
         output_gradients,
-        dx: dx.map(backward::To::new),
-        dh0: dh0.map(backward::To::new),
-        dc0: dc0.map(backward::To::new),
+        dx: dx.map(To::new),
+        dh0: dh0.map(To::new),
+        dc0: dc0.map(To::new),
     };
     context.pool.run(plan.pieces(), &|piece| context.simd.run(backward::Piece { task: &task, piece }));
-    let gradients = weights::WeightGradients {
-        layer,
+    let gradients = WeightGradients {
         plan: &plan,
-        gates: &gates,
+        places: &[[0, 0], [1, 1], [2, 2], [3, 3]],
+        sums: &gates,
+        panels: 4,
+        x: inputs.x,
+        x_operand: Operand { features: input, variants: layer.input_variants(), factors: options.dropout },
         hidden: &hidden,
-        dkernel: dkernel.map(backward::To::new),
-        drecurrent: drecurrent.map(backward::To::new),
-        dbias: dbias.map(backward::To::new),
+        hidden_operand: Operand {
+            features: units,
+            variants: layer.hidden_variants(),
+            factors: options.recurrent_dropout,
+        },
+        last_hidden: None,
+        dkernel: dkernel.map(To::new),
+        drecurrent: drecurrent.map(To::new),
+        dbias: dbias.map(To::new),
+        drecurrent_bias: None,
     };
     gradients.run(context);
 }

@@ -3,13 +3,13 @@
 use crate::simd::{LANES, Lanes};
 
 /// Addresses of the rows of 16 lanes; lanes without a row are 0 when read and left out when written.
-pub(super) type Sources = [Option<*const f32>; LANES];
+pub(crate) type Sources = [Option<*const f32>; LANES];
 /// As [`Sources`], to write to.
-pub(super) type Targets = [Option<*mut f32>; LANES];
+pub(crate) type Targets = [Option<*mut f32>; LANES];
 
 /// 16 features of 16 rows from feature `at` on, as panel vectors; features behind `features` are 0.
 #[inline(always)]
-pub(super) unsafe fn gather<L: Lanes>(rows: &Sources, at: usize, features: usize) -> [L; LANES] {
+pub(crate) unsafe fn gather<L: Lanes>(rows: &Sources, at: usize, features: usize) -> [L; LANES] {
     let mut vectors = [L::splat(0.0); LANES];
     let count = LANES.min(features - at);
     for (vector, row) in vectors.iter_mut().zip(rows) {
@@ -25,7 +25,7 @@ pub(super) unsafe fn gather<L: Lanes>(rows: &Sources, at: usize, features: usize
 /// # Safety
 /// Rows have `features` floats, the panel (and the factors) 16 times as many; the path `L` is available.
 #[inline(always)]
-pub(super) unsafe fn pack<L: Lanes>(panel: *mut f32, rows: &Sources, features: usize, factors: Option<*const f32>) {
+pub(crate) unsafe fn pack<L: Lanes>(panel: *mut f32, rows: &Sources, features: usize, factors: Option<*const f32>) {
     for at in (0..features).step_by(LANES) {
         let vectors = gather::<L>(rows, at, features);
         for (feature, vector) in vectors.into_iter().enumerate().take(features - at) {
@@ -41,7 +41,7 @@ pub(super) unsafe fn pack<L: Lanes>(panel: *mut f32, rows: &Sources, features: u
 /// # Safety
 /// As for [`pack`].
 #[inline(always)]
-pub(super) unsafe fn add<L: Lanes>(panel: *mut f32, rows: &Sources, features: usize) {
+pub(crate) unsafe fn add<L: Lanes>(panel: *mut f32, rows: &Sources, features: usize) {
     for at in (0..features).step_by(LANES) {
         let vectors = gather::<L>(rows, at, features);
         for (feature, vector) in vectors.into_iter().enumerate().take(features - at) {
@@ -61,13 +61,28 @@ unsafe fn scatter<L: Lanes>(panel: *const f32, at: usize, features: usize) -> [L
     L::transpose(vectors)
 }
 
+/// Sets a panel `[features][16]` to tiles of 16 rows of 16 features; `tile(at)` has the features from `at` on.
+///
+/// # Safety
+/// As for [`pack`]; a tile has 256 floats.
+#[inline(always)]
+pub(crate) unsafe fn from_tiles<L: Lanes>(panel: *mut f32, features: usize, tile: impl Fn(usize) -> *const f32) {
+    for at in (0..features).step_by(LANES) {
+        let tile = tile(at);
+        let rows = std::array::from_fn(|row| Some(tile.wrapping_add(row * LANES)));
+        for (feature, vector) in gather::<L>(&rows, 0, LANES).into_iter().enumerate().take(features - at) {
+            vector.store(panel.add((at + feature) * LANES));
+        }
+    }
+}
+
 /// Sets the rows to a panel, or adds it to them; `tile(at)`, if it gives an address, gets all 16 rows of the features from
 /// `at` on, one behind the other.
 ///
 /// # Safety
 /// As for [`pack`]; a tile has room for 256 floats.
 #[inline(always)]
-pub(super) unsafe fn unpack<L: Lanes>(
+pub(crate) unsafe fn unpack<L: Lanes>(
     panel: *const f32,
     rows: &Targets,
     features: usize,

@@ -1,5 +1,5 @@
 //! Gradients of the weights: products over all slots and lanes.
-use super::{Layer, LstmShape, backward::To, plan::Plan};
+use super::{Plan, Shape, To};
 use crate::{
     Context,
     buffer::Buffer,
@@ -15,46 +15,56 @@ const HEIGHT: usize = 48;
 const TILE: usize = LANES * LANES;
 
 /// Arguments.
-pub(super) struct WeightGradients<'a> {
-    pub layer: Layer<'a>,
+pub(crate) struct WeightGradients<'a> {
     pub plan: &'a Plan,
-    /// Gradients of the sums, `[slot][4 * units][16]`.
-    pub gates: &'a [f32],
-    /// As `LstmSaved::hidden`.
+    /// Gradients of the sums of the inputs of each gate, and of the sums of the outputs that go into the step: their place
+    /// among the `[units][16]` of a slot.
+    pub places: &'a [[usize; 2]],
+    /// `[slot][..][units][16]`.
+    pub sums: &'a [f32],
+    /// Places in a slot of `sums`.
+    pub panels: usize,
+    /// `[batch, steps, input]`.
+    pub x: &'a [f32],
+    pub x_operand: Operand<'a>,
+    /// The output before each slot, `[units / 16][slot][16 rows][16 units]`.
     pub hidden: &'a [f32],
+    pub hidden_operand: Operand<'a>,
+    /// What the last gate is multiplied with instead, if not with `hidden`.
+    pub last_hidden: Option<&'a [f32]>,
     pub dkernel: Option<To<'a>>,
     pub drecurrent: Option<To<'a>>,
     pub dbias: Option<To<'a>>,
+    /// Of a bias that is added to the sums of the outputs.
+    pub drecurrent_bias: Option<To<'a>>,
 }
 
-/// Where rows of the batch lie, and what they are multiplied with.
-struct Operand<'a> {
-    features: usize,
-    variants: usize,
-    factors: Option<&'a [f32]>,
+/// What rows of the batch are multiplied with.
+pub(crate) struct Operand<'a> {
+    pub features: usize,
+    pub variants: usize,
+    pub factors: Option<&'a [f32]>,
 }
 
 impl WeightGradients<'_> {
-    pub(super) fn run(&self, context: &Context) {
-        let LstmShape { input, units, .. } = self.layer.shape;
+    pub(crate) fn run(&self, context: &Context) {
+        let Shape { steps, input, units, .. } = self.plan.shape();
         let tiles = |features| self.plan.slots() * panels_length(features, LANES);
-        let options = &self.layer.options;
-        let x = Operand { features: input, variants: self.layer.input_variants(), factors: options.dropout };
+        let (x, h) = (&self.x_operand, &self.hidden_operand);
         let mut x_tiles = Buffer::new(if self.dkernel.is_some() { x.variants * tiles(input) } else { 0 });
-        let h = Operand { features: units, variants: self.layer.hidden_variants(), factors: options.recurrent_dropout };
         let dropped = self.drecurrent.is_some() && h.factors.is_some();
         let mut h_tiles = Buffer::new(if dropped { h.variants * tiles(units) } else { 0 });
         if self.dkernel.is_some() || dropped {
             let (x_to, h_to) = (Shared::new(&mut x_tiles), Shared::new(&mut h_tiles));
-            context.pool.run(self.layer.shape.steps, &|step| {
+            context.pool.run(steps, &|step| {
                 if self.dkernel.is_some() {
-                    self.fill(step, &x, x_to, |row, _, _, feature| {
-                        let token = row * self.layer.shape.steps + self.layer.time(step);
-                        &self.layer.inputs.x[token * input + feature..]
+                    self.fill(step, x, x_to, |row, _, _, feature| {
+                        let token = row * steps + self.plan.time(step);
+                        &self.x[token * input + feature..]
                     });
                 }
                 if dropped {
-                    self.fill(step, &h, h_to, |_, slot, lane, feature| {
+                    self.fill(step, h, h_to, |_, slot, lane, feature| {
                         &self.hidden[(feature / LANES * self.plan.slots() + slot) * TILE + lane * LANES..]
                     });
                 }
@@ -62,21 +72,25 @@ impl WeightGradients<'_> {
         }
         let hidden = if dropped { &h_tiles[..] } else { self.hidden };
         let per_gate = units.div_ceil(HEIGHT);
-        context.pool.run(4 * per_gate, &|piece| {
+        let gates = self.places.len();
+        context.pool.run(gates * per_gate, &|piece| {
             let (gate, first) = (piece / per_gate, piece % per_gate * HEIGHT);
             let rows = HEIGHT.min(units - first);
             let row = gate * units + first;
-            let parts = [(&self.drecurrent, hidden, &h), (&self.dkernel, &x_tiles[..], &x)];
-            for (to, right, operand) in parts {
+            let [x_row, h_row] = self.places[gate].map(|place| place * units + first);
+            let last = self.last_hidden.filter(|_| gate + 1 == gates);
+            let hidden = last.unwrap_or_else(|| &hidden[gate % h.variants * if dropped { tiles(units) } else { 0 }..]);
+            let from_x = &x_tiles[gate % x.variants * if self.dkernel.is_some() { tiles(input) } else { 0 }..];
+            let parts = [(self.drecurrent, hidden, units, h_row), (self.dkernel, from_x, input, x_row)];
+            for (to, right, features, from) in parts {
                 let Some(to) = to else { continue };
-                let stride = self.plan.slots() * TILE;
-                let variant = gate % operand.variants * tiles(operand.features);
+                let from = (from * LANES).min(self.sums.len());
                 let product = Product {
-                    left: Left::panels(self.gates[(row * LANES).min(self.gates.len())..].as_ptr(), 4 * units * LANES),
-                    right: Right::panels(right[variant..].as_ptr(), stride),
-                    out: Out::rows(to.data.at(row * operand.features), operand.features),
+                    left: Left::panels(self.sums[from..].as_ptr(), self.panels * units * LANES),
+                    right: Right::panels(right.as_ptr(), self.plan.slots() * TILE),
+                    out: Out::rows(to.data.at(row * features), features),
                     rows,
-                    columns: operand.features,
+                    columns: features,
                     inner: self.plan.slots() * LANES,
                     start: if to.accumulate { Start::Keep } else { Start::Zero },
                     ahead: Ahead::NOTHING,
@@ -84,13 +98,14 @@ impl WeightGradients<'_> {
                 // SAFETY: the operands have these sizes, and these rows of the gradient belong to this piece.
                 unsafe { product.run(context.simd) };
             }
-            if let Some(to) = &self.dbias {
+            for (to, from) in [(self.dbias, x_row), (self.drecurrent_bias, h_row)] {
+                let Some(to) = to else { continue };
                 // SAFETY: these rows of the gradient belong to this piece.
                 let to_rows = unsafe { to.data.part(row, rows) };
                 if !to.accumulate {
                     to_rows.fill(0.0);
                 }
-                context.simd.run(Bias { gates: self.gates, row, stride: 4 * units, to: to_rows });
+                context.simd.run(Bias { sums: self.sums, row: from, stride: self.panels * units, to: to_rows });
             }
         });
     }
@@ -120,7 +135,7 @@ impl WeightGradients<'_> {
                         let from = &source(row, slot, lane, first)[..width];
                         vector[..width].copy_from_slice(from);
                         if let Some(factors) = factors {
-                            let at = (variant * self.layer.shape.batch + row) * features + first;
+                            let at = (variant * self.plan.shape().batch + row) * features + first;
                             vector.iter_mut().zip(&factors[at..at + width]).for_each(|(x, factor)| *x *= factor);
                         }
                     }
@@ -132,7 +147,7 @@ impl WeightGradients<'_> {
 
 /// Adds the sums of panel rows over all slots and lanes.
 struct Bias<'a> {
-    gates: &'a [f32],
+    sums: &'a [f32],
     row: usize,
     /// Rows of a slot.
     stride: usize,
@@ -146,7 +161,7 @@ impl Kernel for Bias<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
         let mut sums = [[0.0; LANES]; HEIGHT];
-        for slot in self.gates.chunks_exact((self.stride * LANES).max(1)) {
+        for slot in self.sums.chunks_exact((self.stride * LANES).max(1)) {
             let rows = &slot[self.row * LANES..][..self.to.len() * LANES];
             for (sum, row) in sums.iter_mut().zip(rows.as_chunks::<LANES>().0) {
                 // SAFETY: both are 16 floats, and the path is available.

@@ -1,18 +1,20 @@
 //! Which row is in which lane, and which steps of which block are computed.
 use std::{cmp::Reverse, ops::Range};
 
-use super::{Layer, LstmShape};
+use super::Shape;
 use crate::simd::LANES;
 
 const NONE: usize = usize::MAX;
 
 /// Blocks that a piece has at most.
-pub(super) const PIECE_BLOCKS: usize = 2;
+pub(crate) const PIECE_BLOCKS: usize = 2;
 
 /// Order of the rows and the slots: pairs of step and block in which some row is not masked.
 #[derive(Debug)]
-pub(super) struct Plan {
-    shape: LstmShape,
+pub(crate) struct Plan {
+    shape: Shape,
+    /// Goes from the last step to the first.
+    reverse: bool,
     /// Row of each lane, `NONE` behind the last.
     rows: Vec<usize>,
     /// First step of each lane that is not masked, `steps` if there is none.
@@ -39,23 +41,24 @@ fn pair_blocks(rows: &[usize]) -> Vec<usize> {
 }
 
 impl Plan {
-    /// The plan of a layer. `threads` has an influence on speed alone: lanes do not depend on each other.
-    pub(super) fn new(layer: &Layer<'_>, threads: usize) -> Self {
-        let shape = layer.shape;
-        let LstmShape { batch, steps, .. } = shape;
+    /// The plan of a layer with a mask of `[batch, steps]`. `threads` has an influence on speed alone: lanes do not depend
+    /// on each other.
+    pub(crate) fn new(shape: Shape, reverse: bool, mask: Option<&[u8]>, threads: usize) -> Self {
+        let Shape { batch, steps, .. } = shape;
         let blocks = batch.div_ceil(LANES);
-        let counts =
-            |row: usize, step: usize| layer.inputs.mask.is_none_or(|mask| mask[row * steps + layer.time(step)] != 0);
+        let time = |step: usize| if reverse { steps - 1 - step } else { step };
+        let counts = |row: usize, step: usize| mask.is_none_or(|mask| mask[row * steps + time(step)] != 0);
         let first = |row: usize| (0..steps).find(|&step| counts(row, step)).unwrap_or(steps);
         let last = |row: usize| (0..steps).rfind(|&step| counts(row, step)).map_or(0, |step| step + 1);
         let mut rows: Vec<usize> = (0..batch).collect();
-        if layer.inputs.mask.is_some() {
+        if mask.is_some() {
             rows.sort_by_cached_key(|&row| (Reverse(last(row)), first(row)));
             rows = pair_blocks(&rows);
         }
         let first = rows.iter().map(|&row| first(row)).collect();
         let mut plan = Self {
             shape,
+            reverse,
             rows,
             first,
             valid: vec![0; steps * blocks],
@@ -85,71 +88,85 @@ impl Plan {
         plan
     }
 
-    pub(super) fn slots(&self) -> usize {
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Time step of the input that is processed in step `step`.
+    pub(crate) fn time(&self, step: usize) -> usize {
+        if self.reverse { self.shape.steps - 1 - step } else { step }
+    }
+
+    pub(crate) fn slots(&self) -> usize {
         self.slots
     }
 
-    pub(super) fn blocks(&self) -> usize {
+    pub(crate) fn blocks(&self) -> usize {
         self.blocks
     }
 
-    pub(super) fn pieces(&self) -> usize {
+    pub(crate) fn pieces(&self) -> usize {
         self.blocks.div_ceil(self.piece_blocks)
     }
 
     /// Blocks of a piece.
-    pub(super) fn piece(&self, piece: usize) -> Range<usize> {
+    pub(crate) fn piece(&self, piece: usize) -> Range<usize> {
         let first = piece * self.piece_blocks;
         first..self.blocks.min(first + self.piece_blocks)
     }
 
     /// Lanes of a block that have a row.
-    pub(super) fn lanes(&self, block: usize) -> usize {
+    pub(crate) fn lanes(&self, block: usize) -> usize {
         LANES.min(self.shape.batch - block * LANES)
     }
 
     /// Row of a lane.
-    pub(super) fn row(&self, block: usize, lane: usize) -> Option<usize> {
+    pub(crate) fn row(&self, block: usize, lane: usize) -> Option<usize> {
         self.rows.get(block * LANES + lane).copied()
     }
 
     /// Lanes of a block that are not masked in a step.
-    pub(super) fn valid(&self, step: usize, block: usize) -> u16 {
+    pub(crate) fn valid(&self, step: usize, block: usize) -> u16 {
         self.valid[step * self.blocks + block]
     }
 
     /// Row of a lane, if it is not masked in a step.
-    pub(super) fn valid_row(&self, step: usize, block: usize, lane: usize) -> Option<usize> {
+    pub(crate) fn valid_row(&self, step: usize, block: usize, lane: usize) -> Option<usize> {
         self.row(block, lane).filter(|_| self.valid(step, block) >> lane & 1 == 1)
     }
 
     /// Whether a lane was not masked in this step or one before.
-    pub(super) fn seen(&self, step: usize, block: usize, lane: usize) -> bool {
+    pub(crate) fn seen(&self, step: usize, block: usize, lane: usize) -> bool {
         self.first.get(block * LANES + lane).is_some_and(|&first| first <= step)
     }
 
     /// Slot of a step of a block.
-    pub(super) fn slot(&self, step: usize, block: usize) -> Option<usize> {
+    pub(crate) fn slot(&self, step: usize, block: usize) -> Option<usize> {
         Some(self.slot[step * self.blocks + block]).filter(|&slot| slot != NONE)
     }
 
+    /// Start of a tile in `[units / 16][slot][16 rows][16 units]`: of the units from `unit` on, a multiple of 16.
+    pub(crate) fn tile(&self, unit: usize, slot: usize) -> usize {
+        (unit / LANES * self.slots + slot) * LANES * LANES
+    }
+
     /// First slot of a block.
-    pub(super) fn first_slot(&self, block: usize) -> Option<usize> {
+    pub(crate) fn first_slot(&self, block: usize) -> Option<usize> {
         Some(self.next[block]).filter(|&slot| slot != NONE)
     }
 
     /// The slot of the same block after this one.
-    pub(super) fn next_slot(&self, slot: usize) -> Option<usize> {
+    pub(crate) fn next_slot(&self, slot: usize) -> Option<usize> {
         Some(self.next[self.blocks + slot]).filter(|&slot| slot != NONE)
     }
 
     /// The slot of the same block before this one.
-    pub(super) fn slot_before(&self, slot: usize) -> Option<usize> {
+    pub(crate) fn slot_before(&self, slot: usize) -> Option<usize> {
         Some(self.before[slot]).filter(|&slot| slot != NONE)
     }
 
     /// The blocks of a piece that have a slot in a step, as runs of neighbours, which have neighbouring slots too.
-    pub(super) fn runs(&self, step: usize, piece: Range<usize>) -> impl Iterator<Item = Run> {
+    pub(crate) fn runs(&self, step: usize, piece: Range<usize>) -> impl Iterator<Item = Run> {
         let end = piece.end;
         let mut block = piece.start;
         std::iter::from_fn(move || {
@@ -168,7 +185,7 @@ impl Plan {
 
 /// Neighbouring blocks that are computed together.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Run {
+pub(crate) struct Run {
     pub first: usize,
     pub blocks: usize,
     /// Slot of the first block.

@@ -1,0 +1,347 @@
+//! A whole GRU layer over a sequence, forward and backward.
+//!
+//! `z = sigmoid(Wz x + bz + Uz h + cz)`, `r = sigmoid(Wr x + br + Ur h + cr)`, `h' = z h + (1 - z) g`; with the reset gate
+//! after the product `g = tanh(Wh x + bh + r (Uh h + ch))`, with it before the product `g = tanh(Wh x + bh + Uh (r h))`.
+//!
+//! Products of a step run over token panels (see [`crate::tile`]), the gates on registers; `crate::recurrent` says how the
+//! batch is cut into pieces and which steps are left out.
+mod backward;
+mod forward;
+mod gates;
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;
+
+pub use crate::recurrent::Shape as GruShape;
+use crate::{
+    Context, Destination,
+    activation::Activation,
+    buffer::Buffer,
+    panels::panels_length,
+    recurrent::{self, Activations, Operand, Plan, To, WeightGradients},
+    shared::Shared,
+    simd::LANES,
+};
+
+/// Weights. The blocks of the gates come in the order update, reset, candidate; unit `u` of gate `g` is row
+/// `g * units + u`.
+#[derive(Clone, Copy, Debug)]
+pub struct GruWeights<'a> {
+    /// `[3 * units, input]`.
+    pub kernel: &'a [f32],
+    /// `[3 * units, units]`.
+    pub recurrent: &'a [f32],
+    /// Added to the products of the inputs, `[3 * units]`.
+    pub bias: Option<&'a [f32]>,
+    /// Added to the products of the outputs before, `[3 * units]`. Only with [`GruOptions::reset_after`].
+    pub recurrent_bias: Option<&'a [f32]>,
+}
+
+/// Inputs.
+#[derive(Clone, Copy, Debug)]
+pub struct GruInputs<'a> {
+    /// `[batch, steps, input]`.
+    pub x: &'a [f32],
+    /// Initial output, `[batch, units]`; zeros if left out.
+    pub h0: Option<&'a [f32]>,
+    /// `[batch, steps]`, not 0 where the step counts.
+    pub mask: Option<&'a [u8]>,
+}
+
+/// Options, with the defaults of Keras.
+#[derive(Clone, Copy, Debug)]
+pub struct GruOptions<'a> {
+    /// Applies the reset gate to the recurrent product of the candidate; otherwise to the output that goes into it.
+    pub reset_after: bool,
+    /// Goes from the last step to the first (`go_backwards`). Outputs come in the order of processing.
+    pub reverse: bool,
+    /// Of the candidate.
+    pub activation: Activation,
+    /// Of the two gates.
+    pub recurrent_activation: Activation,
+    /// The output of a masked step is 0; otherwise it repeats the output before it (0 if there is none).
+    pub zero_output_for_mask: bool,
+    /// Factors for the inputs, the same at all steps: `[batch, input]` for all gates or `[3, batch, input]`, one each.
+    /// Keras uses three if there is recurrent dropout too.
+    pub dropout: Option<&'a [f32]>,
+    /// Factors for the outputs that go into the products of the next step: `[batch, units]` or `[3, batch, units]`. The
+    /// output that the update gate carries over has none.
+    pub recurrent_dropout: Option<&'a [f32]>,
+}
+
+impl Default for GruOptions<'_> {
+    fn default() -> Self {
+        Self {
+            reset_after: true,
+            reverse: false,
+            activation: Activation::Tanh,
+            recurrent_activation: Activation::Sigmoid,
+            zero_output_for_mask: false,
+            dropout: None,
+            recurrent_dropout: None,
+        }
+    }
+}
+
+/// The results that are asked for.
+#[derive(Debug, Default)]
+pub struct GruOutputs<'a> {
+    /// All outputs, `[batch, steps, units]`.
+    pub y: Option<&'a mut [f32]>,
+    /// Last output state, `[batch, units]`.
+    pub h: Option<&'a mut [f32]>,
+}
+
+/// What [`forward`] keeps for [`backward`]: about five floats for each unit and step that is not masked.
+#[derive(Debug)]
+pub struct GruSaved {
+    plan: Plan,
+    /// `[slot][panels * units][16]`: the gates (or what goes into them if the activations are not the usual ones), and
+    /// with the reset gate after the product the recurrent sums of the candidate.
+    gates: Buffer,
+    /// `[units / 16][slot][16 rows][16 units]`: the output before each slot.
+    hidden: Buffer,
+    /// The same, times dropout factors and reset gate, if that comes before the product.
+    reset: Buffer,
+}
+
+/// Gradients of the results; what is left out counts as zeros.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GruOutputGradients<'a> {
+    /// `[batch, steps, units]`.
+    pub dy: Option<&'a [f32]>,
+    /// `[batch, units]`.
+    pub dh: Option<&'a [f32]>,
+}
+
+/// The gradients that are asked for, with the shapes of what they belong to.
+#[derive(Debug, Default)]
+pub struct GruGradients<'a> {
+    /// Of the inputs.
+    pub dx: Option<Destination<'a>>,
+    /// Of the initial output.
+    pub dh0: Option<Destination<'a>>,
+    /// Of the kernel.
+    pub dkernel: Option<Destination<'a>>,
+    /// Of the recurrent kernel.
+    pub drecurrent: Option<Destination<'a>>,
+    /// Of the bias.
+    pub dbias: Option<Destination<'a>>,
+    /// Of the recurrent bias. Only with [`GruOptions::reset_after`].
+    pub drecurrent_bias: Option<Destination<'a>>,
+}
+
+/// Everything that goes in.
+#[derive(Clone, Copy, Debug)]
+struct Layer<'a> {
+    shape: GruShape,
+    weights: GruWeights<'a>,
+    inputs: GruInputs<'a>,
+    options: GruOptions<'a>,
+}
+
+impl Layer<'_> {
+    fn check(&self) {
+        let GruShape { batch, steps, input, units } = self.shape;
+        let fits = |slice: Option<&[f32]>, length: usize| slice.is_none_or(|slice| slice.len() == length);
+        assert_eq!(self.weights.kernel.len(), 3 * units * input, "gru: length of kernel");
+        assert_eq!(self.weights.recurrent.len(), 3 * units * units, "gru: length of recurrent");
+        assert!(fits(self.weights.bias, 3 * units), "gru: length of bias");
+        assert!(fits(self.weights.recurrent_bias, 3 * units), "gru: length of recurrent_bias");
+        assert!(
+            self.options.reset_after || self.weights.recurrent_bias.is_none(),
+            "gru: recurrent_bias without reset_after"
+        );
+        assert_eq!(self.inputs.x.len(), batch * steps * input, "gru: length of x");
+        assert!(fits(self.inputs.h0, batch * units), "gru: length of h0");
+        assert!(self.inputs.mask.is_none_or(|mask| mask.len() == batch * steps), "gru: length of mask");
+        let one_or_three = |slice, length| fits(slice, length) || fits(slice, 3 * length);
+        assert!(one_or_three(self.options.dropout, batch * input), "gru: length of dropout");
+        assert!(one_or_three(self.options.recurrent_dropout, batch * units), "gru: length of recurrent_dropout");
+    }
+
+    /// Variants of the input: 3 if each gate has its own dropout.
+    fn input_variants(&self) -> usize {
+        recurrent::variants(self.options.dropout, self.shape.batch * self.shape.input, 3)
+    }
+
+    /// Variants of the previous output.
+    fn hidden_variants(&self) -> usize {
+        recurrent::variants(self.options.recurrent_dropout, self.shape.batch * self.shape.units, 3)
+    }
+
+    fn activations(&self) -> Activations {
+        Activations::new(self.options.activation, self.options.recurrent_activation)
+    }
+
+    /// Panels of `units` that a slot has: the recurrent sums of the candidate stay apart if the reset gate is applied to
+    /// them.
+    fn panels(&self) -> usize {
+        if self.options.reset_after { 4 } else { 3 }
+    }
+
+    /// What the sums start from, `[panels * units]`: both biases for the gates, one each for the sums of the candidate.
+    fn bias(&self) -> Option<Vec<f32>> {
+        let GruWeights { bias, recurrent_bias, .. } = self.weights;
+        if bias.is_none() && recurrent_bias.is_none() {
+            return None;
+        }
+        let units = self.shape.units;
+        let mut sums = vec![0.0; self.panels() * units];
+        if let Some(bias) = bias {
+            sums[..3 * units].copy_from_slice(bias);
+        }
+        if let Some(bias) = recurrent_bias {
+            let (gates, candidate) = bias.split_at(2 * units);
+            sums[..2 * units].iter_mut().zip(gates).for_each(|(sum, bias)| *sum += bias);
+            sums[3 * units..].copy_from_slice(candidate);
+        }
+        Some(sums)
+    }
+}
+
+/// Runs the layer, for inference, or for training if `saved` is given.
+///
+/// # Shapes
+/// See [`GruShape`] and the fields of the arguments. A row's results do not depend on the other rows.
+///
+/// A masked step carries the state over. `saved` is set to what [`backward`] needs.
+///
+/// # Panics
+/// If a slice has another length, or if there is a recurrent bias without [`GruOptions::reset_after`].
+///
+/// # Source
+/// `keras/src/layers/rnn/gru.py` of Keras 3.15, masks as in `keras/src/backend/tensorflow/rnn.py`. Recurrent dropout as in
+/// its implementation 1: implementation 2, the default, leaves it out.
+pub fn forward(
+    context: &Context,
+    shape: GruShape,
+    weights: GruWeights<'_>,
+    inputs: GruInputs<'_>,
+    options: GruOptions<'_>,
+    outputs: GruOutputs<'_>,
+    saved: Option<&mut Option<GruSaved>>,
+) {
+    let layer = Layer { shape, weights, inputs, options };
+    layer.check();
+    let GruShape { batch, steps, units, .. } = shape;
+    let GruOutputs { y, h } = outputs;
+    assert!(y.as_ref().is_none_or(|y| y.len() == batch * steps * units), "gru: length of y");
+    assert!(h.as_ref().is_none_or(|h| h.len() == batch * units), "gru: length of h");
+    let plan = Plan::new(shape, options.reverse, inputs.mask, context.pool.threads());
+    let keep = |length: usize| Buffer::new(if saved.is_some() { length } else { 0 });
+    let tiles = plan.slots() * panels_length(units, LANES);
+    let mut gates = keep(plan.slots() * layer.panels() * units * LANES);
+    let mut hidden = keep(tiles);
+    let mut reset = keep(if options.reset_after { 0 } else { tiles });
+    let bias = layer.bias();
+    let task = forward::Task {
+        layer,
+        plan: &plan,
+        bias: bias.as_deref(),
+        y: y.map(Shared::new),
+        h: h.map(Shared::new),
+        saved: saved.as_ref().map(|_| forward::Parts {
+            gates: Shared::new(&mut gates),
+            hidden: Shared::new(&mut hidden),
+            reset: Shared::new(&mut reset),
+        }),
+    };
+    context.pool.run(plan.pieces(), &|piece| context.simd.run(forward::Piece { task: &task, piece }));
+    if let Some(saved) = saved {
+        *saved = Some(GruSaved { plan, gates, hidden, reset });
+    }
+}
+
+/// One time step that replaces the state, for decoding.
+///
+/// # Shapes
+/// `x`: `[batch, input]`; `h`: `[batch, units]`. A row's results do not depend on the other rows.
+///
+/// # Panics
+/// As [`forward`].
+pub fn step(
+    context: &Context,
+    shape: GruShape,
+    weights: GruWeights<'_>,
+    options: GruOptions<'_>,
+    x: &[f32],
+    h: &mut [f32],
+) {
+    assert_eq!(h.len(), shape.batch * shape.units, "gru: length of h");
+    let mut before = Buffer::new(h.len());
+    before.copy_from_slice(h);
+    let inputs = GruInputs { x, h0: Some(&before), mask: None };
+    let outputs = GruOutputs { y: None, h: Some(h) };
+    forward(context, GruShape { steps: 1, ..shape }, weights, inputs, options, outputs, None);
+}
+
+/// The gradients that are asked for, of what [`forward`] computed with the same arguments.
+///
+/// # Gradient
+/// Back-propagation through time. Gradients of repeated outputs go to the step whose output they repeat.
+///
+/// # Panics
+/// If a slice has another length, if `saved` belongs to other sizes, or if the gradient of a recurrent bias is asked for
+/// without [`GruOptions::reset_after`].
+#[allow(clippy::too_many_arguments, reason = "operands and destinations of one formula")]
+pub fn backward(
+    context: &Context,
+    shape: GruShape,
+    weights: GruWeights<'_>,
+    inputs: GruInputs<'_>,
+    options: GruOptions<'_>,
+    saved: GruSaved,
+    output_gradients: GruOutputGradients<'_>,
+    gradients: GruGradients<'_>,
+) {
+    let layer = Layer { shape, weights, inputs, options };
+    layer.check();
+    let GruShape { batch, steps, input, units } = shape;
+    let GruSaved { plan, mut gates, hidden, reset } = saved;
+    let fits = plan.shape() == shape && gates.len() == plan.slots() * layer.panels() * units * LANES;
+    assert!(fits, "gru: saved for other sizes");
+    let GruOutputGradients { dy, dh } = output_gradients;
+    assert!(dy.is_none_or(|dy| dy.len() == batch * steps * units), "gru: length of dy");
+    assert!(dh.is_none_or(|dh| dh.len() == batch * units), "gru: length of dh");
+    let GruGradients { dx, dh0, dkernel, drecurrent, dbias, drecurrent_bias } = gradients;
+    let fits = |to: &Option<Destination<'_>>, length| to.as_ref().is_none_or(|to| to.data.len() == length);
+    assert!(fits(&dx, batch * steps * input), "gru: length of dx");
+    assert!(fits(&dh0, batch * units), "gru: length of dh0");
+    assert!(fits(&dkernel, 3 * units * input), "gru: length of dkernel");
+    assert!(fits(&drecurrent, 3 * units * units), "gru: length of drecurrent");
+    assert!(fits(&dbias, 3 * units), "gru: length of dbias");
+    assert!(fits(&drecurrent_bias, 3 * units), "gru: length of drecurrent_bias");
+    assert!(options.reset_after || drecurrent_bias.is_none(), "gru: drecurrent_bias without reset_after");
+    let task = backward::Task {
+        layer,
+        plan: &plan,
+        gates: Shared::new(&mut gates),
+        hidden: &hidden,
+        output_gradients,
+        dx: dx.map(To::new),
+        dh0: dh0.map(To::new),
+    };
+    context.pool.run(plan.pieces(), &|piece| context.simd.run(backward::Piece { task: &task, piece }));
+    let gradients = WeightGradients {
+        plan: &plan,
+        places: if options.reset_after { &[[0, 0], [1, 1], [2, 3]] } else { &[[0, 0], [1, 1], [2, 2]] },
+        sums: &gates,
+        panels: layer.panels(),
+        x: inputs.x,
+        x_operand: Operand { features: input, variants: layer.input_variants(), factors: options.dropout },
+        hidden: &hidden,
+        hidden_operand: Operand {
+            features: units,
+            variants: layer.hidden_variants(),
+            factors: options.recurrent_dropout,
+        },
+        last_hidden: (!options.reset_after).then_some(&reset[..]),
+        dkernel: dkernel.map(To::new),
+        drecurrent: drecurrent.map(To::new),
+        dbias: dbias.map(To::new),
+        drecurrent_bias: drecurrent_bias.map(To::new),
+    };
+    gradients.run(context);
+}
