@@ -2,42 +2,15 @@ import { FormatError } from "../errors.ts";
 import type { GraphDocument, LayerDocument, ValueReference } from "../graph/document.ts";
 import type { SymbolicTensor } from "../graph/tensor.ts";
 import { restoreInitializer } from "../initializers/resolve.ts";
-import {
-  activation,
-  add,
-  average,
-  concatenate,
-  dense,
-  dropout,
-  embedding,
-  lstm,
-  maximum,
-  minimum,
-  multiply,
-  repeatVector,
-  subtract,
-} from "../layers/index.ts";
+import * as layers from "../layers/index.ts";
 import { inputOf } from "../layers/input.ts";
 import { checkName, type Layer } from "../layers/layer.ts";
 import type { DataType, Dimension } from "../native-interface.ts";
 import { checkKeys, nameOption } from "../options.ts";
 import { asFormatError, checkComplete } from "./config.ts";
 
-const factories = {
-  activation,
-  add,
-  average,
-  concatenate,
-  dense,
-  dropout,
-  embedding,
-  lstm,
-  maximum,
-  minimum,
-  multiply,
-  repeatVector,
-  subtract,
-};
+/** Every layer can be loaded that can be made. */
+const factories = { ...layers };
 
 type LayerType = keyof typeof factories;
 
