@@ -1,4 +1,4 @@
-import { type Model, Seq2Seq, type WeightArray } from "../index.ts";
+import { Seq2Seq, type WeightArray } from "../index.ts";
 import { readArguments, textFlag } from "./arguments.ts";
 import { type Command, CommandError, type Streams, UsageError } from "./command.ts";
 
@@ -28,10 +28,11 @@ export const average: Command = {
     await using translator = await Seq2Seq.load(first);
     const weights = await translator.model.getWeights();
     const sums = weights.map(({ data }) => Float64Array.from(data));
+    const kind = kindOf(translator);
     // One at a time: memory for two is enough, however many there are.
     for (const folder of others) {
       await using other = await Seq2Seq.load(folder);
-      if (kindOf(other) !== kindOf(translator)) {
+      if (kindOf(other) !== kind) {
         throw new CommandError(`${folder} is another kind of translator than ${first}: average checkpoints of one run`);
       }
       for (const [index, { data }] of (await other.model.getWeights()).entries()) addTo(sums[index]!, data);
@@ -49,12 +50,8 @@ export const average: Command = {
 
 /** What must be the same in all: graph but for initial values, and tokenizers. */
 function kindOf({ model, source, target }: Seq2Seq): string {
-  return JSON.stringify([graphOf(model), source.toJSON(), target.toJSON()]);
-}
-
-function graphOf(model: Model): unknown {
-  const text = JSON.stringify(model.document, (key, value) => (key.endsWith("Initializer") ? undefined : value));
-  return JSON.parse(text);
+  const parts = [model.document, source, target];
+  return JSON.stringify(parts, (key, value) => (key.endsWith("Initializer") ? undefined : value));
 }
 
 function addTo(sum: Float64Array, values: Float32Array): void {
