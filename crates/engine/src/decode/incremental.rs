@@ -160,7 +160,13 @@ impl Builder<'_> {
 
     fn input(&mut self, layer: usize, signature: Signature) -> ValueId {
         let value = self.value(signature);
-        self.step.nodes.push(Node { operation: Operation::Input, layer, inputs: Vec::new(), outputs: vec![value] });
+        self.step.nodes.push(Node {
+            operation: Operation::Input,
+            layer,
+            first_weight: 0,
+            inputs: Vec::new(),
+            outputs: vec![value],
+        });
         value
     }
 
@@ -210,7 +216,7 @@ impl Builder<'_> {
                 value
             })
             .collect();
-        self.step.nodes.push(Node { operation: node.operation, layer: node.layer, inputs, outputs });
+        self.step.nodes.push(Node { inputs, outputs, ..node.clone() });
         Ok(Treatment::Pointwise)
     }
 
@@ -249,9 +255,9 @@ impl Builder<'_> {
         self.state_outputs.extend(&outputs[1..]);
         self.step.nodes.push(Node {
             operation: Operation::Lstm(LstmPlan { sequences: true, ..options }),
-            layer: node.layer,
             inputs,
             outputs: outputs.to_vec(),
+            ..node.clone()
         });
         Ok(Treatment::Recurrent)
     }

@@ -43,7 +43,7 @@ pub struct LstmPlan {
 }
 
 /// What a node computes.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Operation {
     /// Nothing: the value comes with the batch.
     Input,
@@ -70,6 +70,20 @@ pub enum Operation {
     RepeatVector(usize),
 }
 
+impl Operation {
+    /// Whether it reads weights of its layer.
+    #[must_use]
+    pub fn has_weights(&self) -> bool {
+        matches!(self, Self::Embedding { .. } | Self::Lstm(_) | Self::Linear)
+    }
+
+    /// Whether the mask of its output is that of its first input.
+    #[must_use]
+    pub fn passes_mask(&self) -> bool {
+        matches!(self, Self::Linear | Self::Activate(_) | Self::Softmax | Self::Dropout(_))
+    }
+}
+
 /// One operation on values.
 #[derive(Clone, Debug)]
 pub struct Node {
@@ -77,6 +91,8 @@ pub struct Node {
     pub operation: Operation,
     /// Its layer, an index of [`Plan::layers`].
     pub layer: usize,
+    /// Its first weight, counted within the layer: a layer may be several nodes with weights.
+    pub first_weight: usize,
     /// What it takes.
     pub inputs: Vec<ValueId>,
     /// What it gives.
@@ -240,7 +256,7 @@ impl Plan {
         self.producers.extend(outputs.iter().map(|_| node));
         self.values.extend(outputs);
         let outputs: Vec<ValueId> = (first..self.values.len()).collect();
-        self.nodes.push(Node { operation, layer, inputs, outputs: outputs.clone() });
+        self.nodes.push(Node { operation, layer, first_weight: 0, inputs, outputs: outputs.clone() });
         outputs
     }
 
@@ -289,10 +305,11 @@ impl Plan {
         &self.layers[self.nodes[self.producers[value]].layer].name
     }
 
-    /// Weight `index` of the layer of a node, as an index of [`Plan::weights`].
+    /// Weight `index` of a node, as an index of [`Plan::weights`].
     #[must_use]
     pub fn weight(&self, node: &Node, index: usize) -> Option<usize> {
         let layer = &self.layers[node.layer];
+        let index = node.first_weight + index;
         (index < layer.weight_count).then_some(layer.first_weight + index)
     }
 

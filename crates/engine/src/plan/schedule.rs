@@ -30,7 +30,7 @@ pub struct Schedule {
 
 impl Operation {
     /// Values of a node that its backward pass reads.
-    fn kept(self, inputs: &[ValueId], outputs: &[ValueId]) -> Vec<ValueId> {
+    fn kept(&self, inputs: &[ValueId], outputs: &[ValueId]) -> Vec<ValueId> {
         match self {
             Self::Embedding { .. } | Self::Lstm(_) | Self::Linear => inputs.to_vec(),
             Self::Activate(activation) if activation.gradient_takes_input() => inputs.to_vec(),
@@ -94,8 +94,7 @@ impl Schedule {
             let layer = &plan.layers[node.layer];
             let weights = &flags[layer.first_weight..][..layer.weight_count];
             // Only the first node of an expanded layer has its weights.
-            let own = matches!(node.operation, Operation::Embedding { .. } | Operation::Lstm(_) | Operation::Linear)
-                && weights.contains(&true);
+            let own = node.operation.has_weights() && weights.contains(&true);
             if own || node.inputs.iter().any(|&input| gradient[input]) {
                 backward[index] = true;
                 node.outputs.iter().for_each(|&output| gradient[output] = true);

@@ -25,7 +25,9 @@ impl Run<'_> {
             Operation::Input | Operation::Lstm(_) => Ok(()),
             Operation::Embedding { .. } => {
                 let indices = self.indices(self.ids(input)?.as_ids()?)?;
-                let table = self.zeros(&plan.weights[plan.layers[node.layer].first_weight].specification.shape)?;
+                let table = self.zeros(
+                    &plan.weights[plan.layers[node.layer].first_weight + node.first_weight].specification.shape,
+                )?;
                 self.add_weight_gradient(node, 0, table.index_add(&indices, &flat(&dy)?, 0)?)
             }
             Operation::Linear => self.linear_backward(node, &dy),

@@ -17,7 +17,7 @@ use sconce_kernels::{Context, buffer::Buffer, dropout, random::RandomKey, simd::
 use super::{Backend, Forward, LossResult, Program, RandomState, StepRequest, WeightGradient};
 use crate::{
     error::{Code, Error, Result},
-    plan::{LossPlan, Node, Operation, Plan, Schedule, ValueId},
+    plan::{LossPlan, Node, Plan, Schedule, ValueId},
     tensor::{Data, Mask, Tensor},
 };
 
@@ -181,7 +181,7 @@ impl<'a> Run<'a> {
         if crate::weights::is_transposed(specification) {
             shape.reverse();
         }
-        Ok(Some(self.upload(self.forward.weights.need(node.layer, index)?, &shape)?))
+        Ok(Some(self.upload(self.forward.weights.need(node.layer, node.first_weight + index)?, &shape)?))
     }
 
     fn need_weight(&self, node: &Node, index: usize) -> Result<Array> {
@@ -215,12 +215,7 @@ impl<'a> Run<'a> {
     /// The mask of a value, also where the value itself is not computed.
     fn mask(&self, value: ValueId) -> Option<Mask> {
         let node = &self.plan.nodes[self.plan.producers[value]];
-        match node.operation {
-            Operation::Linear | Operation::Activate(_) | Operation::Softmax | Operation::Dropout(_) => {
-                self.mask(node.inputs[0])
-            }
-            _ => self.masks[value].clone(),
-        }
+        if node.operation.passes_mask() { self.mask(node.inputs[0]) } else { self.masks[value].clone() }
     }
 
     fn run_forward(&mut self) -> Result<()> {

@@ -92,22 +92,22 @@ impl Run<'_> {
         }
         let Some(dy) = self.gradients[node.outputs[0]].take() else { return Ok(()) };
         let input = node.inputs.first().copied();
-        match (node.operation, input) {
-            (Operation::Embedding { .. }, Some(input)) => {
+        match (&node.operation, input) {
+            (&Operation::Embedding { .. }, Some(input)) => {
                 if let Some(weight) = plan.weight(node, 0).filter(|&weight| self.schedule.trainable[weight]) {
                     let Data::Ids(ids) = &self.value(input)?.data else { return Ok(()) };
                     tables.push(Use { weight, ids: Arc::clone(ids), dy });
                 }
             }
-            (Operation::Linear, Some(input)) => self.linear_backward(node, input, &dy, gradients)?,
-            (Operation::Activate(function), Some(input)) => {
+            (&Operation::Linear, Some(input)) => self.linear_backward(node, input, &dy, gradients)?,
+            (&Operation::Activate(function), Some(input)) => {
                 if let Some(mut slot) = self.slot(input, dy.len()) {
                     let kept = if function.gradient_takes_input() { input } else { node.outputs[0] };
                     activation::backward(self.context, function, self.value(kept)?.floats()?, &dy, slot.destination());
                     self.put(input, Some(slot));
                 }
             }
-            (Operation::Softmax, Some(input)) => {
+            (&Operation::Softmax, Some(input)) => {
                 if let Some(mut slot) = self.slot(input, dy.len()) {
                     let y = self.value(node.outputs[0])?;
                     if !dy.is_empty() {
@@ -116,7 +116,7 @@ impl Run<'_> {
                     self.put(input, Some(slot));
                 }
             }
-            (Operation::Dropout(rate), Some(input)) => {
+            (&Operation::Dropout(rate), Some(input)) => {
                 if let Some(mut slot) = self.slot(input, dy.len()) {
                     match self.random {
                         Some(random) if rate > 0.0 => {
@@ -128,8 +128,8 @@ impl Run<'_> {
                     self.put(input, Some(slot));
                 }
             }
-            (Operation::Concatenate(axis), _) => self.concatenate_backward(node, axis, &dy),
-            (Operation::RepeatVector(count), Some(input)) => {
+            (&Operation::Concatenate(axis), _) => self.concatenate_backward(node, axis, &dy),
+            (&Operation::RepeatVector(count), Some(input)) => {
                 let length = dy.len().checked_div(count).unwrap_or(0);
                 if let Some(mut slot) = self.slot(input, length) {
                     if !slot.accumulate {
@@ -146,7 +146,7 @@ impl Run<'_> {
                     self.put(input, Some(slot));
                 }
             }
-            (Operation::Merge(merge), _) => self.merge_backward(node, merge, &dy)?,
+            (&Operation::Merge(merge), _) => self.merge_backward(node, merge, &dy)?,
             _ => {}
         }
         Ok(())

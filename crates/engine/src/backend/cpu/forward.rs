@@ -13,6 +13,7 @@ use super::{Run, Saved};
 use crate::{
     backend::checks::check_ids,
     error::{Code, Error, Result},
+    layers::WeightSpecification,
     plan::{LstmPlan, Node, Operation},
     tensor::{Data, Mask, Tensor},
 };
@@ -117,7 +118,7 @@ impl<'a> Run<'a> {
         let input = self.value(node.inputs[0])?;
         let ids = input.as_ids()?;
         let layer = &self.plan.layers[node.layer];
-        let width = self.plan.weights[layer.first_weight].specification.shape[1];
+        let width = self.specification(node).shape[1];
         check_ids(&layer.name, ids, &input.shape, table.len() / width)?;
         let mut y = Buffer::new(ids.len() * width);
         embedding::forward(self.context, table, width, ids, &mut y);
@@ -142,10 +143,14 @@ impl<'a> Run<'a> {
         Ok(Tensor::float(sizes, y))
     }
 
+    /// What the first weight of a node is.
+    fn specification(&self, node: &Node) -> &WeightSpecification {
+        &self.plan.weights[self.plan.layers[node.layer].first_weight + node.first_weight].specification
+    }
+
     /// Outputs of a linear node.
     pub(super) fn units(&self, node: &Node) -> usize {
-        let layer = &self.plan.layers[node.layer];
-        self.plan.weights[layer.first_weight].specification.shape[1]
+        self.specification(node).shape[1]
     }
 
     fn concatenate_forward(&self, node: &Node, axis: usize) -> Result<Tensor> {

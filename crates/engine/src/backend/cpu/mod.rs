@@ -11,7 +11,7 @@ use sconce_kernels::{Context, buffer::Buffer, lstm::LstmSaved, reduce};
 use super::{Backend, Forward, LossResult, Program, RandomState, StepRequest, WeightGradient};
 use crate::{
     error::{Code, Error, Result},
-    plan::{LossPlan, Node, Operation, Plan, Schedule, ValueId},
+    plan::{LossPlan, Node, Plan, Schedule, ValueId},
     tensor::{Mask, Tensor},
 };
 
@@ -98,20 +98,15 @@ impl<'a> Run<'a> {
             return self.masks[value].clone();
         }
         let node = &self.plan.nodes[self.plan.producers[value]];
-        match node.operation {
-            Operation::Linear | Operation::Activate(_) | Operation::Softmax | Operation::Dropout(_) => {
-                self.mask(node.inputs[0])
-            }
-            _ => None,
-        }
+        if node.operation.passes_mask() { self.mask(node.inputs[0]) } else { None }
     }
 
     fn weight(&self, node: &Node, index: usize) -> Result<&'a [f32]> {
-        self.forward.weights.need(node.layer, index)
+        self.forward.weights.need(node.layer, node.first_weight + index)
     }
 
     fn optional_weight(&self, node: &Node, index: usize) -> Option<&'a [f32]> {
-        self.forward.weights.get(node.layer, index)
+        self.forward.weights.get(node.layer, node.first_weight + index)
     }
 
     fn run_forward(&mut self) -> Result<()> {
