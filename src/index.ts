@@ -112,6 +112,8 @@ export type {
   RmspropOptions,
   SgdOptions,
 } from "./optimizers/optimizer.ts";
+export type { LoadWeightsOptions } from "./saving/foreign/load.ts";
+export type { TorchSource } from "./saving/foreign/pytorch.ts";
 export { loadModel } from "./saving/load-model.ts";
 export type { CosineDecayRestartsOptions } from "./schedules/cosine-decay-restarts.ts";
 export * as schedules from "./schedules/index.ts";
