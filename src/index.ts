@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 
+export type { Cursor } from "./data/blocks.ts";
 export type { BucketOptions } from "./data/bucketing.ts";
 export { Dataset, DatasetIterator, type DatasetPosition, type ShuffleOptions } from "./data/dataset.ts";
 export { type ArrayData, type DataBatch, type Example, type PadOptions, padSequences, stack } from "./data/example.ts";
