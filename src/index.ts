@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 
+export type { Cursor } from "./data/blocks.ts";
 export type { BucketOptions } from "./data/bucketing.ts";
 export { Dataset, DatasetIterator, type DatasetPosition, type ShuffleOptions } from "./data/dataset.ts";
 export { type ArrayData, type DataBatch, type Example, type PadOptions, padSequences, stack } from "./data/example.ts";
@@ -137,6 +138,8 @@ export type {
   RmspropOptions,
   SgdOptions,
 } from "./optimizers/optimizer.ts";
+export type { LoadWeightsOptions } from "./saving/foreign/load.ts";
+export type { TorchSource } from "./saving/foreign/pytorch.ts";
 export { loadModel } from "./saving/load-model.ts";
 export type { CosineDecayRestartsOptions } from "./schedules/cosine-decay-restarts.ts";
 export * as schedules from "./schedules/index.ts";

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import { Dataset } from "../../src/data/dataset.ts";
-import { stack } from "../../src/data/example.ts";
+import { type DataBatch, stack } from "../../src/data/example.ts";
+import { streamParallelText } from "../../src/data/readers/parallel-text.ts";
 import { FileError, FormatError, OptionError, StateError } from "../../src/errors.ts";
 import {
   backupAndRestore,
@@ -74,7 +75,28 @@ const runs: Record<string, Start> = {
   "a dataset": (model, callbacks) => fit(model, batches, { ...settings, callbacks }),
   "a dataset with a fixed number of steps": (model, callbacks) =>
     fit(model, batches, { ...settings, stepsPerEpoch: 4, callbacks }),
+  "a stream": (model, callbacks) => fit(model, streamed(), { ...settings, callbacks }),
+  "a stream with a fixed number of steps": (model, callbacks) =>
+    fit(model, streamed(), { ...settings, stepsPerEpoch: 4, callbacks }),
+  "a stream with accumulated gradients": (model, callbacks) =>
+    fit(model, streamed(), { ...settings, accumulateSteps: 4, callbacks }),
 };
+
+const table = join(tmpdir(), `sconce-resume-${process.pid}.tsv`);
+test.before(() => writeFile(table, Array.from({ length: 11 }, (_, row) => `${row} ${row % 3}\t${row} 1\n`).join("")));
+test.after.always(() => rm(table, { force: true }));
+
+/** Pairs of a file, in windows of four. */
+function streamed(): Dataset<DataBatch> {
+  const ids = (text: string) => Int32Array.from(text.split(" "), Number);
+  return streamParallelText(table)
+    .shuffle(3, { window: 4 })
+    .map(({ source, target }) => ({
+      inputs: [{ data: ids(source), shape: [2] }],
+      targets: [{ data: ids(target), shape: [2] }],
+    }))
+    .bucketByLength({ length: () => 2, batchSize: 2, seed: 5, window: 4 }, stack);
+}
 
 for (const [name, start] of Object.entries(runs)) {
   for (const saveFreq of ["epoch", 1, 3] as const) {

@@ -16,8 +16,16 @@ export interface BucketOptions<T> {
   window?: number;
 }
 
-/** Items of each batch, by index, for the lengths of all items. */
-export type CutBuckets = (lengths: Float64Array, epoch: number) => Uint32Array[];
+/** Batches of items, by index. */
+export interface Buckets {
+  /** Count of batches. */
+  readonly length: number;
+  /** Indices of the items of a batch. */
+  at(index: number): Uint32Array;
+}
+
+/** Cuts items of these lengths into batches. */
+export type CutBuckets = (lengths: Float64Array, epoch: number) => Buckets;
 
 /**
  * How items are cut into batches of similar length.
@@ -40,23 +48,51 @@ export function cutBuckets<T>(options: BucketOptions<T>): CutBuckets {
       seed === undefined
         ? Uint32Array.from(lengths, (_, index) => index)
         : permutation(seed, 2 * epoch, lengths.length);
-    const sorted = Uint32Array.from([...order].sort((a, b) => lengths[a]! - lengths[b]!));
-    const batches: Uint32Array[] = [];
-    let start = 0;
+    const sorted = sortedBy(lengths, order);
+    // Where each batch begins; numbers in one array, because there may be a million batches.
+    const starts = [0];
     for (let end = 0; end < sorted.length; end++) {
       const length = lengths[sorted[end]!]!;
       if (batchTokens !== undefined && length > batchTokens) {
         throw new DataError(`an item of length ${length} does not fit into a batch of ${batchTokens} tokens`);
       }
-      const full =
-        batchSize === undefined ? (end - start + 1) * length > (batchTokens ?? 0) : end - start === batchSize;
-      if (full) {
-        batches.push(sorted.slice(start, end));
-        start = end;
-      }
+      const count = end - starts.at(-1)!;
+      const full = batchSize === undefined ? (count + 1) * length > (batchTokens ?? 0) : count === batchSize;
+      if (full) starts.push(end);
     }
-    if (start < sorted.length) batches.push(sorted.slice(start));
-    if (seed === undefined) return batches;
-    return Array.from(permutation(seed, 2 * epoch + 1, batches.length), (index) => batches[index]!);
+    const count = sorted.length === 0 ? 0 : starts.length;
+    const places = seed === undefined ? undefined : permutation(seed, 2 * epoch + 1, count);
+    return {
+      length: count,
+      at(index) {
+        const place = places?.[index] ?? index;
+        return sorted.subarray(starts[place], starts[place + 1] ?? sorted.length);
+      },
+    };
   };
+}
+
+/** Lengths above which they are compared instead of counted. */
+const mostCounted = 1 << 16;
+
+/** Items from short to long; those of equal length stay in order. */
+function sortedBy(lengths: Float64Array, order: Uint32Array): Uint32Array {
+  let largest = 0;
+  for (const length of lengths) {
+    // Also what is no number at all: the comparison decides what comes of it.
+    if (!(Number.isInteger(length) && length >= 0 && length < mostCounted)) {
+      return Uint32Array.from([...order].sort((a, b) => lengths[a]! - lengths[b]!));
+    }
+    if (length > largest) largest = length;
+  }
+  const next = new Uint32Array(largest + 2);
+  for (const length of lengths) next[length + 1]! += 1;
+  for (let length = 0; length < largest; length++) next[length + 1]! += next[length]!;
+  const sorted = new Uint32Array(order.length);
+  for (const item of order) {
+    const length = lengths[item]!;
+    sorted[next[length]!] = item;
+    next[length]! += 1;
+  }
+  return sorted;
 }

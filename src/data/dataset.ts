@@ -1,19 +1,35 @@
 import { DataError, StateError } from "../errors.ts";
 import { checkKeys, integerOption, numberOption } from "../options.ts";
+import {
+  advanced,
+  type Cursor,
+  checkCursor,
+  dropped,
+  filtered,
+  grouped,
+  mapped,
+  type OpenBlocks,
+  repeated,
+  taken,
+  windowed,
+} from "./blocks.ts";
 import { type BucketOptions, cutBuckets } from "./bucketing.ts";
 import { type ArrayData, type Example, examplesOf } from "./example.ts";
 import type { SplitOptions } from "./parallel-text.ts";
 import { permutation } from "./random.ts";
-import { repeatedStream, repeatedView } from "./repetition.ts";
+import { innerEpoch, nothingToRepeat, repeatedView } from "./repetition.ts";
 import { checkTokenBatch, type TokenBatchOptions, TokenGroups } from "./token-batches.ts";
+import { Turn } from "./turn.ts";
 import { finite, type View } from "./view.ts";
 
-/** A place in a dataset: what a checkpoint keeps. */
+/** A place in a dataset: what a checkpoint keeps. It can be written as JSON. */
 export interface DatasetPosition {
   /** From 0. */
   epoch: number;
   /** Items of that epoch that were delivered. */
   step: number;
+  /** For data that are read anew in each epoch: where in them the next item lies, so that what comes before is not read again. */
+  cursor?: Cursor;
 }
 
 /** Options of {@link Dataset.shuffle}. */
@@ -23,10 +39,12 @@ export interface ShuffleOptions {
 }
 
 type Source<T> =
-  | { resumable: true; open(epoch: number): View<T> | Promise<View<T>> }
-  | { resumable: false; open(epoch: number): AsyncIterable<T> };
+  | { list: true; open(epoch: number): View<T> | Promise<View<T>> }
+  | { list: false; resumable: boolean; open: OpenBlocks<T> };
 
 const defaultWindow = 10_000;
+/** Shuffled items that are given on together. */
+const shuffleSlice = 256;
 
 /**
  * A sequence of items that can be read again for each epoch: examples, then batches.
@@ -48,7 +66,7 @@ export class Dataset<T> implements AsyncIterable<T> {
    */
   static from<T>(items: Iterable<T>): Dataset<T> {
     const list = [...items];
-    return new Dataset({ resumable: true, open: () => ({ length: list.length, at: (index) => list[index]! }) });
+    return Dataset.fromView({ length: list.length, at: (index) => list[index]! });
   }
 
   /**
@@ -60,7 +78,7 @@ export class Dataset<T> implements AsyncIterable<T> {
    */
   static fromArrays(inputs: readonly ArrayData[], targets: readonly ArrayData[] = []): Dataset<Example> {
     const { length, at } = examplesOf(inputs, targets);
-    return new Dataset({ resumable: true, open: () => ({ length, at }) });
+    return Dataset.fromView({ length, at });
   }
 
   /**
@@ -73,33 +91,51 @@ export class Dataset<T> implements AsyncIterable<T> {
   ): Dataset<T> {
     let used = false;
     return new Dataset({
+      list: false,
       resumable: false,
       async *open(epoch) {
-        if (typeof iterable === "function") {
-          yield* iterable(epoch);
-          return;
+        if (typeof iterable !== "function") {
+          if (used) {
+            throw new StateError("the iterable was read already: pass a function that gives a new one for each epoch");
+          }
+          used = true;
         }
-        if (used) {
-          throw new StateError("the iterable was read already: pass a function that gives a new one for each epoch");
-        }
-        used = true;
-        yield* iterable;
+        const items = typeof iterable === "function" ? iterable(epoch) : iterable;
+        for await (const item of items) yield { items: [item], cursor: undefined };
       },
     });
   }
 
+  /**
+   * A dataset of items by index.
+   *
+   * @internal
+   */
+  static fromView<T>(view: View<T>): Dataset<T> {
+    return new Dataset({ list: true, open: () => view });
+  }
+
+  /**
+   * A dataset of items that are read anew in each epoch, from any place on.
+   *
+   * @internal
+   */
+  static fromBlocks<T>(open: OpenBlocks<T>): Dataset<T> {
+    return new Dataset({ list: false, resumable: true, open });
+  }
+
   /** Whether reading can go on at a saved position: false for data from a plain iterable. */
   get resumable(): boolean {
-    return this.#source.resumable;
+    return this.#source.list || this.#source.resumable;
   }
 
   /**
    * How many items an epoch has.
    *
-   * @returns The count, or `undefined` for data from an iterable or without end.
+   * @returns The count, or `undefined` for data that are read anew in each epoch, or without end.
    */
   async count(): Promise<number | undefined> {
-    if (!this.#source.resumable) return undefined;
+    if (!this.#source.list) return undefined;
     const { length } = await this.#source.open(0);
     return length === Number.POSITIVE_INFINITY ? undefined : length;
   }
@@ -112,9 +148,7 @@ export class Dataset<T> implements AsyncIterable<T> {
   map<U>(change: (item: T) => U | Promise<U>): Dataset<U> {
     return this.#derive<U>(
       async (view) => ({ length: view.length, at: async (index) => change(await view.at(index)) }),
-      async function* (items) {
-        for await (const item of items) yield await change(item);
-      },
+      (open) => mapped(open, change),
     );
   }
 
@@ -133,9 +167,7 @@ export class Dataset<T> implements AsyncIterable<T> {
         for (let index = 0; index < length; index++) if (await keep(await at(index))) kept.push(index);
         return { length: kept.length, at: (index) => at(kept[index]!) };
       },
-      async function* (items) {
-        for await (const item of items) if (await keep(item)) yield item;
-      },
+      (open) => filtered(open, keep),
     );
   }
 
@@ -148,15 +180,7 @@ export class Dataset<T> implements AsyncIterable<T> {
     integerOption("take", "count", count, 0);
     return this.#derive<T>(
       (view) => ({ length: Math.min(count, view.length), at: (index) => view.at(index) }),
-      async function* (items) {
-        let left = count;
-        if (left === 0) return;
-        for await (const item of items) {
-          yield item;
-          left -= 1;
-          if (left === 0) return;
-        }
-      },
+      (open) => taken(open, count),
     );
   }
 
@@ -172,9 +196,9 @@ export class Dataset<T> implements AsyncIterable<T> {
   repeat(count?: number): Dataset<T> {
     const passes = count === undefined ? Number.POSITIVE_INFINITY : integerOption("repeat", "count", count, 1);
     const source = this.#source;
-    return source.resumable
-      ? new Dataset({ resumable: true, open: (epoch) => repeatedView(source.open, passes, epoch) })
-      : new Dataset({ resumable: false, open: (epoch) => repeatedStream(source.open, passes, epoch) });
+    if (source.list) return new Dataset({ list: true, open: (epoch) => repeatedView(source.open, passes, epoch) });
+    const epochOf = (epoch: number, pass: number) => innerEpoch(epoch, pass, passes);
+    return new Dataset({ ...source, open: repeated(source.open, passes, epochOf, nothingToRepeat) });
   }
 
   /**
@@ -194,6 +218,7 @@ export class Dataset<T> implements AsyncIterable<T> {
         return { length: view.length, at: (index) => view.at(order[index]!) };
       },
       options.window,
+      shuffleSlice,
     );
   }
 
@@ -229,14 +254,21 @@ export class Dataset<T> implements AsyncIterable<T> {
       "bucketByLength",
       async (view, epoch) => {
         const lengths = new Float64Array(view.length);
-        for (let index = 0; index < view.length; index++) lengths[index] = options.length(await view.at(index));
+        const turn = new Turn();
+        for (let index = 0; index < view.length; index++) {
+          const item = view.at(index);
+          lengths[index] = options.length(item instanceof Promise ? await item : item);
+          const waiting = turn.count();
+          if (waiting !== undefined) await waiting;
+        }
         const buckets = cut(lengths, epoch);
         return {
           length: buckets.length,
-          at: (index) => Promise.all(Array.from(buckets[index]!, (item) => view.at(item))),
+          at: (index) => Promise.all(Array.from(buckets.at(index), (item) => view.at(item))),
         };
       },
       options.window,
+      1,
     ).map(join);
   }
 
@@ -249,7 +281,7 @@ export class Dataset<T> implements AsyncIterable<T> {
    */
   async split(options: SplitOptions): Promise<[Dataset<T>, Dataset<T>]> {
     checkKeys("split", options, ["fraction", "count", "seed"]);
-    if (!this.#source.resumable) throw new StateError("split: data from an iterable cannot be split");
+    if (!this.#source.list) throw new StateError("split: data from an iterable cannot be split");
     const view = finite("split", await this.#source.open(0));
     const wanted = options.count ?? Math.round(numberOption("split", "fraction", options.fraction, 0, 1) * view.length);
     const count = integerOption("split", "count", wanted, 1);
@@ -261,10 +293,7 @@ export class Dataset<T> implements AsyncIterable<T> {
         : permutation(options.seed, 0, view.length);
     const part = (chosen: Uint32Array) => {
       const indices = chosen.slice().sort();
-      return new Dataset<T>({
-        resumable: true,
-        open: () => ({ length: indices.length, at: (index) => view.at(indices[index]!) }),
-      });
+      return Dataset.fromView<T>({ length: indices.length, at: (index) => view.at(indices[index]!) });
     };
     return [part(order.subarray(0, count)), part(order.subarray(count))];
   }
@@ -279,26 +308,33 @@ export class Dataset<T> implements AsyncIterable<T> {
   iterate(position: Partial<DatasetPosition> = {}): DatasetIterator<T> {
     const epoch = integerOption("iterate", "epoch", position.epoch ?? 0, 0);
     const step = integerOption("iterate", "step", position.step ?? 0, 0);
-    return new DatasetIterator(this.#read(epoch, step), { epoch, step });
+    const cursor = position.cursor === undefined ? {} : { cursor: checkCursor(position.cursor) };
+    const start: DatasetPosition = { epoch, step, ...cursor };
+    return new DatasetIterator(this.#read(start), start);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<T> {
     return this.iterate();
   }
 
-  async *#read(epoch: number, step: number): AsyncGenerator<T> {
+  /** Items, each with the cursor of the one after it. */
+  async *#read({ epoch, step, cursor }: DatasetPosition): AsyncGenerator<Delivered<T>> {
     const source = this.#source;
-    if (source.resumable) {
+    if (source.list) {
       const view = await source.open(epoch);
-      for (let index = step; index < view.length; index++) yield await view.at(index);
+      for (let index = step; index < view.length; index++) yield { item: await view.at(index), next: undefined };
       return;
     }
-    if (step > 0) {
+    if (step > 0 && !source.resumable) {
       throw new StateError(
         `cannot go on at step ${step}: the data come from a plain iterable; use a list, arrays or ParallelText to resume`,
       );
     }
-    yield* source.open(epoch);
+    // Without a cursor everything before is read again, which gives the same items.
+    const blocks = cursor === undefined ? dropped(source.open(epoch, undefined), step) : source.open(epoch, cursor);
+    for await (const { items, cursor: start } of blocks) {
+      for (const [index, item] of items.entries()) yield { item, next: advanced(start, index + 1) };
+    }
   }
 
   #batches(size: number): Dataset<T[]> {
@@ -308,7 +344,7 @@ export class Dataset<T> implements AsyncIterable<T> {
         length: Math.ceil(view.length / size),
         at: (index) => collect(view, index * size, Math.min(view.length, (index + 1) * size)),
       }),
-      (items) => chunks(items, size),
+      (open) => grouped(open, () => ({ size })),
     );
   }
 
@@ -324,56 +360,51 @@ export class Dataset<T> implements AsyncIterable<T> {
           at: (index) => collect(view, starts[index]!, starts[index + 1] ?? length),
         };
       },
-      async function* (items) {
-        const groups = new TokenGroups(options);
-        let group: T[] = [];
-        for await (const item of items) {
-          if (groups.begins(item) && group.length > 0) {
-            yield group;
-            group = [];
-          }
-          group.push(item);
-        }
-        if (group.length > 0) yield group;
-      },
+      (open) =>
+        grouped(open, () => {
+          const groups = new TokenGroups(options);
+          return { size: Number.POSITIVE_INFINITY, begins: (item) => groups.begins(item) };
+        }),
     );
   }
 
   #derive<U>(
     view: (inner: View<T>, epoch: number) => View<U> | Promise<View<U>>,
-    stream: (inner: AsyncIterable<T>, epoch: number) => AsyncIterable<U>,
+    blocks: (inner: OpenBlocks<T>) => OpenBlocks<U>,
   ): Dataset<U> {
     const source = this.#source;
-    if (source.resumable) {
-      return new Dataset({ resumable: true, open: async (epoch) => view(await source.open(epoch), epoch) });
-    }
-    return new Dataset({ resumable: false, open: (epoch) => stream(source.open(epoch), epoch) });
+    if (!source.list) return new Dataset<U>({ list: false, resumable: source.resumable, open: blocks(source.open) });
+    return new Dataset<U>({ list: true, open: async (epoch) => view(await source.open(epoch), epoch) });
   }
 
-  /** What needs a list: done on all items, or on one window after the other. */
+  /** What needs a list: done on all items, or on one window after the other, of which `slice` items are given on together. */
   #windowed<U>(
     where: string,
     view: (inner: View<T>, epoch: number) => View<U> | Promise<View<U>>,
     window: number = defaultWindow,
+    slice: number,
   ): Dataset<U> {
     integerOption("dataset", "window", window, 1);
     const whole = (inner: View<T>, epoch: number) => view(finite(where, inner), epoch);
-    return this.#derive<U>(whole, async function* (items, epoch) {
-      for await (const chunk of chunks(items, window)) {
-        const part = await view({ length: chunk.length, at: (index) => chunk[index]! }, epoch);
-        for (let index = 0; index < part.length; index++) yield await part.at(index);
-      }
-    });
+    const part = (items: readonly T[], epoch: number) =>
+      view({ length: items.length, at: (index) => items[index]! }, epoch);
+    return this.#derive<U>(whole, (open) => windowed(open, window, slice, part));
   }
+}
+
+/** An item, and where the one after it lies. */
+interface Delivered<T> {
+  readonly item: T;
+  readonly next: Cursor | undefined;
 }
 
 /** Reads a {@link Dataset} and knows where it is. */
 export class DatasetIterator<T> implements AsyncIterableIterator<T> {
-  readonly #items: AsyncGenerator<T>;
+  readonly #items: AsyncGenerator<Delivered<T>>;
   #position: DatasetPosition;
 
   /** @internal */
-  constructor(items: AsyncGenerator<T>, position: DatasetPosition) {
+  constructor(items: AsyncGenerator<Delivered<T>>, position: DatasetPosition) {
     this.#items = items;
     this.#position = position;
   }
@@ -385,12 +416,16 @@ export class DatasetIterator<T> implements AsyncIterableIterator<T> {
 
   async next(): Promise<IteratorResult<T>> {
     const result = await this.#items.next();
-    if (!result.done) this.#position.step += 1;
-    return result;
+    if (result.done) return { done: true, value: undefined };
+    const { item, next } = result.value;
+    const { epoch, step } = this.#position;
+    this.#position = { epoch, step: step + 1, ...(next === undefined ? {} : { cursor: next }) };
+    return { done: false, value: item };
   }
 
   async return(): Promise<IteratorResult<T>> {
-    return this.#items.return(undefined);
+    await this.#items.return(undefined);
+    return { done: true, value: undefined };
   }
 
   [Symbol.asyncIterator](): this {
@@ -402,16 +437,4 @@ async function collect<T>(view: View<T>, start: number, end: number): Promise<T[
   const items: T[] = [];
   for (let index = start; index < end; index++) items.push(await view.at(index));
   return items;
-}
-
-async function* chunks<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
-  let chunk: T[] = [];
-  for await (const item of items) {
-    chunk.push(item);
-    if (chunk.length === size) {
-      yield chunk;
-      chunk = [];
-    }
-  }
-  if (chunk.length > 0) yield chunk;
 }

@@ -67,22 +67,7 @@ class EndlessView<T> implements View<T> {
   }
 }
 
-/** Passes over an iterable, one after the other. */
-export async function* repeatedStream<T>(
-  open: (epoch: number) => AsyncIterable<T>,
-  count: number,
-  epoch: number,
-): AsyncGenerator<T> {
-  for (let pass = 0; pass < count; pass++) {
-    let empty = true;
-    for await (const item of open(innerEpoch(epoch, pass, count))) {
-      empty = false;
-      yield item;
-    }
-    if (empty && count === Number.POSITIVE_INFINITY) throw nothingToRepeat();
-  }
-}
-
-function nothingToRepeat(): DataError {
+/** The error for data without items that shall be repeated without end. */
+export function nothingToRepeat(): DataError {
   return new DataError("repeat: there are no items to repeat without end");
 }

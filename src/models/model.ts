@@ -12,6 +12,8 @@ import { checkSeed, ModelHandle, type TrainerHandle } from "../native.ts";
 import type { ProvidedWeight } from "../native-interface.ts";
 import type { Optimizer } from "../optimizers/optimizer.ts";
 import { checkKeys, checkSignal } from "../options.ts";
+import { type LoadWeightsOptions, readForeignWeights } from "../saving/foreign/load.ts";
+import { wantedLayer } from "../saving/foreign/weights.ts";
 import { saveModel } from "../saving/save-model.ts";
 import { testOnBatch, trainOnBatch } from "../training/batch.ts";
 import { type BatchData, isBatchData, type ModelData, type TrainingData } from "../training/data.ts";
@@ -390,13 +392,25 @@ export class Model extends Callable implements Trainable {
   }
 
   /**
-   * Sets all weights from a file of `saveWeights`, of an unbuilt model too.
+   * Sets weights from a file of `saveWeights`, of Keras 3 (`.weights.h5` or `.keras`) or of PyTorch (a `state_dict` as
+   * safetensors), of an unbuilt model too. Nothing is changed if anything is wrong.
    *
    * @param path - The file.
-   * @throws FileError if it cannot be read; FormatError if it is damaged or holds other weights: then nothing is changed.
+   * @param options - Who wrote it, and which parts of it belong where.
+   * @throws FileError if it cannot be read; FormatError if it is damaged or holds other layers; ShapeError naming the layer whose
+   * weights have another shape; OptionError if an option is wrong, or if which parts belong where cannot be told without one.
    */
-  async loadWeights(path: string): Promise<void> {
-    return this.handle().loadWeights(path);
+  async loadWeights(path: string, options: LoadWeightsOptions = {}): Promise<void> {
+    const layers = this.layers.map((layer) => wantedLayer(layer, this.#graph.names.get(layer)!));
+    const target = { where: `model ${this.name}: loadWeights`, layers };
+    const loaded = await readForeignWeights(target, path, options);
+    if (loaded === undefined) return this.handle().loadWeights(path);
+    const described = describedWeights(this.handle());
+    const given = new Map(loaded.map(({ layer, values }) => [layer, [...values]]));
+    // Layers that the file says nothing of keep their weights.
+    if (described.some(({ layer }) => !given.has(layer))) await this.build();
+    const before = described.every(({ layer }) => given.has(layer)) ? [] : await this.handle().getWeights();
+    await this.handle().setWeights(described.map(({ layer }, index) => given.get(layer)?.shift() ?? before[index]!));
   }
 
   /**

@@ -70,7 +70,7 @@ export async function loadModel<Kind extends Model = SingleOutputModel>(folder: 
     );
   });
   try {
-    await loaded.loadWeights(weights);
+    await loaded.loadWeights(weights, { format: "sconce" });
     if (config.compile !== null) {
       const { compile } = config;
       inFile(path, () => loaded.compileWith(restoreCompilation(compile, loaded.outputs.length)));

@@ -67,7 +67,7 @@ export class Checkpoint {
         );
       }
     }
-    await this.#model.loadWeights(join(this.#folder, weightsFile));
+    await this.#model.loadWeights(join(this.#folder, weightsFile), { format: "sconce" });
     await this.#model.trainer().loadState(join(this.#folder, optimizerFile));
   }
 

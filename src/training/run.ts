@@ -1,3 +1,4 @@
+import type { DatasetPosition } from "../data/dataset.ts";
 import { DataError, NaNLossError } from "../errors.ts";
 import type { StepResult } from "../native-interface.ts";
 import type { CallbackList } from "./callbacks/callback-list.ts";
@@ -109,7 +110,8 @@ export class Run {
     const { model, source, callbacks, progress, signal } = this.#parts;
     const epoch = this.#epoch;
     this.#tally = new Tally(model.trainedOutputs, saved === undefined ? undefined : structuredClone(saved.tally));
-    const stream = this.#rolling ?? new BatchStream(source, { epoch, step: this.#step }, false, signal);
+    const start = saved?.data ?? { epoch, step: this.#step };
+    const stream = this.#rolling ?? new BatchStream(source, start, false, signal);
     this.#stream = stream;
     signal?.throwIfAborted();
     await this.#inCallbacks(() => callbacks.epochBegin(epoch));
@@ -231,12 +233,19 @@ export class Run {
       epoch: this.#epoch,
       step: this.#step,
       begun: this.#begun,
-      data: this.#rolling?.position ?? { epoch: this.#epoch, step: this.#step },
+      data: this.#place(),
       tally: this.#tally.state(),
       history: structuredClone(this.#history),
       callbacks: checkpoint === undefined ? [] : callbacks.states(),
       learningRate: constantRate(model),
     };
+  }
+
+  /** Where the next batch lies. */
+  #place(): DatasetPosition {
+    if (this.#rolling !== undefined) return this.#rolling.position;
+    const start = { epoch: this.#epoch, step: this.#step };
+    return this.#begun ? (this.#stream?.position ?? start) : start;
   }
 
   /** Saves if the run was aborted; ends the callbacks' work if it failed by its numbers. */

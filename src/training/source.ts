@@ -1,4 +1,4 @@
-import type { Dataset } from "../data/dataset.ts";
+import type { Dataset, DatasetPosition } from "../data/dataset.ts";
 import type { DataBatch } from "../data/example.ts";
 import { permutation } from "../data/random.ts";
 import { DataError } from "../errors.ts";
@@ -14,6 +14,8 @@ export interface StepData {
   readonly targets: Batch[];
   readonly sampleWeights: (Batch | null)[];
   readonly rows: number;
+  /** Where the batch after it lies, for data that are read anew in each pass. */
+  readonly next?: DatasetPosition["cursor"];
 }
 
 /** Data in batches, pass after pass. */
@@ -24,8 +26,8 @@ export interface BatchSource {
   readonly count: number | undefined;
   /** What must be the same for a resumed run. */
   readonly identity: Readonly<Record<string, number | string | boolean | null>>;
-  /** The batches of a pass from a step on. */
-  read(pass: number, step: number): AsyncGenerator<StepData>;
+  /** The batches of a pass from a position on. */
+  read(position: DatasetPosition): AsyncGenerator<StepData>;
 }
 
 /** Arrays that are trained on. */
@@ -68,7 +70,7 @@ export function arraySource(
     resumable: true,
     count,
     identity: { data: "arrays", rows: length, batchSize, seed: seed ?? null },
-    async *read(pass, step) {
+    async *read({ epoch: pass, step }) {
       const order = seed === undefined ? undefined : permutation(seed, pass, length);
       for (let index = step; index < count; index++) {
         const from = start + index * batchSize;
@@ -106,10 +108,13 @@ export async function datasetSource(
     resumable: dataset.resumable,
     count,
     identity: { data: "dataset", batches: count ?? null },
-    async *read(pass, step) {
-      let index = step;
-      for await (const batch of dataset.iterate({ epoch: pass, step })) {
-        yield weighted(await judged(batch, `batch ${index}: `, inputs, outputs), weights);
+    async *read(position) {
+      const batches = dataset.iterate(position);
+      let index = position.step;
+      for await (const batch of batches) {
+        const data = weighted(await judged(batch, `batch ${index}: `, inputs, outputs), weights);
+        const { cursor } = batches.position;
+        yield cursor === undefined ? data : { ...data, next: cursor };
         index += 1;
       }
     },

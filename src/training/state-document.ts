@@ -1,3 +1,4 @@
+import type { Cursor } from "../data/blocks.ts";
 import { FormatError } from "../errors.ts";
 import type { CallbackState } from "./callbacks/callback.ts";
 import type { History } from "./history.ts";
@@ -59,7 +60,11 @@ export function decodeState(
       epoch: check.count("epoch", root.epoch),
       step: check.count("step", root.step),
       begun: check.truth("begun", root.begun),
-      data: { epoch: check.count("data.epoch", data.epoch), step: check.count("data.step", data.step) },
+      data: {
+        epoch: check.count("data.epoch", data.epoch),
+        step: check.count("data.step", data.step),
+        ...(data.cursor === undefined ? {} : { cursor: cursorOf(check, data.cursor) }),
+      },
       tally: tallyOf(check, root.tally),
       history: historyOf(check, root.history),
       callbacks: callbacks.map((callback) => callback?.state ?? null),
@@ -67,6 +72,12 @@ export function decodeState(
     },
     lengths: callbacks.flatMap((callback) => callback?.lengths ?? []),
   };
+}
+
+/** What a place is, only the data themselves know. */
+function cursorOf(check: Checker, value: unknown): Cursor {
+  const { place, skip } = check.object("data.cursor", value);
+  return { place: check.object("data.cursor.place", place), skip: check.count("data.cursor.skip", skip) };
 }
 
 function callbackState(check: Checker, value: unknown): { state: CallbackState; lengths: number[] } | null {

@@ -7,7 +7,7 @@ export class BatchStream {
   readonly #rolls: boolean;
   readonly #signal: AbortSignal | undefined;
   #reader: AsyncGenerator<StepData>;
-  #position: { epoch: number; step: number };
+  #position: DatasetPosition;
   #next: Promise<StepData | undefined> | undefined;
 
   /**
@@ -21,7 +21,7 @@ export class BatchStream {
     this.#rolls = rolls;
     this.#signal = signal;
     this.#position = { ...position };
-    this.#reader = source.read(position.epoch, position.step);
+    this.#reader = source.read(position);
   }
 
   /** Pass and step of the batch that {@link take} gives next. */
@@ -49,7 +49,7 @@ export class BatchStream {
     this.#next = undefined;
     if (data !== undefined) {
       const { epoch, step } = this.#ahead;
-      this.#position = { epoch, step: step + 1 };
+      this.#position = { epoch, step: step + 1, ...(data.next === undefined ? {} : { cursor: data.next }) };
     }
     return data;
   }
@@ -68,7 +68,7 @@ export class BatchStream {
     if (result.done === true && this.#rolls) {
       epoch += 1;
       step = 0;
-      this.#reader = this.#source.read(epoch, 0);
+      this.#reader = this.#source.read({ epoch, step: 0 });
       result = await this.#reader.next();
     }
     this.#ahead = { epoch, step };

@@ -57,5 +57,5 @@ export interface Trainable {
   save(folder: string): Promise<void>;
   /** Writes the weights alone as a safetensors file, atomically. */
   saveWeights(path: string): Promise<void>;
-  loadWeights(path: string): Promise<void>;
+  loadWeights(path: string, options?: { format?: "sconce" }): Promise<void>;
 }

@@ -69,6 +69,11 @@ export class CsvParser {
     }
   }
 
+  /** Whether the next line goes on with a record. */
+  get isWithinRecord(): boolean {
+    return this.#openQuote !== 0;
+  }
+
   /**
    * Ends the file.
    *

@@ -18,7 +18,7 @@ export function iterableReader(pairs: PairIterable): PairReader {
       signal?.throwIfAborted();
       for await (const pair of pairs) {
         signal?.throwIfAborted();
-        yield [checked(pair, number, place(number))];
+        yield { pairs: [checked(pair, number, place(number))], place: undefined };
         number += 1;
       }
     },

@@ -1,5 +1,5 @@
 import { DataError } from "../../errors.ts";
-import { readLines } from "./lines.ts";
+import { checkLinePlace, readLineBlocks } from "./lines.ts";
 import type { PairReader } from "./pair-reader.ts";
 
 /** Pairs from JSON Lines: an object on each line. */
@@ -8,14 +8,16 @@ export function jsonLinesReader(path: string, keys: readonly [source: string, ta
   return {
     name: path,
     place,
-    async *blocks(signal) {
-      for await (const lines of readLines(path, signal)) {
-        yield lines.map(({ text, number }) => {
+    async *blocks(signal, from) {
+      const start = from === undefined ? undefined : checkLinePlace(from);
+      for await (const { lines, place: at } of readLineBlocks(path, signal, false, start)) {
+        const pairs = lines.map(({ text, number }) => {
           if (text.trim() === "") return { source: "", target: "", number };
           const value = parse(text, place(number));
           const side = (key: string) => textAt(value, key, place(number));
           return { source: side(keys[0]), target: side(keys[1]), number };
         });
+        yield { pairs, place: at };
       }
     },
   };

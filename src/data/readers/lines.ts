@@ -1,8 +1,10 @@
 /** Lines of plain or gzip text files: strict UTF-8, bounded memory, every fault with its line. */
 import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
 import { pipeline } from "node:stream";
 import type { Gunzip } from "node:zlib";
-import { DataError, FormatError, fromFile } from "../../errors.ts";
+import { DataError, FormatError, fromFile, StateError } from "../../errors.ts";
+import { misplaced } from "../blocks.ts";
 
 /** The longest line accepted, in bytes: a file without line ends must not fill the memory. */
 export const longestLine = 1 << 20;
@@ -17,20 +19,83 @@ export interface Line {
   number: number;
 }
 
+/** Some lines of a file, and where the first of them lies. */
+export interface LineBlock {
+  readonly lines: Line[];
+  readonly place: LinePlace;
+}
+
+/** A place in a file at which a line begins. */
+export interface LinePlace {
+  /** Bytes before it, after unpacking. */
+  readonly offset: number;
+  /** Number of the line, from 1. */
+  readonly line: number;
+  /** Bytes of the file, by which another file is told. */
+  readonly size: number;
+}
+
+const firstPlace = { offset: 0, line: 1 } as const;
+
+/**
+ * A place that comes from a checkpoint.
+ *
+ * @throws StateError if it is none.
+ */
+export function checkLinePlace(value: unknown): LinePlace {
+  const { offset, line, size } = (typeof value === "object" && value !== null ? value : {}) as Record<string, unknown>;
+  const isCount = (number: unknown, least: number) => Number.isSafeInteger(number) && (number as number) >= least;
+  if (!isCount(offset, 0) || !isCount(line, 1) || !isCount(size, 0)) throw misplaced();
+  return { offset, line, size } as LinePlace;
+}
+
+/** The size of a file. @throws StateError if it is not what it was. */
+async function sizeOf(path: string, place: LinePlace | undefined): Promise<number> {
+  const { size } = await stat(path).catch((error: unknown) => {
+    throw fromFile("cannot read", path, error);
+  });
+  if (place === undefined || place.size === size) return size;
+  throw new StateError(
+    `${path} has ${size} bytes, but ${place.size} when the place in it was saved: a run can only go on with the same file`,
+  );
+}
+
 /** Imported when it is needed, because an import of the package should be fast. */
 async function gunzip(): Promise<Gunzip> {
   return (await import("node:zlib")).createGunzip();
 }
 
-/** The unpacked bytes of a file; errors of the system and of gzip come typed and with the path. */
-async function* chunksOf(path: string, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {
-  const file = createReadStream(path, { highWaterMark: 1 << 16 });
+/** The unpacked bytes of a file from one on; errors of the system and of gzip come typed and with the path. */
+async function* chunksOf(path: string, signal: AbortSignal | undefined, offset: number): AsyncGenerator<Buffer> {
+  let left = offset;
+  if (left > 0 && !(await isGzip(path))) {
+    yield* unpacked(path, signal, left);
+    return;
+  }
+  for await (const chunk of unpacked(path, signal, 0)) {
+    if (left < chunk.length) yield left === 0 ? chunk : chunk.subarray(left);
+    left -= Math.min(left, chunk.length);
+  }
+}
+
+/** Whether a file begins as gzip does. */
+async function isGzip(path: string): Promise<boolean> {
+  for await (const chunk of createReadStream(path, { end: 1 }) as AsyncIterable<Buffer>) return isGzipStart(chunk);
+  return false;
+}
+
+function isGzipStart(bytes: Buffer): boolean {
+  return bytes[0] === 0x1f && bytes[1] === 0x8b;
+}
+
+async function* unpacked(path: string, signal: AbortSignal | undefined, start: number): AsyncGenerator<Buffer> {
+  const file = createReadStream(path, { highWaterMark: 1 << 16, start });
   try {
     const bytes = file[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
     const first = await bytes.next();
     if (first.done) return;
     const whole = prepend(first.value, bytes);
-    const gzip = first.value[0] === 0x1f && first.value[1] === 0x8b;
+    const gzip = start === 0 && isGzipStart(first.value);
     // pipeline, not pipe: it passes the read errors of the file on and closes both ends when reading stops early.
     const content: AsyncIterable<Buffer> = gzip ? pipeline(whole, await gunzip(), () => {}) : whole;
     for await (const chunk of content) {
@@ -60,15 +125,22 @@ async function* prepend(head: Buffer, rest: AsyncIterator<Buffer>): AsyncGenerat
  * @param path - The file.
  * @param signal - Stops reading; the rejection is its reason.
  * @param keepReturns - Whether the `\r` of a line that ends with `\r\n` stays, for formats in which it may be content.
+ * @param from - Place of an earlier block, to begin with it; default the start.
  * @returns Blocks of lines in the order of the file.
  * @throws FileError if the file cannot be read, FormatError if it is damaged gzip, DataError naming the line that is not
- *   UTF-8 or is longer than 1 MiB.
+ *   UTF-8 or is longer than 1 MiB, StateError if the file changed since the place was saved.
  */
-export async function* readLines(path: string, signal?: AbortSignal, keepReturns = false): AsyncGenerator<Line[]> {
-  let number = 1;
+export async function* readLineBlocks(
+  path: string,
+  signal?: AbortSignal,
+  keepReturns = false,
+  from?: LinePlace,
+): AsyncGenerator<LineBlock> {
+  const size = await sizeOf(path, from);
+  let { offset, line: number } = from ?? firstPlace;
   let left: Buffer[] = [];
   let leftLength = 0;
-  for await (const chunk of chunksOf(path, signal)) {
+  for await (const chunk of chunksOf(path, signal, offset)) {
     const end = chunk.lastIndexOf(lineFeed);
     if (end === -1) {
       left.push(chunk);
@@ -76,13 +148,22 @@ export async function* readLines(path: string, signal?: AbortSignal, keepReturns
       if (leftLength > longestLine) throw tooLong(path, number);
       continue;
     }
-    const lines = decode(Buffer.concat([...left, chunk.subarray(0, end)]), path, number, keepReturns);
+    const block = Buffer.concat([...left, chunk.subarray(0, end)]);
+    const lines = decode(block, path, number, keepReturns);
     left = [chunk.subarray(end + 1)];
     leftLength = chunk.length - end - 1;
+    const place = { offset, line: number, size };
+    offset += block.length + 1;
     number += lines.length;
-    yield lines;
+    yield { lines, place };
   }
-  if (leftLength > 0) yield decode(Buffer.concat(left), path, number, keepReturns);
+  if (leftLength === 0) return;
+  yield { lines: decode(Buffer.concat(left), path, number, keepReturns), place: { offset, line: number, size } };
+}
+
+/** {@link readLineBlocks} without the places. */
+export async function* readLines(path: string, signal?: AbortSignal): AsyncGenerator<Line[]> {
+  for await (const { lines } of readLineBlocks(path, signal)) yield lines;
 }
 
 function tooLong(path: string, number: number): DataError {

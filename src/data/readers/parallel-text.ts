@@ -1,5 +1,6 @@
 import { DataError, OptionError } from "../../errors.ts";
 import { booleanOption, checkKeys, checkSignal, nameOption } from "../../options.ts";
+import { advanced, type Block, type Cursor, resumed } from "../blocks.ts";
 import { Dataset } from "../dataset.ts";
 import { ParallelText, type TextPair } from "../parallel-text.ts";
 import { iterableReader, type PairIterable } from "./iterable.ts";
@@ -66,8 +67,8 @@ export async function readParallelText(
   const tally = { skipped: 0 };
   const sources: string[] = [];
   const targets: string[] = [];
-  for await (const pairs of blocksOf(reader, options, tally)) {
-    for (const pair of pairs) {
+  for await (const { items } of blocksOf(reader, options, tally)) {
+    for (const pair of items) {
       sources.push(pair.source);
       targets.push(pair.target);
     }
@@ -79,7 +80,7 @@ export async function readParallelText(
  * Sentence pairs that are read anew in each epoch, a block at a time, so that files of any size need little memory.
  *
  * Formats, options and errors are those of {@link readParallelText}; errors of the data come while the dataset is read.
- * A stream has no positions to go on at (`Dataset.resumable` is false), so `backupAndRestore` refuses it.
+ * Reading of files can go on at a saved place (`Dataset.resumable`), as long as they keep their size; that of iterables cannot.
  *
  * @param source - The file, the files of sources and targets, or the pairs; an iterable that can be read once only serves
  *   for one epoch, and a function of the epoch (from 0) gives one for each.
@@ -93,26 +94,31 @@ export function streamParallelText(
 ): Dataset<TextPair> {
   const where = "streamParallelText";
   const pairs = async function* (reader: PairReader): AsyncGenerator<TextPair> {
-    for await (const block of blocksOf(reader, options, { skipped: 0 })) yield* block;
+    for await (const { items } of blocksOf(reader, options, { skipped: 0 })) yield* items;
   };
   if (typeof source === "function") {
     readerOf(where, [], options);
     return Dataset.fromIterable((epoch) => pairs(readerOf(where, source(epoch), options)));
   }
   const reader = readerOf(where, source, options);
-  const once = typeof source === "object" && "next" in source;
-  return Dataset.fromIterable(once ? pairs(reader) : () => pairs(reader));
+  if (typeof source === "string" || isTwoFiles(source)) {
+    return Dataset.fromBlocks(resumed((_, place) => blocksOf(reader, options, { skipped: 0 }, place)));
+  }
+  return Dataset.fromIterable("next" in source ? pairs(reader) : () => pairs(reader));
 }
 
 async function* blocksOf(
   reader: PairReader,
   { emptySides, signal }: ReadParallelTextOptions,
   tally: Tally,
-): AsyncGenerator<TextPair[]> {
+  from?: unknown,
+): AsyncGenerator<Block<TextPair>> {
   let count = 0;
-  for await (const block of reader.blocks(signal)) {
+  let cursor: Cursor | undefined;
+  for await (const block of reader.blocks(signal, from)) {
+    if (block.place !== undefined) cursor = { place: block.place, skip: 0 };
     const pairs: TextPair[] = [];
-    for (const raw of block) {
+    for (const raw of block.pairs) {
       const pair = { source: raw.source.trim(), target: raw.target.trim() };
       if (pair.source !== "" && pair.target !== "") {
         pairs.push(pair);
@@ -124,9 +130,10 @@ async function* blocksOf(
       }
     }
     count += pairs.length;
-    yield pairs;
+    yield { items: pairs, cursor };
+    cursor = advanced(cursor, pairs.length);
   }
-  if (count === 0) {
+  if (count === 0 && from === undefined) {
     throw new DataError(`${reader.name}: no sentence pairs (${tally.skipped} lines with an empty side)`);
   }
 }

@@ -1,6 +1,7 @@
 import { DataError } from "../../errors.ts";
+import { misplaced } from "../blocks.ts";
 import { CsvParser, type CsvRecord } from "./csv.ts";
-import { readLines } from "./lines.ts";
+import { checkLinePlace, type LinePlace, readLineBlocks } from "./lines.ts";
 import type { PairReader, RawPair } from "./pair-reader.ts";
 
 /** A column by its number from 0 or by its name in the header. */
@@ -18,36 +19,78 @@ export function tableReader(path: string, options: TableOptions): PairReader {
   return {
     name: path,
     place: (number) => `${path} line ${number}`,
-    async *blocks(signal) {
-      const rows = options.format === "csv" ? csvRecords(path, signal) : tsvRecords(path, signal);
-      const columns = new Columns(path, options);
-      for await (const block of rows) {
+    async *blocks(signal, from) {
+      const start = from === undefined ? undefined : checkTablePlace(from);
+      const read = options.format === "csv" ? csvRecords : tsvRecords;
+      const columns = new Columns(path, options, start);
+      for await (const { records, place } of read(path, signal, start?.lines)) {
+        const at = place === undefined ? undefined : { lines: place, ...columns.known };
         const pairs: RawPair[] = [];
-        for (const record of block) {
+        for (const record of records) {
           const pair = columns.pick(record);
           if (pair !== undefined) pairs.push(pair);
         }
-        yield pairs;
+        yield { pairs, place: at };
       }
     },
   };
 }
 
-async function* tsvRecords(path: string, signal: AbortSignal | undefined): AsyncGenerator<CsvRecord[]> {
-  for await (const lines of readLines(path, signal)) {
-    yield lines.map(({ text, number }) => ({ fields: text.split("\t"), number }));
+/** What is known of the columns once the first row was read. */
+interface KnownColumns {
+  readonly chosen?: readonly [number, number];
+  readonly width?: number;
+}
+
+/** A place in a table. */
+interface TablePlace extends KnownColumns {
+  readonly lines: LinePlace;
+}
+
+function checkTablePlace(value: unknown): TablePlace {
+  const { lines, chosen, width } = (typeof value === "object" && value !== null ? value : {}) as Record<
+    string,
+    unknown
+  >;
+  const isCount = (number: unknown): number is number => Number.isSafeInteger(number) && (number as number) >= 0;
+  if (width !== undefined && !isCount(width)) throw misplaced();
+  const known: KnownColumns = width === undefined ? {} : { width };
+  if (chosen === undefined) return { lines: checkLinePlace(lines), ...known };
+  const [source, target]: unknown[] = Array.isArray(chosen) ? chosen : [];
+  if (!isCount(source) || !isCount(target)) throw misplaced();
+  return { lines: checkLinePlace(lines), ...known, chosen: [source, target] };
+}
+
+/** Rows, and where the first of them begins unless that is within a line that was read before. */
+interface RecordBlock {
+  readonly records: CsvRecord[];
+  readonly place: LinePlace | undefined;
+}
+
+async function* tsvRecords(
+  path: string,
+  signal: AbortSignal | undefined,
+  from: LinePlace | undefined,
+): AsyncGenerator<RecordBlock> {
+  for await (const { lines, place } of readLineBlocks(path, signal, false, from)) {
+    yield { records: lines.map(({ text, number }) => ({ fields: text.split("\t"), number })), place };
   }
 }
 
-async function* csvRecords(path: string, signal: AbortSignal | undefined): AsyncGenerator<CsvRecord[]> {
+async function* csvRecords(
+  path: string,
+  signal: AbortSignal | undefined,
+  from: LinePlace | undefined,
+): AsyncGenerator<RecordBlock> {
   const parser = new CsvParser(path);
-  for await (const lines of readLines(path, signal, true)) {
+  for await (const { lines, place } of readLineBlocks(path, signal, true, from)) {
+    const begins = !parser.isWithinRecord;
     const records: CsvRecord[] = [];
     for (const line of lines) {
       const record = parser.add(line);
       if (record !== undefined) records.push(record);
     }
-    yield records;
+    yield { records, place: begins ? place : undefined };
   }
   parser.end();
 }
@@ -61,9 +104,17 @@ class Columns {
   /** Fields of the first row. */
   #width: number | undefined;
 
-  constructor(path: string, options: TableOptions) {
+  constructor(path: string, options: TableOptions, known: KnownColumns = {}) {
     this.#path = path;
     this.#options = options;
+    this.#chosen = known.chosen;
+    this.#width = known.width;
+  }
+
+  /** What rows before have told. */
+  get known(): KnownColumns {
+    const [chosen, width] = [this.#chosen, this.#width];
+    return { ...(chosen === undefined ? {} : { chosen }), ...(width === undefined ? {} : { width }) };
   }
 
   /** The pair of a row, or `undefined` for the header. */

@@ -46,7 +46,7 @@ export class BackupAndRestore implements Callback {
  * callbacks (`getState`). At every moment a whole one lies in the folder. A call that its `signal` aborts saves before it rejects.
  *
  * @param options - Where and when.
- * @throws From `fit`: StateError if the data come from a plain iterable, which cannot be entered anywhere; OptionError if the
+ * @throws From `fit`: StateError if the data come from a plain iterable, which cannot be entered anywhere, or from a file that has changed; OptionError if the
  *   arguments differ from those of the interrupted run; FormatError if the checkpoint is damaged; FileError if it cannot be
  *   read or written.
  * @see Keras `BackupAndRestore`.
