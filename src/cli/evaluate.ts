@@ -1,4 +1,4 @@
-import { Seq2Seq } from "../index.ts";
+import { type Evaluation, Seq2Seq } from "../index.ts";
 import { nameOption } from "../options.ts";
 import { checkPositionals, numberFlag, readArguments, textFlag } from "./arguments.ts";
 import { type Command, type Streams, UsageError } from "./command.ts";
@@ -6,13 +6,14 @@ import { formats, pairsHelp, readPairs } from "./pairs.ts";
 
 const help = `Usage: sconce evaluate DIR --test PAIRS [OPTIONS]
 
-Loss, accuracy and perplexity per target token, the end tokens included.
+Loss, perplexity and accuracy per target token, the end tokens included, and the share of pairs whose translation is the
+reference.
 
   DIR                      a folder that sconce train or Seq2Seq.save wrote
   --test PAIRS             sentence pairs: tab-separated, CSV or JSON Lines; plain or gzip
   --test-target FILE       translations of the lines of --test, if they are in a file of their own
 ${pairsHelp}  --batch-size N           pairs computed together, default 64
-  --json                   print one JSON object: { "pairs", "tokens", "loss", "accuracy", "perplexity" }
+  --json                   print one JSON object: { "loss", "perplexity", "tokenAccuracy", "exactMatch", "tokens", "pairs" }
   -h, --help               this text
 `;
 
@@ -47,14 +48,17 @@ export const evaluate: Command = {
     await using translator = await Seq2Seq.load(parsed.positionals[0]!);
     const values = await translator.evaluate(pairs, { batchSize });
     if (parsed.values.json === true) {
-      output.write(`${JSON.stringify({ pairs: pairs.length, ...values })}\n`);
+      output.write(`${JSON.stringify(values)}\n`);
     } else {
-      const accuracy = values.accuracy === undefined ? "" : `, accuracy ${values.accuracy.toFixed(4)}`;
-      const { loss, perplexity, tokens } = values;
-      output.write(
-        `${pairs.length} pairs, ${tokens} tokens: loss ${loss.toFixed(4)}${accuracy}, perplexity ${perplexity.toFixed(2)}\n`,
-      );
+      output.write(shown(values));
     }
     return 0;
   },
 };
+
+function shown({ pairs, tokens, loss, perplexity, tokenAccuracy, exactMatch }: Evaluation): string {
+  const parts = [`loss ${loss.toFixed(4)}`, `perplexity ${perplexity.toFixed(2)}`];
+  if (tokenAccuracy !== undefined) parts.push(`token accuracy ${tokenAccuracy.toFixed(4)}`);
+  if (exactMatch !== undefined) parts.push(`exact match ${exactMatch.toFixed(4)}`);
+  return `${pairs} pairs, ${tokens} tokens: ${parts.join(", ")}\n`;
+}

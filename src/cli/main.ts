@@ -21,7 +21,7 @@ Define, train, evaluate and run encoder-decoder language models.
 Commands:
   train      learn to translate from sentence pairs
   translate  translate lines of text
-  evaluate   loss, accuracy and perplexity on sentence pairs
+  evaluate   loss, perplexity, token accuracy and exact match on sentence pairs
   average    one translator from the weights of several
   inspect    what a saved model is made of
   doctor     what this machine and installation can do
