@@ -1,13 +1,16 @@
 import { type Evaluation, Seq2Seq } from "../index.ts";
-import { nameOption } from "../options.ts";
 import { checkPositionals, numberFlag, readArguments, textFlag } from "./arguments.ts";
 import { type Command, type Streams, UsageError } from "./command.ts";
-import { formats, pairsHelp, readPairs } from "./pairs.ts";
+import { pairFlags, pairsHelp, parsedFlags } from "./config/flags.ts";
+import { pairOptions } from "./config/pair-options.ts";
+import { readPairs } from "./pairs.ts";
 
 const help = `Usage: sconce evaluate DIR --test PAIRS [OPTIONS]
 
 Loss, perplexity and accuracy per target token, the end tokens included, and the share of pairs whose translation is the
 reference.
+
+Example: sconce evaluate runs/en-zh --test test.tsv.gz
 
   DIR                      a folder that sconce train or Seq2Seq.save wrote
   --test PAIRS             sentence pairs: tab-separated, CSV or JSON Lines; plain or gzip
@@ -23,9 +26,7 @@ export const evaluate: Command = {
     const parsed = readArguments(args, {
       test: { type: "string" },
       "test-target": { type: "string" },
-      format: { type: "string" },
-      columns: { type: "string" },
-      keys: { type: "string" },
+      ...parsedFlags(pairFlags),
       "batch-size": { type: "string" },
       json: { type: "boolean" },
     });
@@ -37,14 +38,8 @@ export const evaluate: Command = {
     const test = textFlag(parsed, "test");
     if (test === undefined) throw new UsageError("--test is missing");
     const batchSize = numberFlag(parsed, "batch-size", 1) ?? 64;
-    const format = textFlag(parsed, "format");
-    const columns = textFlag(parsed, "columns");
-    const keys = textFlag(parsed, "keys");
-    const pairs = await readPairs("evaluate", test, textFlag(parsed, "test-target"), {
-      ...(format === undefined ? {} : { format: nameOption("evaluate", "format", format, formats) }),
-      ...(columns === undefined ? {} : { columns }),
-      ...(keys === undefined ? {} : { keys }),
-    });
+    const target = textFlag(parsed, "test-target");
+    const pairs = await readPairs(target === undefined ? test : [test, target], pairOptions(parsed));
     await using translator = await Seq2Seq.load(parsed.positionals[0]!);
     const values = await translator.evaluate(pairs, { batchSize });
     if (parsed.values.json === true) {

@@ -8,6 +8,7 @@ import { checkGenerate, type GenerateOptions, type Generation } from "../decodin
 import { FormatError, fromFile, OptionError, SconceError } from "../errors.ts";
 import { checkKeys } from "../options.ts";
 import { loadModel } from "../saving/load-model.ts";
+import { modelFolder } from "../saving/run-folder.ts";
 import type { History } from "../training/history.ts";
 import { Model, type SaveOptions } from "./model.ts";
 import { batchOf, equalLengths, lengthOf } from "./seq2seq/batches.ts";
@@ -146,12 +147,13 @@ export class Seq2Seq {
   }
 
   /**
-   * Reads a folder that {@link Seq2Seq.save} wrote.
+   * Reads a folder that {@link Seq2Seq.save} wrote, or the best model of a run of `sconce train`.
    *
-   * @param folder - The folder.
+   * @param path - The folder of the model, or that of the run.
    * @throws FileError if it cannot be read; FormatError if a file in it is damaged or does not fit the others.
    */
-  static async load(folder: string): Promise<Seq2Seq> {
+  static async load(path: string): Promise<Seq2Seq> {
+    const folder = await modelFolder(path);
     const model = await loadModel<Model>(folder);
     try {
       const text = await readFile(join(folder, seq2seqFile), "utf8").catch((error: unknown) => {
