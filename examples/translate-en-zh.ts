@@ -74,7 +74,7 @@ function unigramLoss(): number {
   return losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
 }
 const baseline = unigramLoss();
-const untrained = await translator.evaluate(valid);
+const untrained = await translator.evaluate(valid, { metrics: ["loss"] });
 
 // 5. Training. Batches have pairs of similar length, in an order that the seed decides.
 let updates = 0;
@@ -94,7 +94,7 @@ const { history } = await translator.fit(train, {
   callbacks: [stop],
 });
 const seconds = secondsSoFar();
-const trained = await translator.evaluate(valid);
+const trained = await translator.evaluate(valid, { metrics: ["loss"] });
 console.log(`\n${updates} steps in ${seconds.toFixed(0)} s. Loss per character on held-out pairs, the end included:`);
 console.log(`  untrained model  ${untrained.loss.toFixed(4)}`);
 console.log(`  unigram baseline ${baseline.toFixed(4)}`);

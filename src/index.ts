@@ -119,11 +119,13 @@ export type { BinaryAccuracyOptions, Metric, MetricName } from "./metrics/metric
 export type { CompileOptions, LossOption, MetricsOption } from "./models/compile.ts";
 export { type ModelOptions, type MultiOutputModel, model, type SingleOutputModel } from "./models/define.ts";
 export { type BuildOptions, Model, type SaveOptions } from "./models/model.ts";
-export type { Evaluation } from "./models/seq2seq/evaluate.ts";
+export type { Cell } from "./models/seq2seq/cells.ts";
+export type { Evaluation, EvaluationMetric, Seq2SeqEvaluateOptions } from "./models/seq2seq/evaluate.ts";
 export type { Seq2SeqFitOptions } from "./models/seq2seq/fit.ts";
 export type { Pairs } from "./models/seq2seq/pairs.ts";
+export type { RecurrentOptions } from "./models/seq2seq/recurrent.ts";
 export type { Feed, TensorChoice } from "./models/seq2seq/roles.ts";
-export { Seq2Seq, type Seq2SeqEvaluateOptions, type Seq2SeqOptions } from "./models/seq2seq.ts";
+export { Seq2Seq, type Seq2SeqOptions } from "./models/seq2seq.ts";
 export type { SummaryOptions } from "./models/summary.ts";
 export { type Environment, environment } from "./native.ts";
 export type { DataType, Dimension } from "./native-interface.ts";

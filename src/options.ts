@@ -1,5 +1,6 @@
 /** Checks of options at run time, for callers without types; each error names the place and the option. */
 import { OptionError } from "./errors.ts";
+import { suggestion } from "./suggestion.ts";
 
 function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
@@ -15,7 +16,9 @@ export function checkKeys(where: string, options: unknown, known: readonly strin
   }
   for (const key of Object.keys(options)) {
     if (!known.includes(key)) {
-      throw new OptionError(`${where}: unknown option ${JSON.stringify(key)}; known are ${known.join(", ")}`);
+      const near = suggestion(key, known);
+      const rest = `${near === "" ? "; known" : `${near} Known`} are ${known.join(", ")}`;
+      throw new OptionError(`${where}: unknown option ${JSON.stringify(key)}${rest}`);
     }
   }
 }

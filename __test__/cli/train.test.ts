@@ -30,15 +30,24 @@ test("train, evaluate and translate; a trained model is not written over", async
   t.is(trained.status, 0, trained.error);
   const result = JSON.parse(trained.output) as {
     history: Record<string, number[]>;
-    validation: { loss: number };
+    validation: { loss: number; pairs: number };
   };
   t.is(result.history.loss!.length, 2);
   t.true(result.history.loss![1]! < result.history.loss![0]!);
-  t.false(existsSync(join(out, "checkpoint")));
+  t.deepEqual(readdirSync(out).sort(), ["best", "config.yaml", "last", "log.csv", "result.json", "samples.txt"]);
+  t.deepEqual(JSON.parse(readFileSync(join(out, "result.json"), "utf8")), result);
+  t.regex(readFileSync(join(out, "log.csv"), "utf8"), /^epoch,.*valLoss.*\n0,.*\n1,.*\n$/);
+  t.regex(readFileSync(join(out, "samples.txt"), "utf8"), /^epoch 1\n( {2}.* -> .*\n){2}epoch 2\n( {2}.* -> .*\n){2}$/);
+  t.regex(readFileSync(join(out, "config.yaml"), "utf8"), /^ {2}units: 16$/m);
 
   const evaluated = await sconce(["evaluate", out, "--test", pairs, "--json"]);
   t.is(evaluated.status, 0, evaluated.error);
-  t.like(JSON.parse(evaluated.output), { pairs: 600, loss: result.validation.loss });
+  t.deepEqual(JSON.parse(evaluated.output), result.validation);
+  t.is(result.validation.pairs, 600);
+  t.regex(
+    (await sconce(["evaluate", out, "--test", pairs])).output,
+    /^600 pairs, \d+ tokens: loss [\d.]+, perplexity [\d.]+, token accuracy [\d.]+, exact match [\d.]+\n$/,
+  );
 
   const translated = await sconce(["translate", out], "abc\n\nxyz");
   t.is(translated.status, 0, translated.error);
@@ -142,13 +151,19 @@ test("Ctrl-C saves a checkpoint, and the same command ends like an uninterrupted
 
   const other = await sconce([...command("interrupted"), "--seed", "5"]);
   t.is(other.status, 1);
-  t.regex(other.error, /a run with seed 0: give the same options/);
+  t.regex(other.error, /a run with training.seed 0: give the same configuration/);
 
   const resumed = await sconce(command("interrupted"));
   t.is(resumed.status, 0, resumed.error);
   const history = ({ output }: { output: string }) => (JSON.parse(output) as { history: unknown }).history;
   t.deepEqual(history(resumed), history(whole));
-  const weights = async (out: string) => (await loadModel(join(folder, out))).getWeights();
+  for (const name of ["log.csv", "samples.txt"]) {
+    t.is(
+      readFileSync(join(folder, "interrupted", name), "utf8"),
+      readFileSync(join(folder, "uninterrupted", name), "utf8"),
+    );
+  }
+  const weights = async (out: string) => (await loadModel(join(folder, out, "last"))).getWeights();
   t.deepEqual(await weights("interrupted"), await weights("uninterrupted"));
 });
 
@@ -169,21 +184,6 @@ test("without --json two pairs are shown after each epoch, with what they should
   t.is(samples.length, 4);
   t.deepEqual(samples.slice(2), samples.slice(0, 2));
   t.true(samples.every((sample) => known.includes(sample)));
-});
-
-test("a configuration file holds the options, with paths relative to it", async (t) => {
-  const path = join(folder, "config.json");
-  const config = { train: "pairs.tsv", out: "configured", units: 8, embedding: 4, targetType: "character", epochs: 3 };
-  writeFileSync(path, JSON.stringify(config));
-  const { status, output, error } = await sconce(["train", path, "--epochs", "1", "--json"]);
-  t.is(status, 0, error);
-  t.is((JSON.parse(output) as { out: string }).out, join(folder, "configured"));
-  writeFileSync(path, JSON.stringify({ ...config, epoch: 3 }));
-  const misspelt = await sconce(["train", path]);
-  t.is(misspelt.status, 2);
-  t.regex(misspelt.error, /unknown option "epoch"; known are/);
-  writeFileSync(path, "{");
-  t.is((await sconce(["train", path])).status, 2);
 });
 
 test("other files in the folder are left alone", async (t) => {

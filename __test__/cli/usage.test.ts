@@ -5,7 +5,7 @@ import { sconce } from "../helpers/run-command.ts";
 const version = (JSON.parse(readFileSync("package.json", "utf8")) as { version: string }).version;
 
 test("help and version are answers, not errors", async (t) => {
-  const commands = ["train", "translate", "evaluate", "inspect", "doctor"];
+  const commands = ["train", "translate", "evaluate", "inspect", "doctor", "average"];
   const help = await sconce(["--help"]);
   t.is(help.status, 0);
   for (const command of commands) {
@@ -14,6 +14,8 @@ test("help and version are answers, not errors", async (t) => {
     t.deepEqual([own.status, own.error], [0, ""]);
     t.regex(own.output, new RegExp(`^Usage: sconce ${command}`));
     t.regex(own.output, /--json/);
+    t.regex(own.output, new RegExp(`^Example: .*sconce ${command} `, "m"));
+    t.true(own.output.split("\n").every((line) => line.length <= 140));
   }
   t.deepEqual(await sconce(["--version"]), { status: 0, output: `${version}\n`, error: "" });
 });
@@ -24,13 +26,31 @@ const usage: [args: string[], message: RegExp][] = [
   [["toString"], /unknown command "toString"/],
   [["train"], /--train is missing/],
   [["train", "--train", "data/README.md"], /--out is missing/],
-  [["train", "--train", "a", "--out", "b", "--epochs", "many"], /epochs must be an integer.*"many"/],
-  [["train", "--train", "a", "--out", "b", "--epochs", "0"], /epochs must be an integer of at least 1/],
-  [["train", "--train", "a", "--out", "b", "--dropout", "1.5"], /dropout must be a number from 0/],
-  [["train", "--train", "a", "--out", "b", "--optimizer", "magic"], /optimizer must be one of rmsprop/],
-  [["train", "--train", "a", "--out", "b", "--format", "parquet"], /format must be one of tsv, csv, jsonl/],
-  [["train", "--train", "a", "--out", "b", "--columns", "1"], /columns must be two names with a comma/],
+  [
+    ["train", "--train", "a", "--out", "b", "--epochs", "many"],
+    /--epochs: expected an integer of at least 1, got "many"/,
+  ],
+  [["train", "--train", "a", "--out", "b", "--epochs", "0"], /--epochs: expected an integer of at least 1, got 0/],
+  [
+    ["train", "--train", "a", "--out", "b", "--dropout", "1.5"],
+    /--dropout: expected a number from 0 to below 1, got 1.5/,
+  ],
+  [
+    ["train", "--train", "a", "--out", "b", "--optimizer", "adan"],
+    /--optimizer: expected the name of an optimiser.* got "adan"; did you mean adam\?/,
+  ],
+  [
+    ["train", "--train", "a", "--out", "b", "--format", "parquet"],
+    /--format: expected one of tsv, csv, jsonl, got "parquet"/,
+  ],
+  [["train", "--train", "a", "--out", "b", "--columns", "1"], /--columns: expected a list of two columns/],
   [["train", "--train", "a", "--out", "b", "--valid-target", "c"], /--valid is missing/],
+  [["train", "--train", "a", "--out", "b", "--set", "units"], /--set must be PLACE=VALUE/],
+  [
+    ["train", "--train", "a", "--out", "b", "--set", "model.unit=5"],
+    /--set model.unit is unknown; did you mean units\?/,
+  ],
+  [["train", "--train", "a", "--out", "b", "--threads", "0"], /--threads: expected an integer of at least 1/],
   [["train", "--fly"], /Unknown option '--fly'/],
   [["train", "a.json", "b.json"], /unexpected argument b.json/],
   [["translate"], /DIR is missing/],
@@ -38,7 +58,10 @@ const usage: [args: string[], message: RegExp][] = [
   [["translate", "a", "--batch-size", "0"], /--batch-size must be an integer of at least 1, got 0/],
   [["translate", "a", "--max-new-tokens"], /max-new-tokens.*argument missing/i],
   [["evaluate", "a"], /--test is missing/],
-  [["evaluate", "a", "--test", "b", "--keys", "source,"], /keys must be two names with a comma/],
+  [
+    ["evaluate", "a", "--test", "b", "--keys", "source,"],
+    /--keys: expected a list of two keys, for source and target, got \["source",""\]/,
+  ],
   [["evaluate", "a", "--test", "b.jsonl", "--columns", "0,1"], /columns has no meaning for JSON Lines/],
   [["doctor", "now"], /unexpected argument now/],
 ];

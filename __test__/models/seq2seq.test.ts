@@ -77,7 +77,7 @@ for (const parts of [{}, { maskZero: false }, { oneHot: true }]) {
     const { history } = await translator.fit(pairs, { ...quiet, epochs: 12, optimizer: adam({ learningRate: 0.01 }) });
     t.true(history.loss!.at(-1)! < 0.6 * history.loss![0]!);
     const after = await translator.evaluate(pairs);
-    t.true(after.loss < 0.6 * before.loss && after.accuracy! > before.accuracy!);
+    t.true(after.loss < 0.6 * before.loss && after.tokenAccuracy! > before.tokenAccuracy!);
     t.true(Math.abs(after.perplexity / Math.exp(after.loss) - 1) < 1e-4);
     t.is(
       after.tokens,
@@ -111,13 +111,18 @@ for (const parts of [{}, { maskZero: false }, { oneHot: true }]) {
 test("the loss per token does not depend on the batches, with a mask or without", async (t) => {
   for (const parts of [{}, { maskZero: false }]) {
     const translator = await wrap(parts);
-    await translator.fit(pairs, { ...quiet, epochs: 1 });
+    await translator.fit(pairs, { ...quiet, epochs: 12, optimizer: adam({ learningRate: 0.01 }) });
     const one = await translator.evaluate(pairs, { batchSize: 1 });
     const all = await translator.evaluate(pairs, { batchSize: 160 });
-    for (const name of ["loss", "accuracy", "perplexity"] as const) {
+    for (const name of ["loss", "tokenAccuracy", "perplexity"] as const) {
       t.true(Math.abs(one[name]! - all[name]!) < 1e-5 * one[name]!, `${name}: ${one[name]} and ${all[name]}`);
     }
     t.is(one.tokens, all.tokens);
+    t.is(one.exactMatch, all.exactMatch);
+    const results = await translator.generate(pairs.map(([source]) => source));
+    const matches = results.filter(({ text }, index) => text === pairs[index]![1]).length;
+    t.is(one.exactMatch, matches / pairs.length);
+    t.is((await translator.evaluate(pairs, { metrics: ["loss"] })).exactMatch, undefined);
   }
 });
 

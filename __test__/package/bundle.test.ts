@@ -42,15 +42,18 @@ test("classes are called in the package as in the sources", async (t) => {
   }
 });
 
-test("the built files import each other, the loader and modules of Node, and nothing else", (t) => {
+test("the built files import each other, the loader, modules of Node and dependencies, and nothing else", (t) => {
   const imported = files.flatMap(({ path, text }) =>
     [...text.matchAll(/(?:\bfrom|^import|\bimport\() ?"([^"]+)"/gm)].map((match) => ({ path, name: match[1]! })),
   );
   const known = new Set([resolve(root, "index.js"), ...files.map(({ path }) => path)]);
+  const { dependencies } = JSON.parse(readFileSync(resolve(root, "package.json"), "utf8")) as { dependencies: object };
+  const used = new Set(imported.flatMap(({ name }) => (Object.hasOwn(dependencies, name) ? [name] : [])));
+  t.deepEqual([...used].sort(), Object.keys(dependencies).sort());
   t.true(imported.some(({ path, name }) => resolve(dirname(path), name) === resolve(root, "index.js")));
   for (const { path, name } of imported) {
     if (name.startsWith("node:")) t.true(builtinModules.includes(name.slice("node:".length)), `${path}: ${name}`);
-    else t.true(known.has(resolve(dirname(path), name)), `${path}: ${name}`);
+    else if (!used.has(name)) t.true(known.has(resolve(dirname(path), name)), `${path}: ${name}`);
   }
 });
 

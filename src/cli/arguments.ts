@@ -7,7 +7,7 @@ type Flags = NonNullable<ParseArgsConfig["options"]>;
 /** Flags and other arguments; `help` if that was asked for. */
 export interface Arguments {
   readonly help: boolean;
-  readonly values: Readonly<Record<string, string | boolean | undefined>>;
+  readonly values: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
   readonly positionals: readonly string[];
 }
 
@@ -35,6 +35,12 @@ export function readArguments(args: readonly string[], options: Flags): Argument
 export function textFlag({ values }: Arguments, name: string): string | undefined {
   const value = values[name];
   return typeof value === "string" ? value : undefined;
+}
+
+/** The texts of a flag that may be repeated. */
+export function listFlag({ values }: Arguments, name: string): readonly string[] {
+  const value = values[name];
+  return Array.isArray(value) ? value : [];
 }
 
 /**

@@ -7,6 +7,8 @@ const help = `Usage: sconce average DIR DIR... --out DIR [--json]
 Averages the weights of several translators of one kind, such as the last checkpoints of a run; that often translates better
 than each of them. What training would go on with is taken from the first.
 
+Example: sconce average runs/a runs/b runs/c --out runs/mean
+
   DIR         folders that sconce train or Seq2Seq.save wrote, two or more
   --out DIR   where the average goes
   --json      print one JSON object

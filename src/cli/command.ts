@@ -8,7 +8,7 @@ export class CommandError extends Error {}
 export interface Streams {
   readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean };
   readonly output: NodeJS.WritableStream & { readonly isTTY?: boolean };
-  readonly error: NodeJS.WritableStream;
+  readonly error: NodeJS.WritableStream & { readonly isTTY?: boolean };
 }
 
 /** A command of `sconce`. */

@@ -3,11 +3,14 @@ import { cpus, homedir, totalmem } from "node:os";
 import { join } from "node:path";
 import { checkPositionals, readArguments } from "./arguments.ts";
 import type { Command, Streams } from "./command.ts";
+import { type Screen, styled } from "./style.ts";
 
 const help = `Usage: sconce doctor [--json]
 
 Shows what this machine and installation can do: versions, instruction sets, threads, the folder of word vectors; and
 trains a model for a few steps to see that it learns. Exit status 1 if something does not work.
+
+Example: sconce doctor --json > report.json
 
   --json      print one JSON object
   -h, --help  this text
@@ -43,7 +46,7 @@ export const doctor: Command = {
     }
     checkPositionals(parsed, [], 0);
     const findings = await examine();
-    output.write(parsed.values.json === true ? `${JSON.stringify(findings)}\n` : shown(findings));
+    output.write(parsed.values.json === true ? `${JSON.stringify(findings)}\n` : shown(findings, output));
     return findings.problems.length === 0 ? 0 : 1;
   },
 };
@@ -92,7 +95,7 @@ function reason(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
 }
 
-function shown(findings: Findings): string {
+function shown(findings: Findings, screen: Screen): string {
   const { version, simd, simdAvailable, threads, allocator, glove, training, problems } = findings;
   const lines = [
     `node       ${findings.node} on ${findings.platform}`,
@@ -107,7 +110,7 @@ function shown(findings: Findings): string {
   if (training !== undefined) {
     lines.push(`training   loss ${training.first.toFixed(3)} to ${training.last.toFixed(3)} in 5 epochs`);
   }
-  for (const problem of problems) lines.push(`problem    ${problem}`);
-  if (problems.length === 0) lines.push("all is well");
+  for (const problem of problems) lines.push(styled(screen, "red", `problem    ${problem}`));
+  if (problems.length === 0) lines.push(styled(screen, "green", "all is well"));
   return `${lines.join("\n")}\n`;
 }

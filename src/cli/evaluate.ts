@@ -1,18 +1,22 @@
-import { Seq2Seq } from "../index.ts";
-import { nameOption } from "../options.ts";
+import { type Evaluation, Seq2Seq } from "../index.ts";
 import { checkPositionals, numberFlag, readArguments, textFlag } from "./arguments.ts";
 import { type Command, type Streams, UsageError } from "./command.ts";
-import { formats, pairsHelp, readPairs } from "./pairs.ts";
+import { pairFlags, pairsHelp, parsedFlags } from "./config/flags.ts";
+import { pairOptions } from "./config/pair-options.ts";
+import { readPairs } from "./pairs.ts";
 
 const help = `Usage: sconce evaluate DIR --test PAIRS [OPTIONS]
 
-Loss, accuracy and perplexity per target token, the end tokens included.
+Loss, perplexity and accuracy per target token, the end tokens included, and the share of pairs whose translation is the
+reference.
+
+Example: sconce evaluate runs/en-zh --test test.tsv.gz
 
   DIR                      a folder that sconce train or Seq2Seq.save wrote
   --test PAIRS             sentence pairs: tab-separated, CSV or JSON Lines; plain or gzip
   --test-target FILE       translations of the lines of --test, if they are in a file of their own
 ${pairsHelp}  --batch-size N           pairs computed together, default 64
-  --json                   print one JSON object: { "pairs", "tokens", "loss", "accuracy", "perplexity" }
+  --json                   print one JSON object: { "loss", "perplexity", "tokenAccuracy", "exactMatch", "tokens", "pairs" }
   -h, --help               this text
 `;
 
@@ -22,9 +26,7 @@ export const evaluate: Command = {
     const parsed = readArguments(args, {
       test: { type: "string" },
       "test-target": { type: "string" },
-      format: { type: "string" },
-      columns: { type: "string" },
-      keys: { type: "string" },
+      ...parsedFlags(pairFlags),
       "batch-size": { type: "string" },
       json: { type: "boolean" },
     });
@@ -36,25 +38,22 @@ export const evaluate: Command = {
     const test = textFlag(parsed, "test");
     if (test === undefined) throw new UsageError("--test is missing");
     const batchSize = numberFlag(parsed, "batch-size", 1) ?? 64;
-    const format = textFlag(parsed, "format");
-    const columns = textFlag(parsed, "columns");
-    const keys = textFlag(parsed, "keys");
-    const pairs = await readPairs("evaluate", test, textFlag(parsed, "test-target"), {
-      ...(format === undefined ? {} : { format: nameOption("evaluate", "format", format, formats) }),
-      ...(columns === undefined ? {} : { columns }),
-      ...(keys === undefined ? {} : { keys }),
-    });
+    const target = textFlag(parsed, "test-target");
+    const pairs = await readPairs(target === undefined ? test : [test, target], pairOptions(parsed));
     await using translator = await Seq2Seq.load(parsed.positionals[0]!);
     const values = await translator.evaluate(pairs, { batchSize });
     if (parsed.values.json === true) {
-      output.write(`${JSON.stringify({ pairs: pairs.length, ...values })}\n`);
+      output.write(`${JSON.stringify(values)}\n`);
     } else {
-      const accuracy = values.accuracy === undefined ? "" : `, accuracy ${values.accuracy.toFixed(4)}`;
-      const { loss, perplexity, tokens } = values;
-      output.write(
-        `${pairs.length} pairs, ${tokens} tokens: loss ${loss.toFixed(4)}${accuracy}, perplexity ${perplexity.toFixed(2)}\n`,
-      );
+      output.write(shown(values));
     }
     return 0;
   },
 };
+
+function shown({ pairs, tokens, loss, perplexity, tokenAccuracy, exactMatch }: Evaluation): string {
+  const parts = [`loss ${loss.toFixed(4)}`, `perplexity ${perplexity.toFixed(2)}`];
+  if (tokenAccuracy !== undefined) parts.push(`token accuracy ${tokenAccuracy.toFixed(4)}`);
+  if (exactMatch !== undefined) parts.push(`exact match ${exactMatch.toFixed(4)}`);
+  return `${pairs} pairs, ${tokens} tokens: ${parts.join(", ")}\n`;
+}

@@ -7,6 +7,8 @@ const help = `Usage: sconce inspect DIR [--json]
 Shows what a saved model is made of: layers with shapes and parameters, tokenizers, and how decoding treats each layer
 (once for a text; pointwise, for each token alone; recurrent or causal, with what it carries along).
 
+Example: sconce inspect runs/en-zh
+
   DIR         a folder that sconce train or Seq2Seq.save wrote
   --json      print one JSON object
   -h, --help  this text

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { type ErrorCode, SconceError } from "../errors.ts";
 import { type Command, CommandError, type Streams, UsageError } from "./command.ts";
+import { styled } from "./style.ts";
 
 /** Loaded when it is needed, so that help works without the addon. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
@@ -21,7 +22,7 @@ Define, train, evaluate and run encoder-decoder language models.
 Commands:
   train      learn to translate from sentence pairs
   translate  translate lines of text
-  evaluate   loss, accuracy and perplexity on sentence pairs
+  evaluate   loss, perplexity, token accuracy and exact match on sentence pairs
   average    one translator from the weights of several
   inspect    what a saved model is made of
   doctor     what this machine and installation can do
@@ -77,7 +78,8 @@ async function main(args: readonly string[], streams: Streams): Promise<number> 
     const command = await load();
     return await command.run(rest, streams);
   } catch (error) {
-    const line = (text: string) => streams.error.write(`sconce ${name}: ${text.replace(/\s+/g, " ").trim()}\n`);
+    const head = styled(streams.error, "red", `sconce ${name}:`);
+    const line = (text: string) => streams.error.write(`${head} ${text.replace(/\s+/g, " ").trim()}\n`);
     if (error instanceof UsageError) {
       line(`${error.message}; see sconce ${name} --help`);
       return 2;

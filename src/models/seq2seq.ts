@@ -3,19 +3,21 @@ import { join } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
 import type { DataBatch } from "../data/example.ts";
 import { Tokenizer } from "../data/tokenizer.ts";
-import { type DecodedRow, decodedRows, type GreedyRequest } from "../decoding/greedy.ts";
-import { groupByLength } from "../decoding/groups.ts";
+import type { GreedyRequest } from "../decoding/greedy.ts";
 import { checkGenerate, type GenerateOptions, type Generation } from "../decoding/options.ts";
 import { FormatError, fromFile, OptionError, SconceError } from "../errors.ts";
-import { checkKeys, checkSignal, integerOption } from "../options.ts";
+import { checkKeys } from "../options.ts";
 import { loadModel } from "../saving/load-model.ts";
+import { modelFolder } from "../saving/run-folder.ts";
 import type { History } from "../training/history.ts";
 import { Model, type SaveOptions } from "./model.ts";
-import { batchOf, equalLengths, fed, lengthOf } from "./seq2seq/batches.ts";
+import { batchOf, equalLengths, lengthOf } from "./seq2seq/batches.ts";
+import { Decoder } from "./seq2seq/decoder.ts";
 import { readSeq2SeqDocument, type Seq2SeqDocument, seq2seqFile } from "./seq2seq/document.ts";
-import { type Evaluation, evaluateBatches } from "./seq2seq/evaluate.ts";
+import { checkEvaluate, type Evaluation, evaluateBatches, type Seq2SeqEvaluateOptions } from "./seq2seq/evaluate.ts";
 import { checkFit, compileFor, type Seq2SeqFitOptions } from "./seq2seq/fit.ts";
 import { type EncodedPair, PairEncoder, type Pairs } from "./seq2seq/pairs.ts";
+import { type RecurrentOptions, recurrentModel } from "./seq2seq/recurrent.ts";
 import { type Border, type Feed, findRoles, type Roles, type TensorChoice } from "./seq2seq/roles.ts";
 
 /** Options of {@link Seq2Seq.fromModel}. */
@@ -40,16 +42,6 @@ export interface Seq2SeqOptions {
   endToken?: string;
 }
 
-/** Options of {@link Seq2Seq.evaluate}. */
-export interface Seq2SeqEvaluateOptions {
-  /** Pairs in a batch, at least 1; default 64. */
-  batchSize?: number;
-  /** Pairs with a longer side are left out, in tokens with the end token; default no limit. */
-  maxLength?: number;
-  /** Stops between two batches; the rejection is its reason. */
-  signal?: AbortSignal;
-}
-
 /** Tokens of the first piece of a stream. */
 const firstPiece = 4;
 
@@ -63,6 +55,7 @@ export class Seq2Seq {
   readonly target: Tokenizer;
   readonly #roles: Roles;
   readonly #encoder: PairEncoder;
+  readonly #decoder: Decoder;
 
   private constructor(model: Model, encoder: PairEncoder, roles: Roles) {
     this.model = model;
@@ -70,6 +63,29 @@ export class Seq2Seq {
     this.target = encoder.target;
     this.#encoder = encoder;
     this.#roles = roles;
+    this.#decoder = new Decoder(model, encoder, roles);
+  }
+
+  /**
+   * A recurrent encoder-decoder: the encoder's last states begin the decoder, layer by layer.
+   *
+   * @param options - Tokenizers, sizes, and how it is built.
+   * @throws OptionError if an option is unknown, out of range, or does not fit another.
+   *
+   * @example
+   * ```ts
+   * import { readParallelText, Seq2Seq, Tokenizer } from "sconce";
+   *
+   * const pairs = await readParallelText("train.tsv.gz");
+   * const source = await Tokenizer.train(pairs.sources(), { type: "word" });
+   * const target = await Tokenizer.train(pairs.targets(), { type: "character" });
+   * const translator = Seq2Seq.recurrent({ source, target, units: 256, layers: 2, dropout: 0.2 });
+   * await translator.fit(pairs, { epochs: 10, optimizer: "adam" });
+   * ```
+   */
+  static recurrent(options: RecurrentOptions): Seq2Seq {
+    const model = recurrentModel(options);
+    return Seq2Seq.fromModel({ model, source: options.source, target: options.target });
   }
 
   /**
@@ -131,12 +147,13 @@ export class Seq2Seq {
   }
 
   /**
-   * Reads a folder that {@link Seq2Seq.save} wrote.
+   * Reads a folder that {@link Seq2Seq.save} wrote, or the best model of a run of `sconce train`.
    *
-   * @param folder - The folder.
+   * @param path - The folder of the model, or that of the run.
    * @throws FileError if it cannot be read; FormatError if a file in it is damaged or does not fit the others.
    */
-  static async load(folder: string): Promise<Seq2Seq> {
+  static async load(path: string): Promise<Seq2Seq> {
+    const folder = await modelFolder(path);
     const model = await loadModel<Model>(folder);
     try {
       const text = await readFile(join(folder, seq2seqFile), "utf8").catch((error: unknown) => {
@@ -173,7 +190,7 @@ export class Seq2Seq {
    */
   async fit(pairs: Pairs, options: Seq2SeqFitOptions = {}): Promise<History> {
     const { seed, maxLength, batches, validation, passed } = checkFit(options);
-    compileFor(this.model, this.#roles, options);
+    compileFor(this.model, this.#roles, options, seed);
     const { signal } = options;
     await this.model.build({ seed, ...(signal === undefined ? {} : { signal }) });
     const training = await this.#batches("fit", pairs, { ...batches, seed }, maxLength, signal);
@@ -185,29 +202,28 @@ export class Seq2Seq {
   }
 
   /**
-   * Loss, accuracy and perplexity, each over all target tokens with their end tokens.
+   * Loss, perplexity and accuracy over all target tokens with their end tokens, and the share of pairs whose translation is the
+   * reference.
    *
    * @param pairs - Pairs with references.
-   * @param options - Batches, signal.
+   * @param options - Batches, what is wanted, signal.
    * @throws StateError if the model is not compiled; DataError if there are no pairs.
    */
   async evaluate(pairs: Pairs, options: Seq2SeqEvaluateOptions = {}): Promise<Evaluation> {
-    checkKeys("evaluate", options, ["batchSize", "maxLength", "signal"]);
-    checkSignal("evaluate", options.signal);
-    const batchSize = integerOption("evaluate", "batchSize", options.batchSize ?? 64, 1);
-    const maxLength =
-      options.maxLength === undefined ? undefined : integerOption("evaluate", "maxLength", options.maxLength, 1);
-    const { signal } = options;
+    const checked = checkEvaluate(options);
+    const { batchSize, maxLength, signal } = checked;
     const encoded = await this.#encoder.dataset("evaluate", pairs, maxLength, signal);
     // Without a mask padding would be read by the encoder and counted by metrics.
     const batches = this.#roles.masked
-      ? encoded.bucketByLength({ batchSize, length: lengthOf }, (items) => this.#batch(items))
-      : (await equalLengths(encoded, batchSize)).map((items) => this.#batch(items));
-    return evaluateBatches(this.model, this.#roles.output, batches, signal);
+      ? encoded.bucketByLength({ batchSize, length: lengthOf }, (items) => [...items])
+      : await equalLengths(encoded, batchSize);
+    const { model, source, target } = this;
+    return evaluateBatches({ model, roles: this.#roles, decoder: this.#decoder, source, target }, batches, checked);
   }
 
   /**
-   * Translates, always taking the most probable next token.
+   * Translates, always taking the most probable next token. Calls that are made while another is decoded are decoded together
+   * where their options are the same; each gets what it would get alone.
    *
    * @param texts - Any texts; an empty or blank one gives the empty text with score 0.
    * @param options - Limits, signal.
@@ -215,29 +231,9 @@ export class Seq2Seq {
    * @throws OptionError if an option is wrong; DataError if an item is no string.
    */
   async generate(texts: readonly string[], options: GenerateOptions = {}): Promise<Generation[]> {
-    const { maxNewTokens, batchSize, signal, recompute } = checkGenerate(options);
+    const decoding = checkGenerate(options);
     if (!Array.isArray(texts)) throw new OptionError("generate: expected a list of texts");
-    const request = this.#request(maxNewTokens, recompute);
-    const { sourceFeed } = this.#roles;
-    const sources = texts.map((text) => this.#encoder.encodeSource(text));
-    await this.model.build(signal === undefined ? {} : { signal });
-    const results: Generation[] = texts.map(() => ({ text: "", tokens: [], score: 0 }));
-    const filled = texts.flatMap((text, index) => (text.trim() === "" ? [] : [index]));
-    // Without a mask the encoder reads padding, so that only equal lengths may come together.
-    const exact = !this.#roles.masked;
-    const lengths = filled.map((index) => sources[index]!.length);
-    for (const places of groupByLength(lengths, batchSize, exact)) {
-      signal?.throwIfAborted();
-      const group = places.map((place) => filled[place]!);
-      const ids = group.map((index) => sources[index]!);
-      const encoderData = fed(ids, sourceFeed, this.source.vocabulary.size);
-      const batch = { data: encoderData.data, shape: [...encoderData.shape] };
-      const result = await this.model.handle().generate(JSON.stringify(request), [batch], signal);
-      for (const [row, decoded] of decodedRows(result, request.endId).entries()) {
-        results[group[row]!] = this.#shown(decoded);
-      }
-    }
-    return results;
+    return this.#decoder.generate(texts, decoding);
   }
 
   /**
@@ -293,7 +289,7 @@ export class Seq2Seq {
 
   /** How decoding treats each layer: computed once, for each token alone, or with what it carries along. @internal */
   decoderNodes(): { layer: string; treatment: string }[] {
-    const json = this.model.handle().inspectDecoder(JSON.stringify(this.#request(1, false)));
+    const json = this.model.handle().inspectDecoder(JSON.stringify(this.#decoder.request(1, false)));
     return (JSON.parse(json) as { nodes: { layer: string; treatment: string }[] }).nodes;
   }
 
@@ -304,20 +300,6 @@ export class Seq2Seq {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
-  }
-
-  /** What the native decoder is asked for. */
-  #request(maxNewTokens: number, recompute: boolean): GreedyRequest {
-    const { decoderInput, output, feed } = this.#roles;
-    const { begin, end } = this.#encoder.frame;
-    const padId = this.target.vocabulary.padding;
-    return { decoderInput, output, beginId: begin, endId: [end], padId, maxNewTokens, feed, recompute };
-  }
-
-  /** Ids as tokens and text. */
-  #shown({ ids, score }: DecodedRow): Generation {
-    const tokens = Array.from(ids, (id) => this.target.vocabulary.token(id));
-    return { text: this.target.decode(ids), tokens, score };
   }
 
   /** Pairs as padded batches. */

@@ -1,57 +1,139 @@
 import type { Dataset } from "../../data/dataset.ts";
-import type { DataBatch } from "../../data/example.ts";
-import { DataError } from "../../errors.ts";
+import type { Tokenizer } from "../../data/tokenizer.ts";
+import { DataError, OptionError } from "../../errors.ts";
+import { checkKeys, checkSignal, integerOption, nameOption } from "../../options.ts";
 import { judged } from "../../training/source.ts";
 import { testRequest } from "../../training/step-request.ts";
 import type { Model } from "../model.ts";
+import { batchOf, tokensOf } from "./batches.ts";
+import type { Decoder } from "./decoder.ts";
 import { checkTrained } from "./fit.ts";
+import type { EncodedPair } from "./pairs.ts";
+import type { Roles } from "./roles.ts";
 
-/** What `Seq2Seq.evaluate` gives; means are over target tokens, the end tokens included. */
+const evaluationMetrics = ["loss", "perplexity", "tokenAccuracy", "exactMatch"] as const;
+
+/** What `Seq2Seq.evaluate` can find out. */
+export type EvaluationMetric = (typeof evaluationMetrics)[number];
+
+/** Options of `Seq2Seq.evaluate`. */
+export interface Seq2SeqEvaluateOptions {
+  /** Pairs in a batch, at least 1; default 64. */
+  batchSize?: number;
+  /** Pairs with a longer side are left out, in tokens with the end token; default no limit. */
+  maxLength?: number;
+  /** What is wanted; default all. `"exactMatch"` translates every source, which takes longest; the others come together. */
+  metrics?: readonly EvaluationMetric[];
+  /** Stops between two batches, or two tokens; the rejection is its reason. */
+  signal?: AbortSignal;
+}
+
+/** What `Seq2Seq.evaluate` gives; means are over target tokens, the end tokens included, but for `exactMatch`. */
 export interface Evaluation {
   /** Mean loss of a token. */
   loss: number;
-  /** Share of tokens that are the most probable one, given the tokens before; only if the model was compiled with `"accuracy"`. */
-  accuracy?: number;
   /** `exp` of the mean cross-entropy of a token, without label smoothing if the model was compiled with `"perplexity"`. */
   perplexity: number;
+  /** Share of tokens that are the most probable one, given the tokens before; only if the model was compiled with `"accuracy"`. */
+  tokenAccuracy?: number;
+  /** Share of pairs whose translation is the reference; only if it was asked for. */
+  exactMatch?: number;
   /** Count of tokens. */
   tokens: number;
+  /** Count of pairs. */
+  pairs: number;
 }
 
-/** Runs a compiled model over padded batches. */
+/** Checked options, with defaults. */
+export interface CheckedEvaluate {
+  readonly batchSize: number;
+  readonly maxLength: number | undefined;
+  readonly exactMatch: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Checks the options of `Seq2Seq.evaluate`. */
+export function checkEvaluate(options: Seq2SeqEvaluateOptions): CheckedEvaluate {
+  const where = "evaluate";
+  checkKeys(where, options, ["batchSize", "maxLength", "metrics", "signal"]);
+  checkSignal(where, options.signal);
+  const { maxLength, metrics = evaluationMetrics, signal } = options;
+  if (!Array.isArray(metrics)) throw new OptionError(`${where}: metrics must be a list of names`);
+  for (const name of metrics) nameOption(where, "metrics", name, evaluationMetrics);
+  return {
+    batchSize: integerOption(where, "batchSize", options.batchSize ?? 64, 1),
+    maxLength: maxLength === undefined ? undefined : integerOption(where, "maxLength", maxLength, 1),
+    exactMatch: metrics.includes("exactMatch"),
+    signal,
+  };
+}
+
+/** What is evaluated. */
+interface Subject {
+  readonly model: Model;
+  readonly roles: Roles;
+  readonly decoder: Decoder;
+  readonly source: Tokenizer;
+  readonly target: Tokenizer;
+}
+
+/** Runs a compiled model over batches of pairs. */
 export async function evaluateBatches(
-  model: Model,
-  output: number,
-  batches: Dataset<DataBatch>,
-  signal: AbortSignal | undefined,
+  { model, roles, decoder, source, target }: Subject,
+  batches: Dataset<EncodedPair[]>,
+  { exactMatch, batchSize, signal }: CheckedEvaluate,
 ): Promise<Evaluation> {
+  const { output } = roles;
   checkTrained(model, output);
   await model.build(signal === undefined ? {} : { signal });
   const trained = model.trainedOutputs.filter((_, index) => index === output);
   const metrics = trained[0]!.metrics.map(({ name }) => name);
   const accuracy = metrics.indexOf("accuracy");
   const perplexity = metrics.indexOf("perplexity");
-  let tokens = 0;
-  const sums = { loss: 0, accuracy: 0, crossEntropy: 0 };
-  for await (const batch of batches) {
+  const sizes = { source: source.vocabulary.size, target: target.vocabulary.size };
+  const sums = { tokens: 0, pairs: 0, loss: 0, accuracy: 0, crossEntropy: 0, matches: 0 };
+  for await (const items of batches) {
     signal?.throwIfAborted();
-    const data = await judged(batch, "evaluate: ", model.inputSpecifications, trained);
+    const data = await judged(batchOf(items, roles, sizes), "evaluate: ", model.inputSpecifications, trained);
     const result = await model.trainer().testOnBatch(testRequest(model, data), signal);
     const own = result.outputs[output]!;
     // Each value is a mean over the real tokens of the batch: the others are masked, or there are none.
-    let real = 0;
-    for (const id of data.targets[0]!.data) if (id !== 0) real += 1;
+    const real = tokensOf(items);
     const mean = (metric: number) => own.metrics[metric]!.total / own.metrics[metric]!.count;
-    tokens += real;
+    sums.tokens += real;
+    sums.pairs += items.length;
     sums.loss += own.loss * real;
     sums.crossEntropy += (perplexity === -1 ? own.loss : mean(perplexity)) * real;
     if (accuracy !== -1) sums.accuracy += mean(accuracy) * real;
+    if (exactMatch) sums.matches += await countMatches(items, decoder, target, batchSize, signal);
   }
+  const { tokens, pairs } = sums;
   if (tokens === 0) throw new DataError("evaluate: there are no sentence pairs");
   return {
     loss: sums.loss / tokens,
-    ...(accuracy === -1 ? {} : { accuracy: sums.accuracy / tokens }),
     perplexity: Math.exp(sums.crossEntropy / tokens),
+    ...(accuracy === -1 ? {} : { tokenAccuracy: sums.accuracy / tokens }),
+    ...(exactMatch ? { exactMatch: sums.matches / pairs } : {}),
     tokens,
+    pairs,
   };
+}
+
+/** How many translations are the references. A reference with a word that is not in the vocabulary cannot be reached. */
+async function countMatches(
+  items: readonly EncodedPair[],
+  decoder: Decoder,
+  target: Tokenizer,
+  batchSize: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const sources = items.map(({ source }) => source);
+  // What is longer than the longest reference, end token included, is none of them.
+  const maxNewTokens = Math.max(...items.map((pair) => pair.target.length)) - 1;
+  const rows = await decoder.decode(sources, { maxNewTokens, batchSize, recompute: false, signal });
+  const { unknown } = target.vocabulary;
+  return items.filter((pair, index) => {
+    const reference = pair.target.subarray(1, -1);
+    return !reference.includes(unknown) && target.decode(reference) === target.decode(rows[index]!.ids);
+  }).length;
 }

@@ -22,7 +22,7 @@ export interface Seq2SeqFitOptions
   epochs?: number;
   /** Pairs that validate after each epoch. */
   validation?: Pairs;
-  /** Seed of the order of the data, and of the weights if they do not exist yet; default 0. */
+  /** Seed of the order of the data, of dropout if the model gets compiled, and of the weights if they do not exist yet; default 0. */
   seed?: number;
   /** Pairs with a longer side are left out, in tokens with the end token; default no limit. */
   maxLength?: number;
@@ -88,6 +88,7 @@ export function compileFor(
   model: Model,
   { output }: Roles,
   { optimizer, labelSmoothing }: Pick<Seq2SeqFitOptions, "optimizer" | "labelSmoothing">,
+  seed: number,
 ): void {
   if (labelSmoothing !== undefined) numberOption("fit", "labelSmoothing", labelSmoothing, 0, 1);
   if (model.compilation === undefined || optimizer !== undefined || labelSmoothing !== undefined) {
@@ -96,6 +97,7 @@ export function compileFor(
       optimizer: optimizer ?? model.compilation?.optimizer ?? "rmsprop",
       loss: model.outputNames.map((_, index) => (index === output ? loss : null)),
       metrics: model.outputNames.map((_, index): MetricName[] => (index === output ? ["accuracy", "perplexity"] : [])),
+      seed,
     });
   }
   checkTrained(model, output);

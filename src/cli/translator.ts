@@ -1,0 +1,40 @@
+import { type ParallelText, type RecurrentOptions, Seq2Seq, Tokenizer } from "../index.ts";
+import type { ResolvedConfig } from "./config/config.ts";
+
+/** Trains the tokenizers that a configuration describes. */
+export async function trainTokenizers(
+  { tokenizers: { joint, minimumCount, source, target } }: ResolvedConfig,
+  pairs: ParallelText,
+  signal: AbortSignal,
+): Promise<{ source: Tokenizer; target: Tokenizer }> {
+  const trained = (lines: readonly string[], { type, vocabularySize, lowercase }: NonNullable<typeof target>) =>
+    Tokenizer.train(lines, {
+      type,
+      minimumCount,
+      ...(lowercase === undefined ? {} : { lowercase }),
+      ...(vocabularySize === undefined ? {} : { vocabularySize }),
+      signal,
+    });
+  const first = await trained(joint ? [...pairs.sources(), ...pairs.targets()] : pairs.sources(), source);
+  return { source: first, target: target === undefined ? first : await trained(pairs.targets(), target) };
+}
+
+/** The translator that a configuration describes, not trained yet. */
+export function makeTranslator({ model }: ResolvedConfig, source: Tokenizer, target: Tokenizer): Seq2Seq {
+  const { type: _, sourceEmbeddings, targetEmbeddings, encoderUnits, bridge, ...options } = model;
+  return Seq2Seq.recurrent({
+    ...options,
+    source,
+    target,
+    ...(encoderUnits === undefined ? {} : { encoderUnits }),
+    ...(bridge === undefined ? {} : { bridge }),
+    // Names of initialisers are checked by the layer.
+    ...(sourceEmbeddings === undefined ? {} : embeddings("sourceEmbeddings", sourceEmbeddings)),
+    ...(targetEmbeddings === undefined ? {} : embeddings("targetEmbeddings", targetEmbeddings)),
+    name: "translator",
+  });
+}
+
+function embeddings(side: "sourceEmbeddings" | "targetEmbeddings", start: string): Partial<RecurrentOptions> {
+  return { [side]: start };
+}

@@ -1,0 +1,205 @@
+import { Tokenizer } from "../../data/tokenizer.ts";
+import { OptionError } from "../../errors.ts";
+import type { SymbolicTensor } from "../../graph/tensor.ts";
+import { dense } from "../../layers/dense.ts";
+import { type EmbeddingOptions, embedding } from "../../layers/embedding.ts";
+import { input } from "../../layers/input.ts";
+import { booleanOption, checkKeys, integerOption, nameOption, numberOption } from "../../options.ts";
+import { model } from "../define.ts";
+import type { Model } from "../model.ts";
+import { type Cell, cells, encoderLayer, recurrentLayer } from "./cells.ts";
+
+/** Options of {@link Seq2Seq.recurrent}. */
+export interface RecurrentOptions {
+  /** Tokenizer of the texts that are read. */
+  source: Tokenizer;
+  /** Tokenizer of the texts that are written. */
+  target: Tokenizer;
+  /** Features of each decoder layer, and of the encoder's unless `encoderUnits` says otherwise; at least 1. */
+  units: number;
+  /** Width of the embeddings, at least 1; default `units`. */
+  embeddingDim?: number;
+  /** What the recurrent layers are; default `"lstm"`. */
+  cell?: Cell;
+  /** Recurrent layers of the encoder, and as many of the decoder; at least 1, default 1. */
+  layers?: number;
+  /** The encoder reads in both directions; its states are those of both, one after the other. Default `false`. */
+  bidirectional?: boolean;
+  /** Features of each direction of the encoder, at least 1; default `units`. */
+  encoderUnits?: number;
+  /**
+   * How decoder layer N begins, with the last states of encoder layer N: `"lastState"`, as they are, which needs states of equal size,
+   * or `"dense"`, each through a layer of its own (`tanh` for outputs, linear for the memory of an LSTM).
+   * Default `"lastState"` where sizes agree, else `"dense"`.
+   */
+  bridge?: "lastState" | "dense";
+  /** One table of embeddings for both sides, which must have the same tokenizer; default `false`. */
+  tiedEmbeddings?: boolean;
+  /** How the source embeddings begin, as `embeddingsInitializer` of `layers.embedding`; `"glove:50d"` knows the words of `source`. */
+  sourceEmbeddings?: EmbeddingOptions["embeddingsInitializer"];
+  /** How the target embeddings begin; with `tiedEmbeddings` only `sourceEmbeddings` may be given. */
+  targetEmbeddings?: EmbeddingOptions["embeddingsInitializer"];
+  /** Share of the inputs of each recurrent layer that become 0 in training; from 0 to below 1, default 0. */
+  dropout?: number;
+  /** Share of the states that become 0 in training; from 0 to below 1, default 0. */
+  recurrentDropout?: number;
+  /** How the decoder looks at the source; only `"none"` yet: it sees the encoder's last states alone. */
+  attention?: "none";
+  /** Name of the model; default `"seq2seq"`. */
+  name?: string;
+}
+
+const where = "Seq2Seq.recurrent";
+
+const keys: (keyof RecurrentOptions)[] = [
+  "source",
+  "target",
+  "units",
+  "embeddingDim",
+  "cell",
+  "layers",
+  "bidirectional",
+  "encoderUnits",
+  "bridge",
+  "tiedEmbeddings",
+  "sourceEmbeddings",
+  "targetEmbeddings",
+  "dropout",
+  "recurrentDropout",
+  "attention",
+  "name",
+];
+
+/** Forms of attention that are known by name and not there yet. */
+const laterAttention: readonly unknown[] = ["dot", "luong", "bahdanau"];
+
+/**
+ * The recurrent encoder-decoder as a functional model with the inputs `source` and `target`.
+ *
+ * @throws OptionError if an option is unknown, wrong or does not fit another.
+ */
+export function recurrentModel(options: RecurrentOptions): Model {
+  const checked = check(options);
+  const { source, target, units, embeddingDim, cell, layers, bidirectional, encoderUnits, bridge } = checked;
+  const rates = { dropout: checked.dropout, recurrentDropout: checked.recurrentDropout };
+
+  const sourceIds = input({ shape: [null], dtype: "int32", name: "source" });
+  const targetIds = input({ shape: [null], dtype: "int32", name: "target" });
+  const table = (name: string, { vocabulary }: Tokenizer, start: EmbeddingOptions["embeddingsInitializer"]) =>
+    embedding({
+      name,
+      inputDim: vocabulary.size,
+      outputDim: embeddingDim,
+      maskZero: true,
+      vocabulary,
+      ...(start === undefined ? {} : { embeddingsInitializer: start }),
+    });
+  const { tiedEmbeddings, sourceEmbeddings, targetEmbeddings } = checked;
+  const sourceTable = table(tiedEmbeddings ? "embedding" : "sourceEmbedding", source, sourceEmbeddings);
+  const targetTable = tiedEmbeddings ? sourceTable : table("targetEmbedding", target, targetEmbeddings);
+
+  let read = sourceTable(sourceIds);
+  const states: SymbolicTensor[][] = [];
+  for (let index = 0; index < layers; index++) {
+    const name = numbered("encoder", index, layers);
+    const setup = { name, units: encoderUnits, ...rates, returnSequences: index + 1 < layers };
+    const [output, ...last] = encoderLayer(cell, setup, bidirectional, read);
+    read = output;
+    states.push(last);
+  }
+
+  let written = targetTable(targetIds);
+  for (const [index, last] of states.entries()) {
+    const initial = bridge === "lastState" ? last : last.map((state, place) => bridged(state, index, place, checked));
+    const name = numbered("decoder", index, layers);
+    written = recurrentLayer(cell, { name, units, ...rates, returnSequences: true }, written, initial)[0];
+  }
+  const probabilities = dense({ name: "probabilities", units: target.vocabulary.size, activation: "softmax" })(written);
+  return model({ inputs: [sourceIds, targetIds], outputs: probabilities, name: checked.name });
+}
+
+/** The state of an encoder layer in the size of the decoder's. An output lies between -1 and 1, an LSTM's memory anywhere. */
+function bridged(state: SymbolicTensor, index: number, place: number, { units, layers }: Checked): SymbolicTensor {
+  const part = place === 0 ? "bridge" : "memoryBridge";
+  return dense({ name: numbered(part, index, layers), units, activation: place === 0 ? "tanh" : "linear" })(state);
+}
+
+function numbered(name: string, index: number, count: number): string {
+  return count === 1 ? name : `${name}${index + 1}`;
+}
+
+interface Checked {
+  readonly source: Tokenizer;
+  readonly target: Tokenizer;
+  readonly units: number;
+  readonly embeddingDim: number;
+  readonly cell: Cell;
+  readonly layers: number;
+  readonly bidirectional: boolean;
+  readonly encoderUnits: number;
+  readonly bridge: "lastState" | "dense";
+  readonly tiedEmbeddings: boolean;
+  readonly sourceEmbeddings: EmbeddingOptions["embeddingsInitializer"];
+  readonly targetEmbeddings: EmbeddingOptions["embeddingsInitializer"];
+  readonly dropout: number;
+  readonly recurrentDropout: number;
+  readonly name: string;
+}
+
+function check(options: RecurrentOptions): Checked {
+  checkKeys(where, options, keys);
+  const { source, target } = options;
+  for (const [name, tokenizer] of [["source", source] as const, ["target", target] as const]) {
+    if (!(tokenizer instanceof Tokenizer)) throw new OptionError(`${where}: ${name} must be a Tokenizer`);
+  }
+  if (laterAttention.includes(options.attention)) {
+    throw new OptionError(
+      `${where}: attention "${options.attention}" comes with a later version: leave it out for now`,
+    );
+  }
+  nameOption(where, "attention", options.attention ?? "none", ["none"]);
+  const units = integerOption(where, "units", options.units, 1);
+  const encoderUnits = integerOption(where, "encoderUnits", options.encoderUnits ?? units, 1);
+  const bidirectional = booleanOption(where, "bidirectional", options.bidirectional ?? false);
+  const size = bidirectional ? 2 * encoderUnits : encoderUnits;
+  const standard = size === units ? "lastState" : "dense";
+  const bridge = nameOption(where, "bridge", options.bridge ?? standard, ["lastState", "dense"]);
+  if (bridge === "lastState" && size !== units) {
+    throw new OptionError(
+      `${where}: bridge "lastState" needs encoder states of the decoder's ${units} units, got ${size}` +
+        `${bidirectional ? " from both directions" : ""}: set encoderUnits, or bridge: "dense"`,
+    );
+  }
+  const tiedEmbeddings = booleanOption(where, "tiedEmbeddings", options.tiedEmbeddings ?? false);
+  if (tiedEmbeddings && source !== target && JSON.stringify(source) !== JSON.stringify(target)) {
+    throw new OptionError(
+      `${where}: tiedEmbeddings needs one tokenizer for both sides: train it on the sources and the targets together`,
+    );
+  }
+  if (tiedEmbeddings && options.targetEmbeddings !== undefined) {
+    throw new OptionError(`${where}: with tiedEmbeddings the only table is that of sourceEmbeddings`);
+  }
+  return {
+    source,
+    target,
+    units,
+    embeddingDim: integerOption(where, "embeddingDim", options.embeddingDim ?? units, 1),
+    cell: nameOption(where, "cell", options.cell ?? "lstm", cells),
+    layers: integerOption(where, "layers", options.layers ?? 1, 1),
+    bidirectional,
+    encoderUnits,
+    bridge,
+    tiedEmbeddings,
+    sourceEmbeddings: options.sourceEmbeddings,
+    targetEmbeddings: options.targetEmbeddings,
+    dropout: rate("dropout", options.dropout),
+    recurrentDropout: rate("recurrentDropout", options.recurrentDropout),
+    name: options.name ?? "seq2seq",
+  };
+}
+
+function rate(name: string, value: number | undefined): number {
+  const checked = numberOption(where, name, value ?? 0, 0, 1);
+  if (checked === 1) throw new OptionError(`${where}: ${name} must be below 1, got 1`);
+  return checked;
+}
