@@ -6,7 +6,7 @@ import { checkKeys, nameOption } from "../options.ts";
 import type { GruLayer, GruStateLayer, GruUnionLayer } from "./gru.ts";
 import { commonOptions, Layer, type LayerOptions, type LayerSetup } from "./layer.ts";
 import type { LstmLayer, LstmStateLayer, LstmUnionLayer } from "./lstm.ts";
-import { Recurrent, Sequential } from "./recurrent.ts";
+import { Recurrent, SequenceLayer } from "./recurrent.ts";
 import type { SimpleRnnLayer, SimpleRnnStateLayer, SimpleRnnUnionLayer } from "./simple-rnn.ts";
 
 /** A layer that {@link bidirectional} takes. */
@@ -70,7 +70,7 @@ export interface BidirectionalLayer<Wrapped extends RecurrentLayer, Mode extends
 
 const modes = ["concat", "sum", "mul", "ave"] as const;
 
-class Bidirectional extends Sequential {
+class Bidirectional extends SequenceLayer {
   readonly states: readonly string[];
   readonly givesList: boolean;
 

@@ -60,11 +60,11 @@ const names = [
 ];
 
 /** Layers whose call takes a sequence and, as an option, states. */
-export abstract class Sequential extends Layer {
+export abstract class SequenceLayer extends Layer {
   /** Names of the states, for messages. */
-  protected abstract readonly states: readonly string[];
+  abstract readonly states: readonly string[];
   /** Whether the call gives a list. */
-  protected abstract readonly givesList: boolean;
+  abstract readonly givesList: boolean;
 
   call(...inputs: unknown[]): SymbolicTensor | readonly SymbolicTensor[] {
     const [x, options = {}, ...more] = inputs;
@@ -85,7 +85,7 @@ export abstract class Sequential extends Layer {
 }
 
 /** An LSTM, a GRU or a simple RNN. */
-export class Recurrent extends Sequential {
+export class Recurrent extends SequenceLayer {
   readonly states: readonly string[];
 
   constructor(setup: LayerSetup, states: readonly string[]) {

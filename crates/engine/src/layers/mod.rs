@@ -82,7 +82,7 @@ pub enum LayerKind {
     /// An LSTM, a GRU or a simple RNN over a sequence.
     Recurrent(RecurrentOptions),
     /// One of these in both directions of time.
-    Bidirectional(BidirectionalOptions),
+    Bidirectional(Box<BidirectionalOptions>),
     /// A linear layer with an activation.
     Dense(DenseOptions),
     /// Zeros at random while training.
@@ -111,7 +111,7 @@ impl LayerKind {
         let kind = match layer.kind.as_str() {
             "input" => Self::Input(options(layer)?),
             "embedding" => Self::Embedding(options(layer)?),
-            "bidirectional" => Self::Bidirectional(BidirectionalOptions::parse(layer)?),
+            "bidirectional" => Self::Bidirectional(Box::new(BidirectionalOptions::parse(layer)?)),
             "dense" => Self::Dense(options(layer)?),
             "dropout" => Self::Dropout(options(layer)?),
             "activation" => Self::Activation(options(layer)?),

@@ -11,8 +11,8 @@ impl Layer {
     /// Keeps the sums of update, reset and candidate, and the recurrent sums of the candidate or what goes into them.
     pub(super) fn gru(&self, x: &Array, before: &[Array], reset_after: bool) -> Result<(Vec<Array>, Vec<Array>)> {
         let h = &before[0];
-        let mut from_x = self.from_x(x)?;
-        let mut from_h = self.from_h(h, if reset_after { 3 } else { 2 })?;
+        let mut from_x = self.x_sums(x)?;
+        let mut from_h = self.h_sums(h, if reset_after { 3 } else { 2 })?;
         match &self.bias {
             Some(bias) if reset_after => {
                 from_x = from_x.broadcast_add(&bias.get(0)?)?;
@@ -65,7 +65,7 @@ impl Layer {
         if reset_after {
             dreset = ((&dcandidate * last)? * self.gate_slope(reset)?)?;
             let from_h = Array::cat(&[dupdate.clone(), dreset.clone(), (&dcandidate * r)?], 1)?;
-            let (dh, drecurrent) = self.from_h_backward(&from_h, h, 3)?;
+            let (dh, drecurrent) = self.h_sums_backward(&from_h, h, 3)?;
             dbefore = (dbefore + dh)?;
             recurrent = drecurrent;
             from_x = Array::cat(&[dupdate, dreset, dcandidate], 1)?;
@@ -75,13 +75,13 @@ impl Layer {
             dreset = ((&doperand * self.dropped(h)?)? * self.gate_slope(reset)?)?;
             dbefore = (dbefore + self.dropped(&(doperand * r)?)?)?;
             let gates = Array::cat(&[dupdate, dreset], 1)?;
-            let (dh, drecurrent) = self.from_h_backward(&gates, h, 2)?;
+            let (dh, drecurrent) = self.h_sums_backward(&gates, h, 2)?;
             dbefore = (dbefore + dh)?;
             recurrent = Array::cat(&[drecurrent, dcandidate.t()?.matmul(last)?], 0)?;
             from_x = Array::cat(&[gates, dcandidate], 1)?;
             bias = from_x.sum(0)?;
         }
-        let (dx, kernel) = self.from_x_backward(&from_x, x)?;
+        let (dx, kernel) = self.x_sums_backward(&from_x, x)?;
         Ok(StepGradients { x: dx, before: vec![dbefore], kernel, recurrent, bias })
     }
 }

@@ -10,7 +10,7 @@ use crate::error::Result;
 impl Layer {
     /// Keeps the sums and the cell state.
     pub(super) fn lstm(&self, x: &Array, before: &[Array]) -> Result<(Vec<Array>, Vec<Array>)> {
-        let mut z = (self.from_x(x)? + self.from_h(&before[0], 4)?)?;
+        let mut z = (self.x_sums(x)? + self.h_sums(&before[0], 4)?)?;
         if let Some(bias) = &self.bias {
             z = z.broadcast_add(bias)?;
         }
@@ -41,8 +41,8 @@ impl Layer {
             ((dh * activated)? * self.gate_slope(&sums[3])?)?,
         ];
         let dz = Array::cat(&dz, 1)?;
-        let (dx, kernel) = self.from_x_backward(&dz, x)?;
-        let (dh, recurrent) = self.from_h_backward(&dz, &before[0], 4)?;
+        let (dx, kernel) = self.x_sums_backward(&dz, x)?;
+        let (dh, recurrent) = self.h_sums_backward(&dz, &before[0], 4)?;
         let dc = (dcell * self.gate(&sums[1])?)?;
         Ok(StepGradients { x: dx, before: vec![dh, dc], kernel, recurrent, bias: dz.sum(0)? })
     }

@@ -79,12 +79,12 @@ impl Layer {
     }
 
     /// The sums of all gates of the inputs: `[B, G U]`, without a bias.
-    pub(super) fn from_x(&self, x: &Array) -> Result<Array> {
+    pub(super) fn x_sums(&self, x: &Array) -> Result<Array> {
         self.product(x, &self.dropout, &self.kernel, self.options.cell.gates())
     }
 
     /// The sums of the first gates of the outputs before.
-    pub(super) fn from_h(&self, h: &Array, gates: usize) -> Result<Array> {
+    pub(super) fn h_sums(&self, h: &Array, gates: usize) -> Result<Array> {
         self.product(h, &self.recurrent_dropout, &self.recurrent, gates)
     }
 
@@ -99,12 +99,12 @@ impl Layer {
     }
 
     /// Gradients of the inputs and of the kernel, from those of the sums.
-    pub(super) fn from_x_backward(&self, dz: &Array, x: &Array) -> Result<OperandGradients> {
+    pub(super) fn x_sums_backward(&self, dz: &Array, x: &Array) -> Result<OperandGradients> {
         self.product_backward(dz, x, &self.dropout, &self.kernel, self.options.cell.gates())
     }
 
     /// Gradients of the outputs before and of the recurrent kernel of the first gates.
-    pub(super) fn from_h_backward(&self, dz: &Array, h: &Array, gates: usize) -> Result<OperandGradients> {
+    pub(super) fn h_sums_backward(&self, dz: &Array, h: &Array, gates: usize) -> Result<OperandGradients> {
         self.product_backward(dz, h, &self.recurrent_dropout, &self.recurrent, gates)
     }
 

@@ -146,7 +146,7 @@ impl Run<'_> {
                 }
             }
             (&Operation::Merge(merge), _) => self.merge_backward(node, merge, &dy)?,
-            (&Operation::FlipTime, _) => self.flip_backward(index, node, &dy),
+            (&Operation::FlipTime, _) => self.flip_backward(index, node, &dy)?,
             _ => {}
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! The CPU backend: kernels on pooled buffers.
 mod backward;
+mod flip;
 mod forward;
 mod loss;
 mod merge;

@@ -1,4 +1,4 @@
-//! Recurrent layers, forward and backward, and what turns a sequence round.
+//! Recurrent layers, forward and backward.
 use sconce_kernels::{
     Destination,
     buffer::Buffer,
@@ -55,7 +55,7 @@ struct Operands<'b> {
 }
 
 /// Sizes of a sequence `[B, T, D]`.
-fn sequence(tensor: &Tensor) -> Result<[usize; 3]> {
+pub(super) fn sequence(tensor: &Tensor) -> Result<[usize; 3]> {
     <[usize; 3]>::try_from(tensor.shape.as_slice())
         .map_err(|_| Error::new(Code::Internal, format!("expected a sequence, got shape {:?}", tensor.shape)))
 }
@@ -350,42 +350,6 @@ impl Run<'_> {
         }
         let any = dy.is_some() || dh.is_some() || dc.is_some();
         Ok(any.then_some([dy, dh, dc]))
-    }
-
-    /// The steps in the opposite order.
-    pub(super) fn flip_forward(&mut self, index: usize, node: &Node) -> Result<Tensor> {
-        let x = self.value(node.inputs[0])?;
-        let sizes = sequence(x)?;
-        let mut y = Buffer::new(x.len());
-        flip(sizes, x.floats()?, &mut y, |to, from| to.copy_from_slice(from));
-        let y = Tensor::float(x.shape.clone(), y);
-        self.saved[index] = self.schedule.backward[index].then_some(Saved::Sizes(sizes));
-        Ok(y)
-    }
-
-    pub(super) fn flip_backward(&mut self, index: usize, node: &Node, dy: &[f32]) {
-        let Some(Saved::Sizes(sizes)) = self.saved[index] else { return };
-        let Some(mut slot) = self.slot(node.inputs[0], dy.len()) else { return };
-        if slot.accumulate {
-            let add = |to: &mut [f32], from: &[f32]| to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
-            flip(sizes, dy, &mut slot.buffer, add);
-        } else {
-            flip(sizes, dy, &mut slot.buffer, |to, from| to.copy_from_slice(from));
-        }
-        self.put(node.inputs[0], Some(slot));
-    }
-}
-
-/// Hands each step of `from`, `[B, T, D]`, to `write` with its place in the opposite order.
-fn flip([_, steps, width]: [usize; 3], from: &[f32], to: &mut [f32], write: impl Fn(&mut [f32], &[f32])) {
-    let row = steps * width;
-    if row == 0 {
-        return;
-    }
-    for (to, from) in to.chunks_exact_mut(row).zip(from.chunks_exact(row)) {
-        for (to, from) in to.chunks_exact_mut(width).rev().zip(from.chunks_exact(width)) {
-            write(to, from);
-        }
     }
 }
 
