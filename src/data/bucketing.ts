@@ -1,6 +1,6 @@
 import { DataError, OptionError } from "../errors.ts";
 import { checkKeys, integerOption } from "../options.ts";
-import { permutation } from "./random.ts";
+import { permutationOf } from "./random.ts";
 
 /** Options of `Dataset.bucketByLength`. */
 export interface BucketOptions<T> {
@@ -25,7 +25,7 @@ export interface Buckets {
 }
 
 /** Cuts items of these lengths into batches. */
-export type CutBuckets = (lengths: Float64Array, epoch: number) => Buckets;
+export type CutBuckets = (lengths: Float64Array, epoch: number) => Promise<Buckets>;
 
 /**
  * How items are cut into batches of similar length.
@@ -42,12 +42,12 @@ export function cutBuckets<T>(options: BucketOptions<T>): CutBuckets {
   if (batchTokens !== undefined) integerOption("bucketByLength", "batchTokens", batchTokens, 1);
   if (seed !== undefined) integerOption("bucketByLength", "seed", seed, 0);
 
-  return (lengths, epoch) => {
+  return async (lengths, epoch) => {
     // Shuffled first: the sort is stable, so equal lengths meet other neighbours in each epoch.
     const order =
       seed === undefined
         ? Uint32Array.from(lengths, (_, index) => index)
-        : permutation(seed, 2 * epoch, lengths.length);
+        : await permutationOf(seed, 2 * epoch, lengths.length);
     const sorted = sortedBy(lengths, order);
     // Where each batch begins; numbers in one array, because there may be a million batches.
     const starts = [0];
@@ -61,7 +61,7 @@ export function cutBuckets<T>(options: BucketOptions<T>): CutBuckets {
       if (full) starts.push(end);
     }
     const count = sorted.length === 0 ? 0 : starts.length;
-    const places = seed === undefined ? undefined : permutation(seed, 2 * epoch + 1, count);
+    const places = seed === undefined ? undefined : await permutationOf(seed, 2 * epoch + 1, count);
     return {
       length: count,
       at(index) {

@@ -16,7 +16,7 @@ import {
 import { type BucketOptions, cutBuckets } from "./bucketing.ts";
 import { type ArrayData, type Example, examplesOf } from "./example.ts";
 import type { SplitOptions } from "./parallel-text.ts";
-import { permutation } from "./random.ts";
+import { permutation, permutationOf } from "./random.ts";
 import { innerEpoch, nothingToRepeat, repeatedView } from "./repetition.ts";
 import { checkTokenBatch, type TokenBatchOptions, TokenGroups } from "./token-batches.ts";
 import { Turn } from "./turn.ts";
@@ -213,8 +213,8 @@ export class Dataset<T> implements AsyncIterable<T> {
     integerOption("shuffle", "seed", seed, 0);
     return this.#windowed(
       "shuffle",
-      (view, epoch) => {
-        const order = permutation(seed, epoch, view.length);
+      async (view, epoch) => {
+        const order = await permutationOf(seed, epoch, view.length);
         return { length: view.length, at: (index) => view.at(order[index]!) };
       },
       options.window,
@@ -261,7 +261,7 @@ export class Dataset<T> implements AsyncIterable<T> {
           const waiting = turn.count();
           if (waiting !== undefined) await waiting;
         }
-        const buckets = cut(lengths, epoch);
+        const buckets = await cut(lengths, epoch);
         return {
           length: buckets.length,
           at: (index) => Promise.all(Array.from(buckets.at(index), (item) => view.at(item))),

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Dataset } from "../data/dataset.ts";
+import { Dataset } from "../data/dataset.ts";
 import type { DataBatch } from "../data/example.ts";
 import { Tokenizer } from "../data/tokenizer.ts";
 import type { GreedyRequest } from "../decoding/greedy.ts";
@@ -189,11 +189,11 @@ export class Seq2Seq {
    * @throws OptionError if an option is wrong; DataError if there are no pairs; what `Model.fit` throws.
    */
   async fit(pairs: Pairs, options: Seq2SeqFitOptions = {}): Promise<History> {
-    const { seed, maxLength, batches, validation, passed } = checkFit(options);
+    const { seed, maxLength, batches, validation, keepIds, passed } = checkFit(options, seed);
     compileFor(this.model, this.#roles, options, seed);
     const { signal } = options;
     await this.model.build({ seed, ...(signal === undefined ? {} : { signal }) });
-    const training = await this.#batches("fit", pairs, { ...batches, seed }, maxLength, signal);
+    const training = await this.#batches("fit", pairs, { ...batches, seed }, maxLength, signal, keepIds);
     const held =
       validation === undefined
         ? {}
@@ -309,8 +309,10 @@ export class Seq2Seq {
     options: { batchSize?: number; batchTokens?: number; seed?: number },
     maxLength: number | undefined,
     signal: AbortSignal | undefined,
+    keepIds = false,
   ): Promise<Dataset<DataBatch>> {
-    const encoded = await this.#encoder.dataset(where, pairs, maxLength, signal);
+    const streamed = await this.#encoder.dataset(where, pairs, maxLength, signal);
+    const encoded = keepIds && pairs instanceof Dataset ? await this.#encoder.kept(where, streamed, signal) : streamed;
     return encoded.bucketByLength({ ...options, length: lengthOf }, (items) => this.#batch(items));
   }
 

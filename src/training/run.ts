@@ -183,7 +183,8 @@ export class Run {
     const trainer = model.trainer();
     const rate = model.optimizer.at(trainer.iterations());
     const running = trainer.trainOnBatch(stepRequest(model, data, rate, updates, 1 / group), signal);
-    if (steps === undefined || step + 1 < steps) stream.prefetch();
+    const goesOn = this.#rolling !== undefined && this.#epoch + 1 < this.#parts.epochs;
+    if (steps === undefined || step + 1 < steps || goesOn) stream.prefetch();
     const result = await this.#settled(running, data);
     this.#tally.add(result, data.rows);
     if (!Number.isFinite(result.loss) && !this.#parts.toleratesNaN) throw this.#notANumber(result.loss);

@@ -2,7 +2,7 @@ import { OptionError, StateError } from "../../errors.ts";
 import { categoricalCrossentropy } from "../../losses/loss.ts";
 import type { MetricName } from "../../metrics/metric.ts";
 import type { Optimizer, OptimizerName } from "../../optimizers/optimizer.ts";
-import { checkKeys, integerOption, numberOption } from "../../options.ts";
+import { booleanOption, checkKeys, integerOption, numberOption } from "../../options.ts";
 import type { FitOptions } from "../../training/options.ts";
 import type { Model } from "../model.ts";
 import type { Pairs } from "./pairs.ts";
@@ -26,6 +26,11 @@ export interface Seq2SeqFitOptions
   seed?: number;
   /** Pairs with a longer side are left out, in tokens with the end token; default no limit. */
   maxLength?: number;
+  /**
+   * For pairs that are streamed from files: reads them once and keeps their ids in memory, 4 bytes for each token and 12 for each
+   * pair, so that all pairs are shuffled among each other; default `false`: they are read anew in each epoch, in windows.
+   */
+  keepIds?: boolean;
   /** Compiles the model with this optimiser; default: the model as it was compiled, or `"rmsprop"`. */
   optimizer?: OptimizerName | Optimizer;
   /** Compiles the model so that this share of each target is spread over all tokens; from 0 to 1. */
@@ -41,6 +46,7 @@ const keys: (keyof Seq2SeqFitOptions)[] = [
   "validationFreq",
   "seed",
   "maxLength",
+  "keepIds",
   "callbacks",
   "verbose",
   "signal",
@@ -56,6 +62,7 @@ export interface CheckedFit {
   readonly maxLength: number | undefined;
   readonly batches: { readonly batchSize: number } | { readonly batchTokens: number };
   readonly validation: Pairs | undefined;
+  readonly keepIds: boolean;
   /** What `Model.fit` takes. */
   readonly passed: FitOptions;
 }
@@ -63,7 +70,8 @@ export interface CheckedFit {
 /** Checks the options of `Seq2Seq.fit` that `Model.fit` does not know. */
 export function checkFit(options: Seq2SeqFitOptions): CheckedFit {
   checkKeys("fit", options, keys);
-  const { batchSize, batchTokens, seed, maxLength, validation, optimizer, labelSmoothing, ...passed } = options;
+  const { batchSize, batchTokens, seed, maxLength, validation, keepIds, optimizer, labelSmoothing, ...passed } =
+    options;
   if (batchSize !== undefined && batchTokens !== undefined) {
     throw new OptionError("fit: give either batchSize or batchTokens");
   }
@@ -75,6 +83,7 @@ export function checkFit(options: Seq2SeqFitOptions): CheckedFit {
         ? { batchSize: integerOption("fit", "batchSize", batchSize ?? 64, 1) }
         : { batchTokens: integerOption("fit", "batchTokens", batchTokens, 1) },
     validation,
+    keepIds: booleanOption("fit", "keepIds", keepIds ?? false),
     passed,
   };
 }

@@ -1,29 +1,20 @@
-import { setImmediate } from "node:timers/promises";
 import { Dataset } from "../../data/dataset.ts";
 import { ParallelText, type TextPair } from "../../data/parallel-text.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
+import { Turn } from "../../data/turn.ts";
 import { DataError, OptionError } from "../../errors.ts";
+import { type EncodedPair, EncodedPairs } from "./encoded-pairs.ts";
+
+export type { EncodedPair };
 
 /** Sentence pairs: from a reader, a list of objects or of two-element arrays, or a dataset of objects. */
 export type Pairs = ParallelText | Iterable<TextPair | readonly [source: string, target: string]> | Dataset<TextPair>;
-
-/** A sentence pair as ids. */
-export interface EncodedPair {
-  /** The source and the end token. */
-  readonly source: Int32Array;
-  /** Begin token, target, end token. */
-  readonly target: Int32Array;
-}
 
 /** Ids around a target. */
 export interface TargetFrame {
   readonly begin: number;
   readonly end: number;
 }
-
-/** Texts encoded between two looks at the clock, and milliseconds after which other work gets its turn. */
-const block = 64;
-const turn = 4;
 
 /** Turns sentence pairs into ids. */
 export class PairEncoder {
@@ -45,7 +36,12 @@ export class PairEncoder {
   /** Both sides of a pair. */
   encode({ source, target }: TextPair): EncodedPair {
     const { begin, end } = this.frame;
-    return { source: this.encodeSource(source), target: Int32Array.from([begin, ...this.target.encode(target), end]) };
+    const ids = this.target.encode(target);
+    const framed = new Int32Array(ids.length + 2);
+    framed[0] = begin;
+    framed.set(ids, 1);
+    framed[ids.length + 1] = end;
+    return { source: this.encodeSource(source), target: framed };
   }
 
   /**
@@ -66,22 +62,40 @@ export class PairEncoder {
       throw new OptionError(`${where}: expected sentence pairs: a ParallelText, a list or a Dataset`);
     }
     const text = pairs instanceof ParallelText ? pairs : ParallelText.from(pairs);
-    const encoded: EncodedPair[] = [];
-    let number = 0;
-    let since = performance.now();
+    const encoded = new EncodedPairs();
+    const turn = new Turn();
     for (const pair of text) {
       const ids = this.encode(pair);
       if (fits(ids)) encoded.push(ids);
-      number += 1;
-      if (number % block === 0 && performance.now() - since > turn) {
-        await setImmediate();
-        signal?.throwIfAborted();
-        since = performance.now();
-      }
+      const waiting = turn.count();
+      if (waiting === undefined) continue;
+      await waiting;
+      signal?.throwIfAborted();
     }
     if (encoded.length === 0) {
-      throw new DataError(number === 0 ? `${where}: there are no sentence pairs` : `${where}: all pairs are too long`);
+      throw new DataError(
+        text.length === 0 ? `${where}: there are no sentence pairs` : `${where}: all pairs are too long`,
+      );
     }
-    return Dataset.from(encoded);
+    return Dataset.fromView(encoded);
+  }
+
+  /**
+   * The ids of a dataset in memory, read once.
+   *
+   * @throws DataError if there are none; the signal's reason after an abort.
+   */
+  async kept(
+    where: string,
+    pairs: Dataset<EncodedPair>,
+    signal: AbortSignal | undefined,
+  ): Promise<Dataset<EncodedPair>> {
+    const encoded = new EncodedPairs();
+    for await (const pair of pairs) {
+      encoded.push(pair);
+      signal?.throwIfAborted();
+    }
+    if (encoded.length === 0) throw new DataError(`${where}: there are no sentence pairs that are short enough`);
+    return Dataset.fromView(encoded);
   }
 }
