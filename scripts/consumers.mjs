@@ -1,5 +1,6 @@
 // Installs the package as `npm pack` makes it (root and platform tarball) into a temporary folder and uses it from there:
-// ECMAScript and CommonJS JavaScript, TypeScript under `nodenext` and `bundler` without skipLibCheck, and the command line.
+// ECMAScript and CommonJS JavaScript, TypeScript under `nodenext` and `bundler` without skipLibCheck, and the command line. Then does what
+// a newcomer does: types README's first program into an empty project and compares what it prints.
 import { execFileSync } from "node:child_process";
 import {
   copyFileSync,
@@ -76,14 +77,28 @@ function compile({ module, resolution }, folder) {
   run(join(binaries, "tsc"), ["-p", `${outDir}.json`], folder);
 }
 
+/** An empty project with the package. */
+function project(folder, tarballs) {
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "consumer", private: true, type: "module" }));
+  run("npm", ["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefer-offline", ...tarballs], folder);
+}
+
+/** The program of README's section "First steps", and what it prints. */
+function firstSteps() {
+  const [, section] = readFileSync(join(root, "README.md"), "utf8").split("## First steps\n");
+  const [, name] = /`node ([\w.]+)` prints/.exec(section);
+  const [, program] = /```ts\n([\s\S]*?)```/.exec(section);
+  const [, printed] = /```text\n([\s\S]*?)```/.exec(section);
+  return { name, program, printed };
+}
+
 const folder = mkdtempSync(join(tmpdir(), "sconce-consumers-"));
 let failed = 0;
 try {
   const tarballs = pack(folder);
   const consumer = join(folder, "consumer");
   cpSync(join(root, "__test__", "package", "consumer"), consumer, { recursive: true });
-  writeFileSync(join(consumer, "package.json"), JSON.stringify({ name: "consumer", private: true, type: "module" }));
-  run("npm", ["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefer-offline", ...tarballs], consumer);
+  project(consumer, tarballs);
   const installed = JSON.parse(readFileSync(join(consumer, "node_modules", "sconce", "package.json"), "utf8"));
   console.log(`${installed.name} ${installed.version} in ${consumer}`);
   for (const described of consumers) {
@@ -98,8 +113,21 @@ try {
       console.log(`${described.name}: ${error.message}`);
     }
   }
+  const newcomer = join(folder, "newcomer");
+  mkdirSync(newcomer);
+  project(newcomer, tarballs);
+  const { name, program, printed } = firstSteps();
+  writeFileSync(join(newcomer, name), program);
+  const output = run(process.execPath, [name], newcomer);
+  if (output === printed) {
+    console.log("README's first steps: work as printed");
+  } else {
+    failed += 1;
+    console.log(`README's first steps: printed ${JSON.stringify(output)}, not ${JSON.stringify(printed)}`);
+  }
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
-console.log(`${consumers.length - failed} of ${consumers.length} consumers work`);
+const count = consumers.length + 1;
+console.log(`${count - failed} of ${count} consumers work`);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import test from "ava";
 import ts from "typescript";
-import { examples, type Program, pages, programOf, textOf } from "../helpers/code-blocks.ts";
+import { examples, type Program, pages, programsOf, textOf } from "../helpers/code-blocks.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -41,7 +41,7 @@ export const same: Same<Fields<GraphDocument>, Fields<Own>> = true;
 `;
 
 test("the code in the documentation has no type errors", (t) => {
-  const documents = pages().flatMap((file) => programOf(file) ?? []);
+  const documents = pages().flatMap(programsOf);
   const compared = documents.map((program) =>
     program.file === "docs/graph.md" ? { ...program, code: program.code + graphComparison } : program,
   );
@@ -65,7 +65,7 @@ test("the code in the documentation has no type errors", (t) => {
 test("the quick start runs", (t) => {
   const folder = mkdtempSync(join(tmpdir(), "sconce-readme-"));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  let { code } = programOf("README.md")!;
+  let { code } = programsOf("README.md")[1]!;
   const shorter: [string, string][] = [
     ["slice(0, 4000)", "slice(0, 80)"],
     ["units: 256", "units: 8"],

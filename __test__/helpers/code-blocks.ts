@@ -24,20 +24,28 @@ export function textOf(file: string): string {
   return readFileSync(`${root}/${file}`, "utf8");
 }
 
-/** The program of a page: its `ts` blocks one after the other, at the lines where they stand. */
-export function programOf(file: string): Program | undefined {
+/**
+ * The programs of a page, each at the lines where it stands: `ts` blocks one after the other. A block that begins with imports under
+ * another heading of the second level begins another program.
+ */
+export function programsOf(file: string): Program[] {
   const lines = textOf(file).split("\n");
+  const programs: { line: number; code: string[] }[] = [];
   let inside = false;
-  let line = 0;
-  const code = lines.map((text, index) => {
+  let heading = true;
+  for (const [index, text] of lines.entries()) {
+    if (text.startsWith("## ")) heading = true;
     if (text.startsWith("```")) {
       inside = text === "```ts";
-      if (inside && line === 0) line = index + 2;
-      return "";
+      if (inside && heading && (programs.length === 0 || lines[index + 1]!.startsWith("import "))) {
+        programs.push({ line: index + 2, code: lines.map(() => "") });
+      }
+      if (inside) heading = false;
+    } else if (inside) {
+      programs.at(-1)!.code[index] = text;
     }
-    return inside ? text : "";
-  });
-  return line === 0 ? undefined : { file, line, code: code.join("\n") };
+  }
+  return programs.map(({ line, code }) => ({ file, line, code: code.join("\n") }));
 }
 
 /** The examples in the doc comments of the sources, each a program of its own. */

@@ -1,4 +1,4 @@
-import { type Evaluation, Seq2Seq } from "../index.ts";
+import { type Evaluation, type EvaluationMetric, Seq2Seq } from "../index.ts";
 import { checkPositionals, numberFlag, readArguments, textFlag } from "./arguments.ts";
 import { type Command, type Streams, UsageError } from "./command.ts";
 import { pairFlags, pairsHelp, parsedFlags } from "./config/flags.ts";
@@ -15,7 +15,8 @@ Example: sconce evaluate runs/en-zh --test test.tsv.gz
   DIR                      a folder that sconce train or Seq2Seq.save wrote
   --test PAIRS             sentence pairs: tab-separated, CSV or JSON Lines; plain or gzip
   --test-target FILE       translations of the lines of --test, if they are in a file of their own
-${pairsHelp}  --batch-size N           pairs computed together, default 64
+${pairsHelp}  --metrics A,B            of loss, perplexity, tokenAccuracy, exactMatch; default all. exactMatch translates every source
+  --batch-size N           pairs computed together, default 64
   --json                   print one JSON object: { "loss", "perplexity", "tokenAccuracy", "exactMatch", "tokens", "pairs" }
   -h, --help               this text
 `;
@@ -27,6 +28,7 @@ export const evaluate: Command = {
       test: { type: "string" },
       "test-target": { type: "string" },
       ...parsedFlags(pairFlags),
+      metrics: { type: "string" },
       "batch-size": { type: "string" },
       json: { type: "boolean" },
     });
@@ -41,7 +43,9 @@ export const evaluate: Command = {
     const target = textFlag(parsed, "test-target");
     const pairs = await readPairs(target === undefined ? test : [test, target], pairOptions(parsed));
     await using translator = await Seq2Seq.load(parsed.positionals[0]!);
-    const values = await translator.evaluate(pairs, { batchSize });
+    // Names are checked by the call.
+    const metrics = textFlag(parsed, "metrics")?.split(",") as EvaluationMetric[] | undefined;
+    const values = await translator.evaluate(pairs, { batchSize, ...(metrics === undefined ? {} : { metrics }) });
     if (parsed.values.json === true) {
       output.write(`${JSON.stringify(values)}\n`);
     } else {

@@ -128,6 +128,9 @@ async function learn(
   say(`saved in ${folder.path}; try: echo "..." | sconce translate ${folder.path}`);
 }
 
+/** Most tokens of a sample: an untrained model repeats itself for ever. */
+const longestSample = 60;
+
 function callbacksOf(
   config: ResolvedConfig,
   folder: RunFolder,
@@ -146,19 +149,24 @@ function callbacksOf(
       translator,
       sources: some.sources(),
       references: some.targets(),
-      maxNewTokens: generation.maxNewTokens,
+      maxNewTokens: Math.min(longestSample, generation.maxNewTokens),
       print: (line) => print(`  ${line}`),
     });
   const callbacks: Callback[] = [
     backupAndRestore({ folder: folder.place("checkpoint"), saveFreq: training.saveEvery, deleteCheckpoint: false }),
     csvLogger({ path: folder.place("log") }),
     keep,
-    new SampleFile(folder.place("samples"), samples, (line) => say(styled(screen, "dim", line))),
+    new SampleFile(folder.place("samples"), samples, (line) => say(overBar(screen, styled(screen, "dim", line)))),
   ];
   // What was not given has the default of the callback.
   const stopping = training.earlyStopping as EarlyStoppingOptions | undefined;
   if (stopping !== undefined) callbacks.push(earlyStopping(stopping));
   return { keep, callbacks };
+}
+
+/** A line that takes the place of the progress bar of a terminal, which is not finished yet. */
+function overBar({ isTTY }: Screen, line: string): string {
+  return isTTY === true ? `\r\u001b[2K${line}` : line;
 }
 
 /** How good a saved model is. */
