@@ -67,9 +67,11 @@ export type { ActivationName, ElementwiseActivationName } from "./layers/activat
 export type { DenseOptions } from "./layers/dense.ts";
 export type { DropoutOptions } from "./layers/dropout.ts";
 export type { EmbeddingLayer, EmbeddingOptions } from "./layers/embedding.ts";
+export type { GlobalPoolingOptions } from "./layers/global-pooling.ts";
 export * as layers from "./layers/index.ts";
 export { type InputOptions, input } from "./layers/input.ts";
 export { Layer, type LayerOptions, type LayerWeight } from "./layers/layer.ts";
+export type { LayerNormalizationOptions } from "./layers/layer-normalization.ts";
 export type {
   LstmCallOptions,
   LstmLayer,
@@ -78,8 +80,11 @@ export type {
   LstmStateLayer,
   LstmUnionLayer,
 } from "./layers/lstm.ts";
+export type { MaskingOptions } from "./layers/masking.ts";
 export type { ConcatenateOptions, MergeLayer } from "./layers/merge.ts";
 export type { RepeatVectorOptions } from "./layers/repeat-vector.ts";
+export type { SoftmaxCallOptions, SoftmaxLayer, SoftmaxOptions } from "./layers/softmax.ts";
+export type { StepLayer, TimeDistributedLayer, TimeDistributedOptions } from "./layers/time-distributed.ts";
 export type { WeightArray } from "./layers/weights.ts";
 export * as losses from "./losses/index.ts";
 export type {

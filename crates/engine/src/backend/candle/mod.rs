@@ -8,6 +8,8 @@ mod forward;
 mod loss;
 mod lstm;
 mod merge;
+mod normalization;
+mod sequence;
 
 use std::sync::Arc;
 

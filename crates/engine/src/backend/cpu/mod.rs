@@ -1,8 +1,14 @@
 //! The CPU backend: kernels on pooled buffers.
+mod axes;
 mod backward;
 mod forward;
 mod loss;
+mod masking;
 mod merge;
+mod normalization;
+mod pooling;
+mod repeat;
+mod time;
 
 use std::sync::Arc;
 
@@ -47,7 +53,18 @@ struct CpuProgram {
 
 /// What a node keeps of its forward pass besides values.
 enum Saved {
-    Lstm { saved: Box<LstmSaved>, dropout: Option<Buffer>, recurrent_dropout: Option<Buffer> },
+    Lstm {
+        saved: Box<LstmSaved>,
+        dropout: Option<Buffer>,
+        recurrent_dropout: Option<Buffer>,
+    },
+    /// Mean and inverse deviation of each row.
+    Normal {
+        mean: Buffer,
+        inverse: Buffer,
+    },
+    /// Sizes of the input.
+    Shape(Vec<usize>),
 }
 
 /// One run of a program.
