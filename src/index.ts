@@ -84,9 +84,11 @@ export type {
   GruStateLayer,
   GruUnionLayer,
 } from "./layers/gru.ts";
+export type { GlobalPoolingOptions } from "./layers/global-pooling.ts";
 export * as layers from "./layers/index.ts";
 export { type InputOptions, input } from "./layers/input.ts";
 export { Layer, type LayerOptions, type LayerWeight } from "./layers/layer.ts";
+export type { LayerNormalizationOptions } from "./layers/layer-normalization.ts";
 export type {
   LstmCallOptions,
   LstmLayer,
@@ -95,6 +97,7 @@ export type {
   LstmStateLayer,
   LstmUnionLayer,
 } from "./layers/lstm.ts";
+export type { MaskingOptions } from "./layers/masking.ts";
 export type { ConcatenateOptions, MergeLayer } from "./layers/merge.ts";
 export type { GatedOptions, RecurrentOptions } from "./layers/recurrent.ts";
 export type { RepeatVectorOptions } from "./layers/repeat-vector.ts";
@@ -106,6 +109,8 @@ export type {
   SimpleRnnStateLayer,
   SimpleRnnUnionLayer,
 } from "./layers/simple-rnn.ts";
+export type { SoftmaxCallOptions, SoftmaxLayer, SoftmaxOptions } from "./layers/softmax.ts";
+export type { StepLayer, TimeDistributedLayer, TimeDistributedOptions } from "./layers/time-distributed.ts";
 export type { WeightArray } from "./layers/weights.ts";
 export * as losses from "./losses/index.ts";
 export type {

@@ -39,6 +39,13 @@ test("docs/graph.md lists the options that a graph document has", (t) => {
     layers.maximum(),
     layers.minimum(),
     layers.repeatVector({ n: 2 }),
+    layers.layerNormalization(),
+    layers.globalAveragePooling1d(),
+    layers.globalMaxPooling1d(),
+    layers.masking(),
+    layers.spatialDropout1d({ rate: 0.5 }),
+    layers.softmax(),
+    layers.timeDistributed(layers.dense({ units: 2 })),
   ];
   const table = documented();
   t.deepEqual([...table.keys()].sort(), built.map((layer) => layer.type).sort());

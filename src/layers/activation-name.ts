@@ -34,8 +34,8 @@ export type ElementwiseActivationName =
   | "logSigmoid"
   | "exponential";
 
-/** Activations by Keras' names in camelCase; `softmax` acts on the last axis. */
-export type ActivationName = ElementwiseActivationName | "softmax";
+/** Activations by Keras' names in camelCase; `softmax` and `logSoftmax` act on the last axis. */
+export type ActivationName = ElementwiseActivationName | "softmax" | "logSoftmax";
 
 const elementwise: readonly ElementwiseActivationName[] = [
   "linear",
@@ -69,7 +69,7 @@ const elementwise: readonly ElementwiseActivationName[] = [
 ];
 
 /** All names of {@link ActivationName}. */
-export const activationNames: readonly ActivationName[] = [...elementwise, "softmax"];
+export const activationNames: readonly ActivationName[] = [...elementwise, "softmax", "logSoftmax"];
 
 /** An activation of any kind. */
 export function checkActivation(where: string, option: string, value: unknown): ActivationName {

@@ -5,7 +5,7 @@ import { commonOptions, Layer, type LayerOptions } from "./layer.ts";
 
 /** Options of {@link activation}. */
 export interface ActivationOptions extends LayerOptions {
-  /** Function of each element; `"softmax"` acts on the last axis. */
+  /** Function of each element; `"softmax"` and `"logSoftmax"` act on the last axis. */
   activation: ActivationName;
 }
 
@@ -24,7 +24,7 @@ export class Unary extends Layer {
 }
 
 /**
- * A function of each element, or softmax over the last axis.
+ * A function of each element, or softmax or its logarithm over the last axis.
  *
  * @param options - Which function.
  * @returns A layer that keeps the shape of its input.

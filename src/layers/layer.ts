@@ -81,6 +81,8 @@ export abstract class Layer extends Callable {
   #firstInputs: readonly Signature[] | undefined;
   #weights: readonly WeightSpecification[] | undefined;
   #handle: LayerHandle | undefined;
+  /** Type of the layer that this one is within. */
+  #owner: string | undefined;
 
   /** @internal */
   constructor({ type, common, options, providers }: LayerSetup) {
@@ -173,6 +175,9 @@ export abstract class Layer extends Callable {
    * @internal
    */
   apply(inputs: readonly unknown[]): readonly SymbolicTensor[] {
+    if (this.#owner !== undefined) {
+      throw new OptionError(`layer ${this.#name}: it is within a ${this.#owner} layer: call that one instead`);
+    }
     const tensors = inputs.map((input, index) => {
       if (input instanceof SymbolicTensor) return input;
       const got = Array.isArray(input) ? "an array" : inspect(input, { depth: 0 });
@@ -203,6 +208,20 @@ export abstract class Layer extends Callable {
         );
       }
     }
+  }
+
+  /**
+   * Makes it a part of another layer, to which its weights belong from then on.
+   *
+   * @throws OptionError if it was called, or is a part of another layer.
+   * @internal
+   */
+  belongTo(owner: string): void {
+    if (this.#weights !== undefined || this.#owner !== undefined) {
+      const why = this.#owner === undefined ? "was called by itself before" : `is within a ${this.#owner} layer`;
+      throw new OptionError(`${owner}: layer ${this.#name} ${why}: make another one, weights are not shared with it`);
+    }
+    this.#owner = owner;
   }
 
   /**

@@ -189,7 +189,7 @@ export class Seq2Seq {
    * @throws OptionError if an option is wrong; DataError if there are no pairs; what `Model.fit` throws.
    */
   async fit(pairs: Pairs, options: Seq2SeqFitOptions = {}): Promise<History> {
-    const { seed, maxLength, batches, validation, keepIds, passed } = checkFit(options, seed);
+    const { seed, maxLength, batches, validation, keepIds, passed } = checkFit(options);
     compileFor(this.model, this.#roles, options, seed);
     const { signal } = options;
     await this.model.build({ seed, ...(signal === undefined ? {} : { signal }) });

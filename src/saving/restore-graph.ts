@@ -16,8 +16,13 @@ type LayerType = keyof typeof factories;
 
 const types = Object.keys(factories) as LayerType[];
 
+/** Layers within layers that are read at most. */
+const maximumDepth = 16;
+
 /** A layer of a document; the factories check its options. */
-function restoreLayer(document: LayerDocument): Layer {
+function restoreLayer(document: LayerDocument, depth = 0): Layer {
+  if (depth > maximumDepth)
+    throw new FormatError(`layer ${document.name}: more than ${maximumDepth} layers are within each other`);
   const type = nameOption(`layer ${document.name}`, "type", document.type, types);
   const options: Record<string, unknown> = { ...document.options };
   for (const key of Object.keys(options)) {
@@ -27,6 +32,7 @@ function restoreLayer(document: LayerDocument): Layer {
       options[key] = restoreWrapped(`layer ${document.name}: ${key}`, document.options[key]);
     }
   }
+  if ("layer" in options) options.layer = restoreLayer(checkLayer(`layer ${document.name}`, options.layer), depth + 1);
   const factory = factories[type] as unknown as (options: object) => Layer;
   const layer = factory({ ...options, name: document.name, trainable: document.trainable });
   checkComplete(`layer ${document.name}`, document.options, layer.options);

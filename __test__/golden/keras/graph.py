@@ -192,7 +192,9 @@ def _layer(layer):
             return keras.layers.Concatenate(o["axis"], name=name)
         case type if type in MERGES:
             return MERGES[type](name=name)
-    raise ValueError(layer["type"])
+    import sequences
+
+    return sequences.layer(layer, _layer)
 
 
 def build(document):
@@ -212,6 +214,8 @@ def build(document):
         elif described["type"] in (*STATES, "bidirectional"):
             mask = getattr(inputs[0], "_keras_mask", None)
             outputs = layer(inputs[0], initial_state=inputs[1:] or None, mask=mask)
+        elif described["type"] == "softmax":
+            outputs = layer(inputs[0], mask=inputs[1] if len(inputs) > 1 else None)
         else:
             outputs = layer(inputs if len(inputs) > 1 else inputs[0])
         for slot, output in enumerate(outputs if isinstance(outputs, (list, tuple)) else [outputs]):

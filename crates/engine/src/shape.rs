@@ -42,6 +42,16 @@ impl ElementType {
 /// A shape of known and unknown dimensions, the batch first.
 pub type Shape = Vec<Dimension>;
 
+/// The dimension of two axes that become one. A symbol that no input binds is the product of what its name names.
+#[must_use]
+pub fn product(left: &Dimension, right: &Dimension) -> Dimension {
+    let name = |dimension: &Dimension| match dimension {
+        Dimension::Size(size) => size.to_string(),
+        Dimension::Symbol(name) => name.clone(),
+    };
+    Dimension::Symbol(format!("{}*{}", name(left), name(right)))
+}
+
 /// `[batch, 20, 256]`, for messages.
 #[must_use]
 pub fn describe(shape: &[Dimension]) -> String {
@@ -102,12 +112,19 @@ impl Bindings {
     pub fn size(&self, dimension: &Dimension) -> Result<usize> {
         match dimension {
             Dimension::Size(size) => Ok(*size),
-            Dimension::Symbol(name) => {
-                self.0.get(name).copied().ok_or_else(|| {
-                    Error::new(Code::Graph, format!("the size of dimension {name} follows from no input"))
-                })
-            }
+            Dimension::Symbol(name) => self
+                .symbol(name)
+                .ok_or_else(|| Error::new(Code::Graph, format!("the size of dimension {name} follows from no input"))),
         }
+    }
+
+    /// What an input binds, or a product of such.
+    fn symbol(&self, name: &str) -> Option<usize> {
+        self.0.get(name).copied().or_else(|| {
+            let (left, right) = name.rsplit_once('*')?;
+            let right = self.0.get(right).copied().or_else(|| right.parse().ok())?;
+            self.symbol(left).or_else(|| left.parse().ok())?.checked_mul(right)
+        })
     }
 
     /// All sizes of a shape.

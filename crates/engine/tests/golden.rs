@@ -248,3 +248,28 @@ fn merges() {
 fn repeated_vectors() {
     check("layers-reshaped.json", 5);
 }
+
+#[test]
+fn layer_normalization() {
+    check("layers-normalized.json", 29);
+}
+
+#[test]
+fn global_pooling() {
+    check("layers-pooled.json", 22);
+}
+
+#[test]
+fn masking() {
+    check("layers-masked.json", 10);
+}
+
+#[test]
+fn softmax_over_axes() {
+    check("layers-softmaxes.json", 22);
+}
+
+#[test]
+fn time_distributed() {
+    check("layers-time-distributed.json", 23);
+}

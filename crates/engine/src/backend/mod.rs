@@ -2,6 +2,7 @@
 pub mod candle;
 mod checks;
 pub mod cpu;
+mod masks;
 mod metrics;
 mod reduction;
 

@@ -4,6 +4,7 @@
 //! their states; pointwise nodes see one step instead of all.
 use serde::Serialize;
 
+use super::steps::{is_folded, refusal};
 use crate::{
     error::{Code, Error, Result},
     layers::{LayerKind, Signature},
@@ -192,7 +193,12 @@ impl Builder<'_> {
         let name = &self.plan.layers[node.layer].name;
         let refuse = |why: &str| Err(Error::new(Code::Graph, format!("layer {name} cannot decode: {why}")));
         let rank = |value: ValueId| self.plan.values[value].shape.len();
+        if let Some(why) = refusal(self.plan, &self.dependent, node) {
+            return refuse(why);
+        }
         match node.operation {
+            // Within a layer at each step, nothing sees more than its step.
+            _ if is_folded(self.plan, node) => {}
             Operation::Recurrent(options) => return self.recurrent(node, options),
             Operation::Linear | Operation::Softmax if rank(node.inputs[0]) < 3 => {
                 return refuse("it mixes the steps of the decoder's input");

@@ -205,3 +205,71 @@ fn decoders_that_look_ahead_are_refused_by_name() {
     let error = refusal(&no_time, 1);
     assert!(error.message.contains("layer again") && error.message.contains("repeats"), "{error}");
 }
+
+fn normalization() -> Value {
+    let rule = json!({ "type": "randomNormal", "mean": 0.0, "stddev": 1.0 });
+    json!({
+        "axis": [-1], "epsilon": 1e-3, "center": true, "scale": true, "betaInitializer": rule, "gammaInitializer": rule
+    })
+}
+
+/// `stacked` with a layer in the place of the dropout.
+fn through(kind: &str, options: Value) -> Value {
+    let mut document = stacked(false);
+    document["layers"][5] = layer("through", kind, options);
+    document
+}
+
+/// `stacked` with an LSTM over what each step is repeated to, before the output.
+fn repeating() -> Value {
+    let mut document = stacked(false);
+    let repeated = json!({ "layer": layer("repeat", "repeatVector", json!({ "n": 3 })) });
+    let mut options = lstm("inner", false, true)["options"].clone();
+    options["returnState"] = json!(false);
+    let layers = document["layers"].as_array_mut().unwrap();
+    layers.push(layer("repeats", "timeDistributed", repeated));
+    layers.push(layer("inners", "timeDistributed", json!({ "layer": layer("inner", "lstm", options) })));
+    document["nodes"][10] = json!({ "layer": 11, "inputs": [[9, 0]] });
+    document["nodes"][11] = json!({ "layer": 12, "inputs": [[10, 0]] });
+    document["nodes"].as_array_mut().unwrap().push(json!({ "layer": 10, "inputs": [[11, 0]] }));
+    document["outputs"] = json!([[12, 0]]);
+    document
+}
+
+#[test]
+fn layers_along_axes_step_as_they_run_on_whole_sequences() {
+    let inner = dense("inner", 8, "tanh");
+    for (kind, options) in [
+        ("layerNormalization", normalization()),
+        ("masking", json!({ "maskValue": 0.0 })),
+        ("spatialDropout1d", json!({ "rate": 0.5 })),
+        ("softmax", json!({ "axis": [2] })),
+        ("timeDistributed", json!({ "layer": inner })),
+        ("timeDistributed", json!({ "layer": layer("normal", "layerNormalization", normalization()) })),
+    ] {
+        check_step(&through(kind, options), cpu());
+    }
+    for backend in [cpu(), Box::new(Candle::default())] {
+        check_step(&repeating(), backend);
+    }
+    let model = model(&repeating(), cpu());
+    let treatments = Incremental::new(&model.plan, 1, 0).unwrap().treatments;
+    assert!(treatments.contains(&("inners".to_owned(), Treatment::Pointwise)), "{treatments:?}");
+}
+
+#[test]
+fn layers_that_see_all_steps_are_refused_by_name() {
+    let mut pooled = stacked(false);
+    pooled["layers"][9] =
+        layer("pool", "globalMaxPooling1d", json!({ "dataFormat": "channelsLast", "keepdims": true }));
+    let error = refusal(&pooled, 1);
+    assert!(error.message.contains("layer pool cannot decode: it takes all steps"), "{error}");
+    let error = refusal(&through("softmax", json!({ "axis": [1] })), 1);
+    assert!(error.message.contains("layer through cannot decode: it mixes the steps"), "{error}");
+    // A mask of the encoder's steps.
+    let mut document = through("softmax", json!({ "axis": [2] }));
+    document["layers"][3] = lstm("encoder", true, false);
+    document["nodes"][6]["inputs"] = json!([[5, 0], [2, 0]]);
+    let error = refusal(&document, 1);
+    assert!(error.message.contains("layer through cannot decode: its mask"), "{error}");
+}

@@ -6,7 +6,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActivationOptions {
-    /// Keras' name in camel case, or `softmax`.
+    /// Keras' name in camel case, or `softmax` or `logSoftmax`.
     pub activation: String,
 }
 
@@ -17,9 +17,9 @@ impl ActivationOptions {
 }
 
 pub(super) fn check_name(name: &str) -> Result<(), String> {
-    if name == "softmax" || Activation::from_name(name).is_some() {
+    if ["softmax", "logSoftmax"].contains(&name) || Activation::from_name(name).is_some() {
         return Ok(());
     }
     let known: Vec<_> = Activation::NAMES.iter().map(|(name, _)| *name).collect();
-    Err(format!("unknown activation {name}; known are softmax, {}", known.join(", ")))
+    Err(format!("unknown activation {name}; known are softmax, logSoftmax, {}", known.join(", ")))
 }

@@ -1,14 +1,20 @@
 //! Layers: options, shapes and weights. One file a layer; none of them computes.
 mod activation;
+mod axes;
 mod bidirectional;
 mod concatenate;
 mod dense;
 mod dropout;
 mod embedding;
 mod input;
+mod layer_normalization;
+mod masking;
 mod merge;
+mod pooling;
 mod recurrent;
 mod repeat_vector;
+mod softmax;
+mod time_distributed;
 
 pub use activation::ActivationOptions;
 pub use bidirectional::{BidirectionalOptions, Direction, MergeMode};
@@ -17,9 +23,14 @@ pub use dense::DenseOptions;
 pub use dropout::DropoutOptions;
 pub use embedding::EmbeddingOptions;
 pub use input::InputOptions;
+pub use layer_normalization::LayerNormalizationOptions;
+pub use masking::MaskingOptions;
 pub use merge::Merge;
+pub use pooling::{DataFormat, PoolingOptions};
 pub use recurrent::{Cell, RecurrentOptions};
 pub use repeat_vector::RepeatVectorOptions;
+pub use softmax::SoftmaxOptions;
+pub use time_distributed::TimeDistributed;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -95,6 +106,20 @@ pub enum LayerKind {
     Merge(Merge),
     /// A vector as every step of a sequence.
     RepeatVector(RepeatVectorOptions),
+    /// Normalisation over axes of each sample.
+    LayerNormalization(LayerNormalizationOptions),
+    /// The mean of all steps.
+    GlobalAveragePooling(PoolingOptions),
+    /// The maximum of all steps.
+    GlobalMaxPooling(PoolingOptions),
+    /// A mask from values.
+    Masking(MaskingOptions),
+    /// Zeros for whole features of a sequence at random while training.
+    SpatialDropout(DropoutOptions),
+    /// Softmax over axes.
+    Softmax(SoftmaxOptions),
+    /// A layer at each step by itself.
+    TimeDistributed(TimeDistributed),
 }
 
 fn options<T: DeserializeOwned>(layer: &LayerDocument) -> Result<T> {
@@ -117,6 +142,13 @@ impl LayerKind {
             "activation" => Self::Activation(options(layer)?),
             "concatenate" => Self::Concatenate(options(layer)?),
             "repeatVector" => Self::RepeatVector(options(layer)?),
+            "layerNormalization" => Self::LayerNormalization(options(layer)?),
+            "globalAveragePooling1d" => Self::GlobalAveragePooling(options(layer)?),
+            "globalMaxPooling1d" => Self::GlobalMaxPooling(options(layer)?),
+            "masking" => Self::Masking(options(layer)?),
+            "spatialDropout1d" => Self::SpatialDropout(options(layer)?),
+            "softmax" => Self::Softmax(options(layer)?),
+            "timeDistributed" => Self::TimeDistributed(TimeDistributed::parse(layer)?),
             other => match (RecurrentOptions::parse(layer), Merge::from_name(other)) {
                 (Some(options), _) => Self::Recurrent(options?),
                 (None, Some(merge)) => Self::Merge(merge),
@@ -133,6 +165,11 @@ impl LayerKind {
             Self::Dropout(options) => options.check(),
             Self::Activation(options) => options.check(),
             Self::RepeatVector(options) => options.check(),
+            Self::LayerNormalization(options) => options.check(),
+            Self::Masking(options) => options.check(),
+            Self::SpatialDropout(options) => options.check(),
+            Self::Softmax(options) => options.check(),
+            Self::GlobalAveragePooling(_) | Self::GlobalMaxPooling(_) | Self::TimeDistributed(_) => Ok(()),
             Self::Input(_) | Self::Concatenate(_) | Self::Merge(_) => Ok(()),
         }
         .map_err(|reason| Error::new(Code::Option, format!("layer {}: {reason}", layer.name)))?;
@@ -154,6 +191,13 @@ impl LayerKind {
             Self::Concatenate(options) => options.infer(inputs),
             Self::Merge(merge) => merge.infer(inputs),
             Self::RepeatVector(options) => options.infer(inputs),
+            Self::LayerNormalization(options) => options.infer(inputs),
+            Self::GlobalAveragePooling(options) => options.infer(inputs, true),
+            Self::GlobalMaxPooling(options) => options.infer(inputs, false),
+            Self::Masking(options) => options.infer(inputs),
+            Self::SpatialDropout(_) => masking::infer_spatial_dropout(inputs),
+            Self::Softmax(options) => options.infer(inputs),
+            Self::TimeDistributed(wrapper) => return wrapper.infer(layer, inputs),
         }
         .map_err(|reason| Error::new(Code::Shape, format!("layer {layer}: {reason}")))
     }

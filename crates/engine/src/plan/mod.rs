@@ -5,10 +5,12 @@
 mod loss;
 mod recurrent;
 mod schedule;
+mod steps;
 
 pub use loss::{CrossEntropy, LossPlan, LossTarget, Metric, OutputPlan, TrainingPlan};
 pub use recurrent::RecurrentPlan;
 pub use schedule::{Roots, Schedule};
+pub use steps::{Normalization, Pooling};
 
 use sconce_kernels::activation::Activation;
 
@@ -52,19 +54,37 @@ pub enum Operation {
     Merge(Merge),
     /// A vector as this many steps of a sequence.
     RepeatVector(usize),
+    /// Normalisation over axes.
+    Normalize(Normalization),
+    /// One step for all of a sequence.
+    Pool(Pooling),
+    /// Zeros where all features have this value, which makes the mask.
+    Mask(f32),
+    /// Zeros for whole features of a sequence at random while training; otherwise the identity.
+    SpatialDropout(f32),
+    /// Logarithm of the softmax over the last axis.
+    LogSoftmax,
+    /// Softmax over these axes, of the elements that the second input keeps if there is one.
+    SoftmaxOver(Vec<usize>),
+    /// Batch and time as one axis.
+    FoldTime,
+    /// One axis as the batch and time of the second input.
+    UnfoldTime,
 }
 
 impl Operation {
     /// Whether it reads weights of its layer.
     #[must_use]
     pub fn has_weights(&self) -> bool {
-        matches!(self, Self::Embedding { .. } | Self::Recurrent(_) | Self::Linear)
+        matches!(self, Self::Embedding { .. } | Self::Recurrent(_) | Self::Linear | Self::Normalize(_))
     }
 
     /// Whether the mask of its output is that of its first input.
     #[must_use]
     pub fn passes_mask(&self) -> bool {
         matches!(self, Self::Linear | Self::Activate(_) | Self::Softmax | Self::Dropout(_) | Self::FlipTime)
+            || matches!(self, Self::Normalize(_) | Self::SpatialDropout(_) | Self::FoldTime)
+            || matches!(self, Self::SoftmaxOver(_) | Self::LogSoftmax)
     }
 }
 
@@ -239,6 +259,7 @@ impl Plan {
     ) -> Vec<ValueId> {
         let function = |name: &str| match Activation::from_name(name) {
             _ if name == "softmax" => Operation::Softmax,
+            _ if name == "logSoftmax" => Operation::LogSoftmax,
             Some(activation) => Operation::Activate(activation),
             None => Operation::Activate(Activation::Linear),
         };
@@ -267,6 +288,21 @@ impl Plan {
                 self.push(Operation::Concatenate(axis), layer, inputs, outputs)
             }
             LayerKind::RepeatVector(options) => self.push(Operation::RepeatVector(options.n), layer, inputs, outputs),
+            LayerKind::LayerNormalization(options) => {
+                self.push(Operation::Normalize(Normalization::new(options, &outputs)), layer, inputs, outputs)
+            }
+            LayerKind::GlobalAveragePooling(options) | LayerKind::GlobalMaxPooling(options) => {
+                let maximum = matches!(kind, LayerKind::GlobalMaxPooling(_));
+                self.push(Operation::Pool(Pooling::new(*options, maximum)), layer, inputs, outputs)
+            }
+            LayerKind::Masking(options) => self.push(Operation::Mask(options.mask_value), layer, inputs, outputs),
+            LayerKind::SpatialDropout(options) => {
+                self.push(Operation::SpatialDropout(options.rate), layer, inputs, outputs)
+            }
+            LayerKind::Softmax(options) => {
+                self.push(steps::softmax(options, &inputs, &outputs), layer, inputs, outputs)
+            }
+            LayerKind::TimeDistributed(wrapper) => self.expand_steps(wrapper, layer, inputs, outputs),
             LayerKind::Merge(merge) => self.push(Operation::Merge(*merge), layer, inputs, outputs),
         }
     }

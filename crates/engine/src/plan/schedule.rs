@@ -36,6 +36,10 @@ impl Operation {
             Self::Activate(activation) if activation.gradient_takes_input() => inputs.to_vec(),
             Self::Activate(_) | Self::Softmax => outputs.to_vec(),
             Self::Merge(Merge::Multiply | Merge::Maximum | Merge::Minimum) => inputs.to_vec(),
+            Self::Normalize(_) => inputs.to_vec(),
+            Self::Pool(pooling) if pooling.maximum => [inputs, outputs].concat(),
+            Self::Pool(_) | Self::SoftmaxOver(_) | Self::LogSoftmax => outputs.to_vec(),
+            Self::Mask(_) | Self::SpatialDropout(_) | Self::FoldTime | Self::UnfoldTime => Vec::new(),
             Self::Input | Self::Dropout(_) | Self::Concatenate(_) | Self::Merge(_) | Self::RepeatVector(_) => {
                 Vec::new()
             }

@@ -3,7 +3,7 @@
 //! `z = sigmoid(Wz x + bz + Uz h + cz)`, `r = sigmoid(Wr x + br + Ur h + cr)`, `h' = z h + (1 - z) g`; with the reset gate
 //! after the product `g = tanh(Wh x + bh + r (Uh h + ch))`, with it before the product `g = tanh(Wh x + bh + Uh (r h))`.
 //!
-//! Products of a step run over token panels (see [`crate::tile`]), the gates on registers; `crate::recurrent` says how the
+//! Products of a step run over token panels (see `tile`), the gates on registers; `crate::recurrent` says how the
 //! batch is cut into pieces and which steps are left out.
 mod backward;
 mod forward;

@@ -1,6 +1,6 @@
 //! A whole LSTM layer over a sequence, forward and backward.
 //!
-//! Products of a step run over token panels (see [`crate::tile`]), the gates on registers; `crate::recurrent` says how the
+//! Products of a step run over token panels (see `tile`), the gates on registers; `crate::recurrent` says how the
 //! batch is cut into pieces and which steps are left out.
 mod backward;
 mod forward;

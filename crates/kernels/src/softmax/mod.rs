@@ -136,7 +136,7 @@ fn gradient(context: &Context, width: usize, y: &[f32], dy: &[f32], dx: Destinat
 
 /// The 16 partial results of a row in one, in a fixed order.
 #[inline(always)]
-unsafe fn fold<L: Lanes>(lanes: L, combine: fn(f32, f32) -> f32) -> f32 {
+pub(crate) unsafe fn fold<L: Lanes>(lanes: L, combine: fn(f32, f32) -> f32) -> f32 {
     let mut values = [0.0; LANES];
     // SAFETY: room for 16 floats; the caller vouches for the path.
     unsafe { lanes.store(values.as_mut_ptr()) };
@@ -150,7 +150,7 @@ unsafe fn fold<L: Lanes>(lanes: L, combine: fn(f32, f32) -> f32) -> f32 {
 
 /// `lanes` for the first `count` lanes, `other` behind them.
 #[inline(always)]
-unsafe fn keep<L: Lanes>(lanes: L, count: usize, other: L) -> L {
+pub(crate) unsafe fn keep<L: Lanes>(lanes: L, count: usize, other: L) -> L {
     if count >= LANES {
         return lanes;
     }

@@ -60,6 +60,20 @@ impl Run<'_> {
             Operation::RepeatVector(_) => self.add_gradient(input, dy.sum(1)?),
             Operation::Merge(merge) => self.merge_backward(node, merge, &dy),
             Operation::FlipTime => self.add_gradient(input, dy.flip(&[1])?),
+            Operation::Normalize(ref plan) => self.normalize_backward(node, plan, &dy),
+            Operation::Pool(pooling) => self.pool_backward(node, pooling, &dy),
+            Operation::Mask(_) => self.mask_backward(node, &dy),
+            Operation::SpatialDropout(rate) => {
+                let dx = self.spatial_dropout(index, rate, &dy)?;
+                self.add_gradient(input, dx)
+            }
+            Operation::LogSoftmax => {
+                let y = self.floats(node.outputs[0])?;
+                let dx = (&dy - y.exp()?.broadcast_mul(&dy.sum_keepdim(D::Minus1)?)?)?;
+                self.add_gradient(input, dx)
+            }
+            Operation::SoftmaxOver(ref axes) => self.softmax_over_backward(node, axes, &dy),
+            Operation::FoldTime | Operation::UnfoldTime => self.fold_backward(node, &dy),
         }
     }
 

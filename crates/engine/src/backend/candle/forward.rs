@@ -54,6 +54,14 @@ impl Run<'_> {
             }
             Operation::Merge(merge) => self.merge_forward(node, merge)?,
             Operation::FlipTime => self.floats(input)?.flip(&[1])?,
+            Operation::Normalize(ref plan) => self.normalize_forward(node, plan)?,
+            Operation::Pool(pooling) => self.pool_forward(node, pooling)?,
+            Operation::Mask(value) => self.mask_forward(node, value)?,
+            Operation::SpatialDropout(rate) => self.spatial_dropout(index, rate, self.floats(input)?)?,
+            Operation::LogSoftmax => candle_nn::ops::log_softmax(self.floats(input)?, D::Minus1)?,
+            Operation::SoftmaxOver(ref axes) => self.softmax_over_forward(node, axes)?,
+            Operation::FoldTime => return self.fold(node),
+            Operation::UnfoldTime => self.unfold_forward(node)?,
         };
         if matches!(node.operation, Operation::Concatenate(_) | Operation::Merge(_)) {
             self.masks[node.outputs[0]] = self.joined_mask(node);

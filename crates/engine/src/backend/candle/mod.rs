@@ -9,7 +9,9 @@ mod gru;
 mod loss;
 mod lstm;
 mod merge;
+mod normalization;
 mod recurrent;
+mod sequence;
 mod simple_rnn;
 
 use std::sync::Arc;

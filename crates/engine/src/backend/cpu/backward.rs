@@ -14,7 +14,6 @@ use crate::{
     backend::WeightGradient,
     error::{Code, Error, Result},
     plan::{Node, Operation, ValueId},
-    shape::Dimension,
     tensor::Data,
 };
 
@@ -128,25 +127,16 @@ impl Run<'_> {
                 }
             }
             (&Operation::Concatenate(axis), _) => self.concatenate_backward(node, axis, &dy),
-            (&Operation::RepeatVector(count), Some(input)) => {
-                let length = dy.len().checked_div(count).unwrap_or(0);
-                if let Some(mut slot) = self.slot(input, length) {
-                    if !slot.accumulate {
-                        slot.buffer.fill(0.0);
-                    }
-                    // Inference has checked that the last size is known.
-                    if let Some(&Dimension::Size(width)) = plan.values[input].shape.last() {
-                        for (dx, dy) in slot.buffer.chunks_exact_mut(width).zip(dy.chunks_exact(count * width)) {
-                            for step in dy.chunks_exact(width) {
-                                dx.iter_mut().zip(step).for_each(|(dx, dy)| *dx += dy);
-                            }
-                        }
-                    }
-                    self.put(input, Some(slot));
-                }
-            }
+            (&Operation::RepeatVector(count), Some(input)) => self.repeat_backward(input, count, &dy),
             (&Operation::Merge(merge), _) => self.merge_backward(node, merge, &dy)?,
             (&Operation::FlipTime, _) => self.flip_backward(index, node, &dy)?,
+            (Operation::Normalize(plan), _) => self.normalize_backward(index, node, plan, &dy, gradients)?,
+            (&Operation::Pool(pooling), _) => self.pool_backward(index, node, pooling, &dy)?,
+            (&Operation::Mask(_), _) => self.mask_backward(node, &dy)?,
+            (&Operation::SpatialDropout(rate), _) => self.spatial_dropout_backward(index, node, rate, &dy)?,
+            (&Operation::LogSoftmax, _) => self.log_softmax_backward(node, &dy)?,
+            (Operation::SoftmaxOver(axes), _) => self.softmax_over_backward(node, axes, &dy)?,
+            (&Operation::FoldTime | &Operation::UnfoldTime, Some(input)) => self.add_gradient(input, &dy),
             _ => {}
         }
         Ok(())

@@ -20,6 +20,9 @@ impl<'a> Run<'a> {
         match node.operation {
             Operation::Input => return Ok(()),
             Operation::Recurrent(options) => return self.recurrent_forward(index, node, options),
+            Operation::Pool(pooling) => return self.pool_forward(index, node, pooling),
+            Operation::Mask(value) => return self.mask_forward(node, value),
+            Operation::UnfoldTime => return self.unfold_forward(position, node),
             _ => {}
         }
         let output = match node.operation {
@@ -50,19 +53,18 @@ impl<'a> Run<'a> {
                 _ => self.take_or_copy(position, node)?,
             },
             Operation::Concatenate(axis) => self.concatenate_forward(node, axis)?,
-            Operation::RepeatVector(count) => {
-                let x = self.value(node.inputs[0])?;
-                let (rows, width) = (x.rows(), x.width());
-                let mut y = Buffer::new(rows * count * width);
-                if !y.is_empty() {
-                    for (x, y) in x.floats()?.chunks_exact(width).zip(y.chunks_exact_mut(count * width)) {
-                        y.chunks_exact_mut(width).for_each(|step| step.copy_from_slice(x));
-                    }
-                }
-                Tensor::float(vec![rows, count, width], y)
-            }
+            Operation::RepeatVector(count) => self.repeat_forward(node, count)?,
             Operation::Merge(merge) => self.merge_forward(node, merge)?,
             Operation::FlipTime => self.flip_forward(index, node)?,
+            Operation::Normalize(ref plan) => self.normalize_forward(index, node, plan)?,
+            Operation::LogSoftmax => self.log_softmax_forward(node)?,
+            Operation::SoftmaxOver(ref axes) => self.softmax_over_forward(node, axes)?,
+            Operation::SpatialDropout(rate) => match self.spatial_dropout_forward(index, node, rate)? {
+                Some(tensor) => tensor,
+                None => self.take_or_copy(position, node)?,
+            },
+            Operation::FoldTime => self.fold_forward(node)?,
+            Operation::Pool(_) | Operation::Mask(_) | Operation::UnfoldTime => return Ok(()),
             Operation::Input | Operation::Recurrent(_) => return Ok(()),
         };
         let mask = match node.operation {
@@ -83,7 +85,7 @@ impl<'a> Run<'a> {
     }
 
     /// The only input of a node: taken if nothing needs it afterwards, otherwise copied.
-    fn take_or_copy(&mut self, position: usize, node: &Node) -> Result<Tensor> {
+    pub(super) fn take_or_copy(&mut self, position: usize, node: &Node) -> Result<Tensor> {
         let input = node.inputs[0];
         let last = self.schedule.release[position].contains(&input);
         match self.values[input].take_if(|_| last) {

@@ -3,7 +3,7 @@
 //! Products and extremes leave out what is masked, as in Keras: an element counts unless its own input masks its
 //! position. Where none counts, a product is 0 and an extreme is the element of the first input. Sums, differences and
 //! means take every element.
-use sconce_kernels::{buffer::Buffer, reduce};
+use sconce_kernels::{Context, buffer::Buffer, reduce, rows::for_rows};
 
 use super::Run;
 use crate::{
@@ -28,21 +28,30 @@ struct Row<'a> {
 struct Inputs<'a> {
     floats: Vec<&'a [f32]>,
     masks: Vec<Option<&'a Mask>>,
-    /// Elements of a row.
+    /// Elements of a position.
     width: usize,
 }
 
 impl<'a> Inputs<'a> {
-    /// Rows of all elements; one row if there are no masks.
-    fn rows(&self) -> impl Iterator<Item = Row<'a>> {
-        let width = self.width;
-        let length = self.floats.first().map_or(0, |x| x.len());
-        (0..length.checked_div(width).unwrap_or(0)).map(move |row| {
-            let start = row * width;
-            let counts = |mask: &Option<&Mask>| mask.is_none_or(|mask| mask[row] != 0);
-            let inputs = self.floats.iter().zip(&self.masks).enumerate().filter(|(_, (_, mask))| counts(mask));
-            Row { start, counting: inputs.map(|(number, (x, _))| (number, &x[start..][..width])).collect() }
-        })
+    /// `length` elements from `start` on, which have one mask flag in common.
+    fn row(&self, start: usize, length: usize) -> Row<'a> {
+        let position = start.checked_div(self.width).unwrap_or(0);
+        let counts = |mask: &Option<&Mask>| mask.is_none_or(|mask| mask[position] != 0);
+        let inputs = self.floats.iter().zip(&self.masks).enumerate().filter(|(_, (_, mask))| counts(mask));
+        Row { start, counting: inputs.map(|(number, (x, _))| (number, &x[start..][..length])).collect() }
+    }
+
+    /// Calls `work` for the rows of `data`, on the pool; without masks any piece is one row.
+    fn each(&self, context: &Context, data: &mut [f32], work: impl Fn(&Row<'a>, &mut [f32]) + Sync) {
+        let masked = self.masks.iter().any(Option::is_some);
+        let width = if masked { self.width } else { 1 };
+        for_rows(context, data, width, width * self.floats.len(), |first, part| {
+            let start = first * width;
+            let length = if masked { width } else { part.len() };
+            for (number, part) in part.chunks_exact_mut(length).enumerate() {
+                work(&self.row(start + number * length, length), part);
+            }
+        });
     }
 }
 
@@ -135,24 +144,21 @@ impl Run<'_> {
             }
             Merge::Multiply | Merge::Maximum | Merge::Minimum => {
                 let inputs = self.merged_inputs(node)?;
-                for Row { start, counting } in inputs.rows() {
-                    let y = &mut y[start..][..inputs.width];
-                    match counting.split_first() {
-                        None if merge == Merge::Multiply => y.fill(0.0),
-                        None => y.copy_from_slice(&x[start..][..inputs.width]),
-                        Some(((_, first), others)) => {
-                            y.copy_from_slice(first);
-                            for (_, x) in others {
-                                if merge == Merge::Multiply {
-                                    multiply(y, x);
-                                } else {
-                                    let pairs = y.iter_mut().zip(x.iter());
-                                    pairs.for_each(|(y, &x)| *y = if exceeds(merge, x, *y) { x } else { *y });
-                                }
+                inputs.each(self.context, &mut y, |Row { start, counting }, y| match counting.split_first() {
+                    None if merge == Merge::Multiply => y.fill(0.0),
+                    None => y.copy_from_slice(&x[*start..][..y.len()]),
+                    Some(((_, first), others)) => {
+                        y.copy_from_slice(first);
+                        for (_, x) in others {
+                            if merge == Merge::Multiply {
+                                multiply(y, x);
+                            } else {
+                                let pairs = y.iter_mut().zip(x.iter());
+                                pairs.for_each(|(y, &x)| *y = if exceeds(merge, x, *y) { x } else { *y });
                             }
                         }
                     }
-                }
+                });
             }
         }
         Ok(Tensor::float(first.shape.clone(), y))
@@ -181,18 +187,18 @@ impl Run<'_> {
                 for (number, &input) in node.inputs.iter().enumerate() {
                     let Some(mut slot) = self.slot(input, dy.len()) else { continue };
                     let inputs = self.merged_inputs(node)?;
-                    if !slot.accumulate {
-                        slot.buffer.fill(0.0);
-                    }
-                    for row in inputs.rows() {
-                        let dy = &dy[row.start..][..inputs.width];
-                        let dx = &mut slot.buffer[row.start..][..inputs.width];
-                        if merge == Merge::Multiply {
-                            product_backward(&row, number, dy, dx);
-                        } else {
-                            extreme_backward(merge, &row, number, dy, dx);
+                    let accumulate = slot.accumulate;
+                    inputs.each(self.context, &mut slot.buffer, |row, dx| {
+                        if !accumulate {
+                            dx.fill(0.0);
                         }
-                    }
+                        let dy = &dy[row.start..][..dx.len()];
+                        if merge == Merge::Multiply {
+                            product_backward(row, number, dy, dx);
+                        } else {
+                            extreme_backward(merge, row, number, dy, dx);
+                        }
+                    });
                     self.put(input, Some(slot));
                 }
             }
@@ -200,7 +206,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn add_gradient(&mut self, input: ValueId, dx: &[f32]) {
+    pub(super) fn add_gradient(&mut self, input: ValueId, dx: &[f32]) {
         let Some(mut slot) = self.slot(input, dx.len()) else { return };
         if slot.accumulate {
             reduce::add_into(self.context, dx, &mut slot.buffer);

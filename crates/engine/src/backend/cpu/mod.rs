@@ -1,10 +1,16 @@
 //! The CPU backend: kernels on pooled buffers.
+mod axes;
 mod backward;
 mod flip;
 mod forward;
 mod loss;
+mod masking;
 mod merge;
+mod normalization;
+mod pooling;
 mod recurrent;
+mod repeat;
+mod time;
 
 use std::sync::Arc;
 
@@ -52,6 +58,13 @@ enum Saved {
     Recurrent(recurrent::Kept),
     /// Sizes of a sequence.
     Sizes([usize; 3]),
+    /// Mean and inverse deviation of each row.
+    Normal {
+        mean: Buffer,
+        inverse: Buffer,
+    },
+    /// Sizes of the input.
+    Shape(Vec<usize>),
 }
 
 /// One run of a program.

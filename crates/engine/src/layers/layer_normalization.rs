@@ -1,0 +1,66 @@
+//! Normalisation over axes of each sample.
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Inference, Signature, WeightSpecification, axes, float};
+use crate::shape::{Dimension, ElementType, count, describe};
+
+/// Options of a layer normalisation.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LayerNormalizationOptions {
+    /// Axes over which mean and variance are taken; negative ones count from the end.
+    pub axis: Vec<i64>,
+    /// Added to the variance.
+    pub epsilon: f32,
+    /// Whether there is a `beta`.
+    pub center: bool,
+    /// Whether there is a `gamma`.
+    pub scale: bool,
+    /// How `beta` begins.
+    pub beta_initializer: Value,
+    /// How `gamma` begins.
+    pub gamma_initializer: Value,
+}
+
+impl LayerNormalizationOptions {
+    pub(super) fn check(&self) -> Result<(), String> {
+        axes::check(&self.axis)?;
+        if self.epsilon >= 0.0 && self.epsilon.is_finite() {
+            return Ok(());
+        }
+        Err(format!("epsilon must be a number of at least 0, got {}", self.epsilon))
+    }
+
+    /// The axes in an input of a shape, ascending.
+    pub(crate) fn positions(&self, shape: &[Dimension]) -> Result<Vec<usize>, String> {
+        axes::positions(&self.axis, shape)
+    }
+
+    pub(super) fn infer(&self, inputs: &[Signature]) -> Result<Inference, String> {
+        let [x] = inputs else { return Err(format!("expected 1 input, got {}", inputs.len())) };
+        float(x, "its input")?;
+        let sizes = self
+            .positions(&x.shape)?
+            .into_iter()
+            .map(|axis| match &x.shape[axis] {
+                Dimension::Size(size) => Ok(*size),
+                Dimension::Symbol(_) => {
+                    Err(format!("expected the size of axis {axis} to be known, got {}", describe(&x.shape)))
+                }
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        count(&sizes).map_err(|error| error.message)?;
+        let mut inference = Inference::single(x.shape.clone(), ElementType::Float32, x.masked);
+        let options = [(self.scale, "gamma", &self.gamma_initializer), (self.center, "beta", &self.beta_initializer)];
+        for (_, name, initializer) in options.into_iter().filter(|(used, ..)| *used) {
+            inference.weights.push(WeightSpecification {
+                name: name.to_owned(),
+                shape: sizes.clone(),
+                initializer: initializer.clone(),
+                trainable: true,
+            });
+        }
+        Ok(inference)
+    }
+}

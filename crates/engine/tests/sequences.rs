@@ -1,0 +1,282 @@
+//! Layers along time on all backends, and what padding changes: nothing.
+mod common;
+
+use std::sync::Arc;
+
+use common::{
+    buffer, candle_double,
+    case::{Case, Found, PLAIN},
+    cpus, floats, integers,
+    models::{Document, Reference},
+};
+use sconce_engine::{
+    Code,
+    backend::{LossInput, TargetData},
+    plan::OutputPlan,
+    tensor::Tensor,
+};
+use serde_json::{Value, json};
+
+const ROWS: usize = 11;
+const WIDTH: usize = 6;
+const BATCH: usize = 4;
+
+fn call(document: &mut Document, kind: &str, options: Value, inputs: &[Reference]) -> Reference {
+    let layer = document.layer(kind, options);
+    document.call(layer, inputs)
+}
+
+fn normalization(axis: &[i64]) -> Value {
+    let start = json!({ "type": "provided" });
+    json!({
+        "axis": axis, "epsilon": 1e-3, "center": true, "scale": true, "betaInitializer": start, "gammaInitializer": start
+    })
+}
+
+/// The document of a layer within another.
+fn inner(kind: &str, options: Value) -> Value {
+    json!({ "layer": { "name": kind, "type": kind, "trainable": true, "options": options } })
+}
+
+fn lstm_options(units: usize, sequences: bool) -> Value {
+    let start = json!({ "type": "provided" });
+    json!({
+        "units": units, "activation": "tanh", "recurrentActivation": "sigmoid", "useBias": true, "unitForgetBias": true,
+        "kernelInitializer": start, "recurrentInitializer": start, "biasInitializer": start, "dropout": 0.0,
+        "recurrentDropout": 0.0, "returnSequences": sequences, "returnState": false, "goBackwards": false,
+        "zeroOutputForMask": false
+    })
+}
+
+fn dense_options(units: usize) -> Value {
+    let start = json!({ "type": "provided" });
+    json!({
+        "units": units, "activation": "tanh", "useBias": true, "kernelInitializer": start, "biasInitializer": start
+    })
+}
+
+/// Sequences of ids with a mask and of features with one, and what is pooled of them. With `mixing`, also layers that
+/// look at steps without regard to masks.
+fn model(rate: f32, mixing: bool) -> String {
+    let mut document = Document::default();
+    let source = document.input(json!(["batch", "time"]), "int32");
+    let features = document.input(json!(["batch", "time", WIDTH]), "float32");
+    let table = document.embedding_layer(ROWS, WIDTH);
+    let words = document.call(table, &[source]);
+    let kept = call(&mut document, "masking", json!({ "maskValue": 0.0 }), &[features]);
+    let shared = document.layer("layerNormalization", normalization(&[-1]));
+    let normal = document.call(shared, &[words]);
+    let dropped = call(&mut document, "spatialDropout1d", json!({ "rate": rate }), &[normal]);
+    let each = call(&mut document, "timeDistributed", inner("dense", dense_options(WIDTH)), &[kept]);
+    let repeated = call(&mut document, "timeDistributed", inner("repeatVector", json!({ "n": 3 })), &[each]);
+    let paired =
+        call(&mut document, "timeDistributed", inner("layerNormalization", normalization(&[1, 2])), &[repeated]);
+    let steps = call(&mut document, "timeDistributed", inner("lstm", lstm_options(WIDTH, false)), &[paired]);
+    let sum = document.add(&[dropped, steps]);
+    let again = document.call(shared, &[sum]);
+    let mut last = document.lstm(WIDTH, json!({ "zeroOutputForMask": true }), &[again]);
+    if mixing {
+        let attention = call(&mut document, "softmax", json!({ "axis": [1] }), &[last]);
+        let gate = call(&mut document, "softmax", json!({ "axis": [2] }), &[last, features]);
+        let over_time = call(&mut document, "softmax", json!({ "axis": [1, 2] }), &[sum, features]);
+        last = document.add(&[attention, gate, over_time, last]);
+    }
+    let output = document.dense(ROWS, "softmax", true, last);
+    let mean = call(
+        &mut document,
+        "globalAveragePooling1d",
+        json!({ "dataFormat": "channelsLast", "keepdims": false }),
+        &[last],
+    );
+    let mut pooled = vec![mean];
+    if mixing {
+        pooled.push(call(
+            &mut document,
+            "globalMaxPooling1d",
+            json!({ "dataFormat": "channelsLast", "keepdims": false }),
+            &[last],
+        ));
+    }
+    let joined = if mixing { document.concatenate(&pooled) } else { mean };
+    let class = document.dense(5, "softmax", true, joined);
+    document.finish(&[output, class])
+}
+
+/// Ids and features of sequences of these lengths, padded behind to `steps`; the same whatever `steps` is.
+fn batch(lengths: [usize; BATCH], steps: usize) -> (Vec<Tensor>, Vec<i32>) {
+    let longest = 7;
+    let (ids, targets) = (integers(3, BATCH * longest, 1, ROWS as i32), integers(5, BATCH * longest, 0, ROWS as i32));
+    let values = floats(4, BATCH * longest * WIDTH, 1.0);
+    let (mut source, mut features, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
+    for (row, length) in lengths.into_iter().enumerate() {
+        for step in 0..steps {
+            let at = row * longest + step;
+            source.push(if step < length { ids[at] } else { 0 });
+            wanted.push(if step < length { targets[at] } else { 0 });
+            if step < length {
+                features.extend_from_slice(&values[at * WIDTH..][..WIDTH]);
+            } else {
+                features.extend([0.0; WIDTH]);
+            }
+        }
+    }
+    let inputs =
+        vec![Tensor::ids(vec![BATCH, steps], source), Tensor::float(vec![BATCH, steps, WIDTH], buffer(&features))];
+    (inputs, wanted)
+}
+
+fn ids(ids: Vec<i32>) -> LossInput {
+    LossInput { target: TargetData::Ids(Arc::new(ids)), sample_weights: None }
+}
+
+fn case(rate: f32, mixing: bool, lengths: [usize; BATCH], steps: usize) -> Case {
+    let (inputs, targets) = batch(lengths, steps);
+    let outputs = [0, 1].map(|_| OutputPlan { loss: Some(PLAIN), metrics: Vec::new() });
+    Case::new(&model(rate, mixing), inputs, vec![ids(targets), ids(vec![0, 2, 4, 1])], &outputs, &[])
+}
+
+#[test]
+fn layers_along_time_on_all_backends() {
+    case(0.0, true, [5, 2, 4, 1], 5).check();
+    case(0.4, true, [5, 2, 4, 1], 5).check();
+    case(0.4, false, [5, 0, 4, 1], 5).check();
+}
+
+#[test]
+fn more_padding_changes_no_loss_and_no_gradient() {
+    let double = candle_double();
+    for (name, backend) in cpus() {
+        let lengths = [5, 2, 4, 1];
+        let short = case(0.0, false, lengths, 5).step(&backend, 1.0, 1);
+        let long = case(0.0, false, lengths, 7);
+        long.assert_equal(&name, &long.step(&backend, 1.0, 1), &short);
+        long.assert_equal("candle", &long.step(&double, 1.0, 1), &short);
+    }
+}
+
+/// Central differences of the whole loss by some elements of each weight, in double precision.
+#[test]
+fn gradients_equal_finite_differences() {
+    let case = case(0.4, true, [5, 2, 4, 1], 5);
+    let total = |found: &Found| found.results[0].loss + found.results[1].loss;
+    let exact = case.step(&candle_double(), 1.0, 1);
+    for weight in 0..case.model.plan.weights.len() {
+        let gradient = &exact.gradients[weight];
+        let largest = gradient.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+        let values = floats(7 + weight as u32, gradient.len(), 0.5);
+        for at in integers(weight as u32, 2, 0, gradient.len() as i32) {
+            let at = at as usize;
+            let loss = |step: f32| {
+                let mut moved = values.clone();
+                moved[at] += step;
+                case.model.set(weight, &moved);
+                (total(&case.step(&candle_double(), 1.0, 1)), f64::from(moved[at]))
+            };
+            let ((above, right), (below, left)) = (loss(1e-3), loss(-1e-3));
+            let slope = (above - below) / (right - left);
+            let error = (slope - f64::from(gradient[at])).abs();
+            let name = case.model.name(weight);
+            assert!(error <= 2e-4 * f64::from(largest), "{name} [{at}]: {slope}, gradient {}", gradient[at]);
+        }
+        case.model.set(weight, &values);
+    }
+}
+
+#[test]
+fn batches_without_rows_or_steps_are_no_error() {
+    for (rows, steps) in [(0, 3), (2, 0)] {
+        let inputs = vec![
+            Tensor::ids(vec![rows, steps], vec![0; rows * steps]),
+            Tensor::float(vec![rows, steps, WIDTH], buffer(&vec![0.0; rows * steps * WIDTH])),
+        ];
+        let outputs = [0, 1].map(|_| OutputPlan { loss: Some(PLAIN), metrics: Vec::new() });
+        let targets = vec![ids(vec![0; rows * steps]), ids(vec![1; rows])];
+        let case = Case::new(&model(0.4, true), inputs, targets, &outputs, &[]);
+        for (name, backend) in cpus() {
+            let found = case.step(&backend, 1.0, 1);
+            assert!(found.gradients.iter().flatten().all(|gradient| gradient.is_finite()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn frozen_layers_within_others_have_no_gradient() {
+    let mut document: Value = serde_json::from_str(&model(0.0, false)).unwrap();
+    let layers = document["layers"].as_array_mut().unwrap();
+    let wrapped = layers.iter_mut().find(|layer| layer["options"]["layer"]["type"] == "dense").unwrap();
+    wrapped["options"]["layer"]["trainable"] = json!(false);
+    let plan = common::Model::new(&document.to_string()).unwrap().plan;
+    let trainable = |kind: &str| {
+        let weights = plan.weights.iter().filter(|weight| plan.layers[weight.layer].name.starts_with(kind));
+        weights.map(|weight| weight.specification.trainable).collect::<Vec<_>>()
+    };
+    assert!(trainable("timeDistributed").contains(&false) && trainable("timeDistributed").contains(&true));
+    assert!(trainable("dense").iter().all(|&trainable| trainable));
+}
+
+fn refusal(kind: &str, options: Value, shape: Value, dtype: &str) -> (Code, String) {
+    let mut document = Document::default();
+    let x = document.input(shape, dtype);
+    let y = call(&mut document, kind, options, &[x]);
+    let error = common::Model::new(&document.finish(&[y])).err().expect(kind);
+    (error.code, error.message)
+}
+
+#[test]
+fn what_does_not_fit_is_refused_by_name() {
+    let pooling = json!({ "dataFormat": "channelsLast", "keepdims": false });
+    let sequence = json!(["batch", "time", 3]);
+    let cases: Vec<(&str, Value, Value, &str, Code, &str)> = vec![
+        ("layerNormalization", normalization(&[1]), sequence.clone(), "float32", Code::Shape, "axis 1 to be known"),
+        ("layerNormalization", normalization(&[3]), sequence.clone(), "float32", Code::Shape, "got axis 3"),
+        ("layerNormalization", normalization(&[-3]), sequence.clone(), "float32", Code::Shape, "got axis -3"),
+        ("layerNormalization", normalization(&[2, -1]), sequence.clone(), "float32", Code::Shape, "axis 2 comes twice"),
+        ("layerNormalization", normalization(&[]), sequence.clone(), "float32", Code::Option, "at least one axis"),
+        ("layerNormalization", normalization(&[-1]), json!(["batch", 3]), "int32", Code::Shape, "float32"),
+        ("softmax", json!({ "axis": [0] }), sequence.clone(), "float32", Code::Shape, "got axis 0"),
+        ("softmax", json!({ "axis": [99] }), sequence.clone(), "float32", Code::Option, "from -32 to 32"),
+        ("globalAveragePooling1d", pooling.clone(), json!(["batch", 3]), "float32", Code::Shape, "three axes"),
+        (
+            "globalMaxPooling1d",
+            json!({ "dataFormat": "nchw", "keepdims": false }),
+            sequence.clone(),
+            "float32",
+            Code::Option,
+            "nchw",
+        ),
+        ("masking", json!({ "maskValue": 0.0 }), json!(["batch"]), "float32", Code::Shape, "two dimensions"),
+        ("spatialDropout1d", json!({ "rate": 0.5 }), json!(["batch", 3]), "float32", Code::Shape, "[batch, time"),
+        ("spatialDropout1d", json!({ "rate": 1.5 }), sequence.clone(), "float32", Code::Option, "between 0 and 1"),
+        (
+            "timeDistributed",
+            inner("dense", dense_options(2)),
+            json!(["batch", 3]),
+            "float32",
+            Code::Shape,
+            "three dimensions",
+        ),
+        (
+            "timeDistributed",
+            inner("lstm", lstm_options(2, true)),
+            sequence.clone(),
+            "float32",
+            Code::Shape,
+            "timeDistributed1 (its lstm)",
+        ),
+        ("timeDistributed", inner("dense", json!({})), sequence.clone(), "float32", Code::Option, "units"),
+        (
+            "timeDistributed",
+            inner("input", json!({ "shape": ["batch"], "dtype": "float32" })),
+            sequence.clone(),
+            "float32",
+            Code::Option,
+            "got an input",
+        ),
+        ("timeDistributed", json!({ "layer": 3 }), sequence, "float32", Code::Option, "timeDistributed1"),
+    ];
+    for (kind, options, shape, dtype, code, part) in cases {
+        let (found, message) = refusal(kind, options, shape, dtype);
+        assert_eq!(found, code, "{message}");
+        assert!(message.contains(&format!("layer {kind}1")) && message.contains(part), "{part}: {message}");
+    }
+}
