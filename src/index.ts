@@ -81,15 +81,20 @@ export type {
 export type { ConcatenateOptions, MergeLayer } from "./layers/merge.ts";
 export type { RepeatVectorOptions } from "./layers/repeat-vector.ts";
 export type { WeightArray } from "./layers/weights.ts";
-export * as losses from "./losses/index.ts";
 export type {
+  BinaryCrossentropyOptions,
   CategoricalCrossentropyOptions,
-  Loss,
-  LossName,
   SparseCategoricalCrossentropyOptions,
-} from "./losses/loss.ts";
+} from "./losses/cross-entropy.ts";
+export type { HuberOptions } from "./losses/elements.ts";
+export * as losses from "./losses/index.ts";
+export type { Loss, LossType } from "./losses/loss.ts";
+export type { LossName } from "./losses/resolve.ts";
+export type { PerplexityOptions, ThresholdOptions, TopKOptions } from "./metrics/accuracy.ts";
 export * as metrics from "./metrics/index.ts";
-export type { BinaryAccuracyOptions, Metric, MetricName } from "./metrics/metric.ts";
+export type { SparseCrossentropyMetricOptions } from "./metrics/losses.ts";
+export type { Metric, MetricOptions, MetricType } from "./metrics/metric.ts";
+export type { MetricName } from "./metrics/resolve.ts";
 export type { CompileOptions, LossOption, MetricsOption } from "./models/compile.ts";
 export { type ModelOptions, type MultiOutputModel, model, type SingleOutputModel } from "./models/define.ts";
 export { type BuildOptions, Model, type SaveOptions } from "./models/model.ts";
@@ -174,6 +179,7 @@ export {
   ReduceLrOnPlateau,
   type ReduceLrOptions,
   reduceLrOnPlateau,
+  type SampleWeights,
   type StepsData,
   type StepsOptions,
   TensorBoard,

@@ -26,6 +26,7 @@ pub mod pool;
 pub mod random;
 mod recurrent;
 pub mod reduce;
+pub mod row_loss;
 mod shared;
 pub mod simd;
 pub mod softmax;

@@ -4,6 +4,7 @@ mod checks;
 pub mod cpu;
 mod metrics;
 mod reduction;
+mod row_targets;
 
 pub use reduction::{RowWeights, metric_sums, row_weights};
 

@@ -3,9 +3,11 @@
 //! Layers are expanded where a layer is more than one operation (a linear layer and its activation), so that fusion and
 //! differentiation see the parts. Values are numbered; each has a signature.
 mod loss;
+mod loss_function;
 mod schedule;
 
-pub use loss::{CrossEntropy, LossPlan, LossTarget, Metric, OutputPlan, TrainingPlan};
+pub use loss::{LossPlan, LossTarget, MetricPlan, OutputPlan, RowPass, TrainingPlan};
+pub use loss_function::{CrossEntropy, LossFunction, Metric, OutputLoss};
 pub use schedule::{Roots, Schedule};
 
 use sconce_kernels::activation::Activation;

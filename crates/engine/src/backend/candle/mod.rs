@@ -8,6 +8,7 @@ mod forward;
 mod loss;
 mod lstm;
 mod merge;
+mod row_loss;
 
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@ mod backward;
 mod forward;
 mod loss;
 mod merge;
+mod row_loss;
 
 use std::sync::Arc;
 
