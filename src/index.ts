@@ -112,15 +112,20 @@ export type {
 export type { SoftmaxCallOptions, SoftmaxLayer, SoftmaxOptions } from "./layers/softmax.ts";
 export type { StepLayer, TimeDistributedLayer, TimeDistributedOptions } from "./layers/time-distributed.ts";
 export type { WeightArray } from "./layers/weights.ts";
-export * as losses from "./losses/index.ts";
 export type {
+  BinaryCrossentropyOptions,
   CategoricalCrossentropyOptions,
-  Loss,
-  LossName,
   SparseCategoricalCrossentropyOptions,
-} from "./losses/loss.ts";
+} from "./losses/cross-entropy.ts";
+export type { HuberOptions } from "./losses/elements.ts";
+export * as losses from "./losses/index.ts";
+export type { Loss, LossType } from "./losses/loss.ts";
+export type { LossName } from "./losses/resolve.ts";
+export type { PerplexityOptions, ThresholdOptions, TopKOptions } from "./metrics/accuracy.ts";
 export * as metrics from "./metrics/index.ts";
-export type { BinaryAccuracyOptions, Metric, MetricName } from "./metrics/metric.ts";
+export type { SparseCrossentropyMetricOptions } from "./metrics/losses.ts";
+export type { Metric, MetricOptions, MetricType } from "./metrics/metric.ts";
+export type { MetricName } from "./metrics/resolve.ts";
 export type { CompileOptions, LossOption, MetricsOption } from "./models/compile.ts";
 export { type ModelOptions, type MultiOutputModel, model, type SingleOutputModel } from "./models/define.ts";
 export { type BuildOptions, Model, type SaveOptions } from "./models/model.ts";
@@ -209,6 +214,7 @@ export {
   ReduceLrOnPlateau,
   type ReduceLrOptions,
   reduceLrOnPlateau,
+  type SampleWeights,
   type StepsData,
   type StepsOptions,
   TensorBoard,

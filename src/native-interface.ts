@@ -20,7 +20,7 @@ export interface Batch {
 /** One training or test step. */
 export interface StepRequest {
   inputs: Batch[];
-  /** `Int32Array`: ids; `Float32Array`: probabilities. */
+  /** `Int32Array`: ids; `Float32Array`: a number for each element. */
   targets: Batch[];
   /** For each output the first axes of its rows: `[B]`, `[B, T]`, ... */
   sampleWeights: (Batch | null)[];
@@ -42,7 +42,7 @@ export interface MetricSums {
 export interface StepResult {
   /** Sum of the weighted losses. */
   loss: number;
-  /** For each output its mean loss over valid entries, and the sums of its metrics. */
+  /** For each output its mean loss over valid entries, and the sums of its metrics, those without sample weights first. */
   outputs: { loss: number; metrics: MetricSums[] }[];
   /** Valid target entries. */
   tokens: number;
@@ -116,8 +116,8 @@ export interface NativeModel {
   loadWeights(path: string): Promise<void>;
   /**
    * JSON: `{ optimizer: { type: "sgd" | "rmsprop" | "adam" | "adamw", learningRate, ...Keras' options, clipnorm?, clipvalue?,
-   * globalClipnorm?, sparse? }, outputs: { loss: { type: "categoricalCrossentropy" | "sparseCategoricalCrossentropy", fromLogits,
-   * labelSmoothing, ignoreClass, weight } | null, metrics: { type, threshold? }[] }[], seed }`.
+   * globalClipnorm?, sparse? }, outputs: { loss: { type, ...options, weight } | null, metrics: { type, name?, ...options }[],
+   * weightedMetrics }[], seed }`, where types and options are those of `src/losses` and `src/metrics`.
    */
   compile(compileJson: string): NativeTrainer;
   /** Ends the model: calls that wait or run reject with `STATE`, weights that no other model has are freed. */

@@ -1,6 +1,7 @@
 import test from "ava";
 import { losses, OptionError } from "../../src/index.ts";
-import { resolveLoss, restoreLoss } from "../../src/losses/loss.ts";
+import { resolveLoss, restoreLoss } from "../../src/losses/resolve.ts";
+import { resolveMetric } from "../../src/metrics/resolve.ts";
 
 test("names mean the default options", (t) => {
   const standard = { fromLogits: false, labelSmoothing: 0, ignoreClass: null };
@@ -14,6 +15,20 @@ test("names mean the default options", (t) => {
   });
 });
 
+test("short names are those of Keras", (t) => {
+  for (const [name, type] of [
+    ["mse", "meanSquaredError"],
+    ["mae", "meanAbsoluteError"],
+    ["mape", "meanAbsolutePercentageError"],
+    ["msle", "meanSquaredLogarithmicError"],
+    ["bce", "binaryCrossentropy"],
+    ["kld", "klDivergence"],
+  ] as const) {
+    t.is(resolveLoss("test", name).type, type);
+    t.deepEqual(resolveMetric("test", name).document, { ...resolveLoss("test", type).document, name });
+  }
+});
+
 test("wrong options are refused", (t) => {
   for (const make of [
     () => losses.categoricalCrossentropy({ labelSmoothing: 1.5 }),
@@ -21,7 +36,12 @@ test("wrong options are refused", (t) => {
     () => losses.categoricalCrossentropy({ fromLogits: 1 as never }),
     () => losses.sparseCategoricalCrossentropy({ ignoreClass: 0.5 }),
     () => losses.sparseCategoricalCrossentropy({ labelSmoothing: 0.1 } as never),
-    () => resolveLoss("test", "mse"),
+    () => losses.binaryCrossentropy({ labelSmoothing: -0.1 }),
+    () => losses.binaryCrossentropy({ ignoreClass: 1 } as never),
+    () => losses.huber({ delta: 0 }),
+    () => losses.huber({ delta: Number.POSITIVE_INFINITY }),
+    () => resolveLoss("test", "mean_squared_error"),
+    () => resolveLoss("test", "toString"),
     () => resolveLoss("test", undefined),
   ]) {
     t.throws(make, { instanceOf: OptionError }, String(make));
@@ -33,10 +53,20 @@ test("documents give losses again", (t) => {
     losses.categoricalCrossentropy({ fromLogits: true, labelSmoothing: 0.1 }),
     losses.sparseCategoricalCrossentropy({ ignoreClass: -1 }),
     losses.sparseCategoricalCrossentropy(),
+    losses.binaryCrossentropy({ fromLogits: true, labelSmoothing: 0.1 }),
+    losses.huber({ delta: 0.5 }),
+    losses.meanSquaredError(),
+    losses.cosineSimilarity(),
   ]) {
     t.deepEqual(restoreLoss(JSON.parse(JSON.stringify(loss.document))).document, loss.document);
   }
-  for (const wrong of [null, {}, { type: "toString" }, { type: "categoricalCrossentropy", labelSmoothing: "1" }]) {
+  for (const wrong of [
+    null,
+    {},
+    { type: "toString" },
+    { type: "categoricalCrossentropy", labelSmoothing: "1" },
+    { type: "poisson", delta: 1 },
+  ]) {
     t.throws(() => restoreLoss(wrong), { instanceOf: OptionError });
   }
 });

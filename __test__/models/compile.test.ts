@@ -82,7 +82,7 @@ test("wrong options of compile are refused and leave what was compiled", (t) => 
     { loss: [null, null] },
     { loss: { middle: "categoricalCrossentropy" } },
     { loss: "categoricalCrossentropy", metrics: ["accuracy"] },
-    { loss: "categoricalCrossentropy", metrics: [["accuracy"], ["precision"]] },
+    { loss: "categoricalCrossentropy", metrics: [["accuracy"], ["exactness"]] },
     { loss: "categoricalCrossentropy", metrics: { left: "accuracy" } },
     { loss: "categoricalCrossentropy", lossWeights: [1, -1] },
     { loss: "categoricalCrossentropy", seed: 0.5 },

@@ -1,2 +1,16 @@
 /** Factory functions of losses. */
-export { categoricalCrossentropy, sparseCategoricalCrossentropy } from "./loss.ts";
+export { binaryCrossentropy, categoricalCrossentropy, sparseCategoricalCrossentropy } from "./cross-entropy.ts";
+export {
+  categoricalHinge,
+  cosineSimilarity,
+  hinge,
+  huber,
+  klDivergence,
+  logCosh,
+  meanAbsoluteError,
+  meanAbsolutePercentageError,
+  meanSquaredError,
+  meanSquaredLogarithmicError,
+  poisson,
+  squaredHinge,
+} from "./elements.ts";

@@ -1,18 +1,32 @@
-import { checkKeys, nameOption, numberOption } from "../options.ts";
+import type { LossType } from "../losses/loss.ts";
 import type { MetricReading } from "../training/trainable.ts";
 
-/** Metrics with their default options. */
-export type MetricName =
+/** Kinds of metrics. */
+export type MetricType =
+  | LossType
   | "accuracy"
   | "categoricalAccuracy"
   | "sparseCategoricalAccuracy"
   | "binaryAccuracy"
-  | "perplexity";
+  | "topKCategoricalAccuracy"
+  | "sparseTopKCategoricalAccuracy"
+  | "precision"
+  | "recall"
+  | "perplexity"
+  | "rootMeanSquaredError";
 
 /** A metric as the addon takes it. */
 export interface MetricDocument {
-  readonly type: MetricName;
-  readonly threshold?: number;
+  readonly type: MetricType;
+  /** Its name in histories, if that is not the type. */
+  readonly name?: string;
+  readonly [option: string]: string | number | boolean | null | undefined;
+}
+
+/** Options that every metric has. */
+export interface MetricOptions {
+  /** Its name in histories and logs; default the type. */
+  name?: string;
 }
 
 /** A number that is reported beside the loss. Made by the functions in `metrics`. */
@@ -25,90 +39,28 @@ export class Metric implements MetricReading {
     this.document = Object.freeze(document);
   }
 
-  /** Its name in histories and logs, such as `"accuracy"`. */
-  get name(): MetricName {
+  /** What kind of metric it is, such as `"accuracy"`. */
+  get type(): MetricType {
     return this.document.type;
+  }
+
+  /** Its name in histories and logs, such as `"accuracy"`. */
+  get name(): string {
+    return this.document.name ?? this.document.type;
   }
 
   /**
    * The value of the metric.
    *
-   * @param total - Sum over the entries that count: of their weights where they are right, or of their cross-entropies.
+   * @param total - Sum over the entries that count: of their weights where they are right, or of their losses.
    * @param count - Sum of the weights of these entries.
-   * @returns `total / count`, or `exp(total / count)` for the perplexity; 0 if nothing counted.
+   * @returns `total / count`, its exponential for the perplexity, its root for the root of the mean squared error; 0 if nothing
+   *   counted.
    */
   read(total: number, count: number): number {
     if (count === 0) return 0;
-    return this.document.type === "perplexity" ? Math.exp(total / count) : total / count;
+    const { type } = this.document;
+    if (type === "perplexity") return Math.exp(total / count);
+    return type === "rootMeanSquaredError" ? Math.sqrt(total / count) : total / count;
   }
-}
-
-/** Options of {@link binaryAccuracy}. */
-export interface BinaryAccuracyOptions {
-  /** Outputs above it mean 1; default 0.5. */
-  threshold?: number;
-}
-
-/**
- * Share of right predictions: {@link binaryAccuracy} for outputs with one class, {@link sparseCategoricalAccuracy} for
- * targets of ids, otherwise {@link categoricalAccuracy}; decided for each batch by its targets.
- */
-export function accuracy(): Metric {
-  return new Metric({ type: "accuracy" });
-}
-
-/** Share of positions where output and target are largest at the same class. */
-export function categoricalAccuracy(): Metric {
-  return new Metric({ type: "categoricalAccuracy" });
-}
-
-/** Share of positions where the output is largest at the id that is the target. */
-export function sparseCategoricalAccuracy(): Metric {
-  return new Metric({ type: "sparseCategoricalAccuracy" });
-}
-
-/**
- * Share of elements where the output, compared with a threshold, is the target.
- *
- * @param options - The threshold.
- * @throws OptionError if an option is unknown or out of range.
- */
-export function binaryAccuracy(options: BinaryAccuracyOptions = {}): Metric {
-  checkKeys("binaryAccuracy", options, ["threshold"]);
-  return new Metric({
-    type: "binaryAccuracy",
-    threshold: numberOption("binaryAccuracy", "threshold", options.threshold ?? 0.5),
-  });
-}
-
-/** `exp` of the mean cross-entropy per position; unlike the loss it is not smoothed. */
-export function perplexity(): Metric {
-  return new Metric({ type: "perplexity" });
-}
-
-const factories: Readonly<Record<MetricName, () => Metric>> = {
-  accuracy,
-  categoricalAccuracy,
-  sparseCategoricalAccuracy,
-  binaryAccuracy,
-  perplexity,
-};
-const names = Object.keys(factories) as MetricName[];
-
-/** The metric that an option means. */
-export function resolveMetric(where: string, value: unknown): Metric {
-  if (value instanceof Metric) return value;
-  return factories[nameOption(where, "metrics", value, names)]();
-}
-
-/**
- * The metric of a saved document.
- *
- * @throws OptionError if a field is unknown or out of range.
- */
-export function restoreMetric(document: unknown): Metric {
-  checkKeys("metric", document, ["type", "threshold"]);
-  const { type, threshold } = document as { type?: unknown; threshold?: number };
-  const name = nameOption("metric", "type", type, names);
-  return name === "binaryAccuracy" ? binaryAccuracy(threshold === undefined ? {} : { threshold }) : factories[name]();
 }

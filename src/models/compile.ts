@@ -1,6 +1,8 @@
 import { OptionError } from "../errors.ts";
-import { type Loss, type LossDocument, type LossName, resolveLoss } from "../losses/loss.ts";
-import { type Metric, type MetricDocument, type MetricName, resolveMetric } from "../metrics/metric.ts";
+import type { Loss, LossDocument } from "../losses/loss.ts";
+import { type LossName, resolveLoss } from "../losses/resolve.ts";
+import type { Metric, MetricDocument } from "../metrics/metric.ts";
+import { type MetricName, resolveMetric } from "../metrics/resolve.ts";
 import { type Optimizer, type OptimizerName, resolveOptimizer } from "../optimizers/optimizer.ts";
 import { checkKeys, integerOption, numberOption } from "../options.ts";
 
@@ -24,6 +26,11 @@ export interface CompileOptions {
    * by the name of the output's layer. Default none.
    */
   metrics?: MetricsOption | readonly MetricsOption[] | Readonly<Record<string, MetricsOption>>;
+  /**
+   * Metrics in which sample weights and class weights have a part, as `metrics`. Default none. Where a metric of the same name is
+   * there already, they are called `weightedAccuracy` and so on.
+   */
+  weightedMetrics?: MetricsOption | readonly MetricsOption[] | Readonly<Record<string, MetricsOption>>;
   /** Factors of the losses in the total, by output as for `loss`; default 1. */
   lossWeights?: readonly number[] | Readonly<Record<string, number>>;
   /** Seed of dropout, an integer from 0 to 2^53 - 1; default 0, so that runs can be repeated. */
@@ -35,6 +42,7 @@ export interface CompiledOutput {
   readonly loss: Loss | null;
   readonly weight: number;
   readonly metrics: readonly Metric[];
+  readonly weightedMetrics: readonly Metric[];
 }
 
 /** Checked options of `compile`. */
@@ -50,6 +58,7 @@ export interface CompilationDocument {
   readonly outputs: readonly {
     readonly loss: (LossDocument & { readonly weight: number }) | null;
     readonly metrics: readonly MetricDocument[];
+    readonly weightedMetrics: readonly MetricDocument[];
   }[];
   readonly seed: number;
 }
@@ -77,14 +86,27 @@ function byOutput(where: string, option: string, value: unknown, names: readonly
   return names.map((name) => (Object.hasOwn(value, name) ? value[name] : undefined));
 }
 
-function metricsByOutput(where: string, value: unknown, names: readonly string[]): readonly unknown[] {
+function metricsByOutput(
+  where: string,
+  option: string,
+  value: unknown,
+  names: readonly string[],
+): readonly (readonly Metric[])[] {
+  return metricLists(where, option, value, names).map((list) => {
+    if (Array.isArray(list)) return list.map((metric) => resolveMetric(where, metric));
+    if (list === undefined) return [];
+    throw new OptionError(`${where}: ${option} must be lists, got ${String(list)}`);
+  });
+}
+
+function metricLists(where: string, option: string, value: unknown, names: readonly string[]): readonly unknown[] {
   if (value === undefined) return names.map(() => []);
-  if (!Array.isArray(value)) return byOutput(where, "metrics", value, names);
+  if (!Array.isArray(value)) return byOutput(where, option, value, names);
   if (value.every((entry) => Array.isArray(entry)))
-    return value.length === 0 ? names.map(() => []) : byOutput(where, "metrics", value, names);
+    return value.length === 0 ? names.map(() => []) : byOutput(where, option, value, names);
   if (names.length === 1) return [value];
   throw new OptionError(
-    `${where}: metrics of ${names.length} outputs must be a list of lists or an object: ${names.join(", ")}`,
+    `${where}: ${option} of ${names.length} outputs must be a list of lists or an object: ${names.join(", ")}`,
   );
 }
 
@@ -97,21 +119,21 @@ function metricsByOutput(where: string, value: unknown, names: readonly string[]
  * @throws OptionError if an option is unknown, or no output has a loss.
  */
 export function checkCompile(where: string, options: CompileOptions, names: readonly string[]): Compilation {
-  checkKeys(where, options, ["optimizer", "loss", "metrics", "lossWeights", "seed"]);
+  checkKeys(where, options, ["optimizer", "loss", "metrics", "weightedMetrics", "lossWeights", "seed"]);
   const { loss } = options;
   const perOutput = Array.isArray(loss) || isRecord(loss);
   const losses = perOutput ? byOutput(where, "loss", loss, names) : names.map(() => loss);
   const weights = options.lossWeights === undefined ? [] : byOutput(where, "lossWeights", options.lossWeights, names);
-  const metrics = metricsByOutput(where, options.metrics, names);
+  const metrics = metricsByOutput(where, "metrics", options.metrics, names);
+  const weightedMetrics = metricsByOutput(where, "weightedMetrics", options.weightedMetrics, names);
   const outputs = names.map((_, index): CompiledOutput => {
     const own = losses[index] ?? null;
-    const list = metrics[index] ?? [];
-    if (!Array.isArray(list)) throw new OptionError(`${where}: metrics must be lists, got ${String(list)}`);
     if (own === null && !perOutput) throw new OptionError(`${where}: the option loss is missing`);
     return {
       loss: own === null ? null : resolveLoss(where, own),
       weight: numberOption(where, "lossWeights", weights[index] ?? 1, 0),
-      metrics: list.map((metric) => resolveMetric(where, metric)),
+      metrics: metrics[index]!,
+      weightedMetrics: weightedMetrics[index]!,
     };
   });
   if (outputs.every((output) => output.loss === null)) throw new OptionError(`${where}: no output has a loss`);
@@ -126,9 +148,10 @@ export function checkCompile(where: string, options: CompileOptions, names: read
 export function compilationDocument({ optimizer, outputs, seed }: Compilation, rate: unknown): CompilationDocument {
   return {
     optimizer: { ...optimizer.document, learningRate: rate },
-    outputs: outputs.map(({ loss, weight, metrics }) => ({
+    outputs: outputs.map(({ loss, weight, metrics, weightedMetrics }) => ({
       loss: loss === null ? null : { ...loss.document, weight },
       metrics: metrics.map((metric) => metric.document),
+      weightedMetrics: weightedMetrics.map((metric) => metric.document),
     })),
     seed,
   };

@@ -206,8 +206,8 @@ export class Model extends Callable implements Trainable {
   get trainedOutputs(): readonly TrainedOutput[] {
     const { outputs } = this.#compiled();
     return this.outputSpecifications.map((specification, index) => {
-      const { loss, weight, metrics } = outputs[index]!;
-      return { ...specification, lossWeight: loss === null ? null : weight, metrics };
+      const { loss, weight, metrics, weightedMetrics } = outputs[index]!;
+      return { ...specification, lossWeight: loss === null ? null : weight, metrics, weightedMetrics };
     });
   }
 

@@ -1,8 +1,8 @@
 /** `config.json` of a saved model: what it holds, and checks of one that comes from anywhere. */
 import { FormatError, OptionError, SconceError } from "../errors.ts";
 import type { GraphDocument, LayerDocument, NodeDocument, ValueReference } from "../graph/document.ts";
-import { restoreLoss } from "../losses/loss.ts";
-import { restoreMetric } from "../metrics/metric.ts";
+import { restoreLoss } from "../losses/resolve.ts";
+import { restoreMetric } from "../metrics/resolve.ts";
 import type { Compilation, CompilationDocument } from "../models/compile.ts";
 import { restoreOptimizer } from "../optimizers/optimizer.ts";
 import { checkKeys, integerOption, numberOption } from "../options.ts";
@@ -144,12 +144,14 @@ export function restoreCompilation(value: CompilationDocument, outputs: number):
       optimizer: restoreOptimizer(document.optimizer),
       seed: integerOption("compile", "seed", document.seed, 0),
       outputs: entries.map((entry) => {
-        const { loss, metrics } = fields("compile.outputs", entry);
+        const { loss, metrics, weightedMetrics } = fields("compile.outputs", entry);
         const { weight, ...own } = loss === null ? { weight: 1 } : fields("compile.outputs.loss", loss);
         return {
           loss: loss === null ? null : restoreLoss(own),
           weight: numberOption("compile", "weight", weight, 0),
           metrics: list("compile.outputs.metrics", metrics).map(restoreMetric),
+          // Models saved by earlier versions have none.
+          weightedMetrics: list("compile.outputs.weightedMetrics", weightedMetrics ?? []).map(restoreMetric),
         };
       }),
     };

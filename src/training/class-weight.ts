@@ -21,13 +21,22 @@ export function classWeights(where: string, weights: ClassWeight): Map<number, n
   return result;
 }
 
-/** The weight of each position of a target: of its id, or of the largest of its probabilities. */
+/** To the nearest integer, halves to the even one, as Keras rounds. */
+function rounded(value: number): number {
+  const up = Math.round(value);
+  return up - value === 0.5 && up % 2 !== 0 ? up - 1 : up;
+}
+
+/** The weight of each position of a target: of its id, of a single number rounded, or of the largest of its elements. */
 export function weighClasses(target: Batch, weights: ReadonlyMap<number, number>): Batch {
   const { data, shape } = target;
   if (data instanceof Int32Array) {
     return { data: Float32Array.from(data, (id) => weights.get(id) ?? 1), shape };
   }
   const classes = shape.at(-1)!;
+  if (classes === 1) {
+    return { data: Float32Array.from(data, (value) => weights.get(rounded(value)) ?? 1), shape: shape.slice(0, -1) };
+  }
   const result = new Float32Array(classes === 0 ? 0 : data.length / classes);
   for (let position = 0; position < result.length; position++) {
     let best = 0;

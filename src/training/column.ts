@@ -55,7 +55,7 @@ export async function inputColumn(
 
 /**
  * An array as the target of an output: integers of one rank less, or with a last axis of 1, are ids; everything else has the
- * output's shape.
+ * output's shape, where a last axis of 1 may be left out.
  */
 export async function targetColumn(
   where: string,
@@ -73,6 +73,11 @@ export async function targetColumn(
     checkShape(name, own, positions, bound);
     await checkIntegral(name, { data, shape: own, integral });
     return { name, data, shape: own, dtype: "int32" };
+  }
+  // One number a position: Keras, too, adds the axis that is missing.
+  if (shape.length === rank - 1 && output.shape.at(-1) === 1) {
+    checkShape(name, shape, positions, bound);
+    return { name, data, shape: [...shape, 1], dtype: "float32" };
   }
   if (shape.length === rank - 1) {
     throw new ShapeError(

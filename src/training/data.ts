@@ -9,6 +9,9 @@ import type { TensorSpecification } from "./trainable.ts";
 /** Arrays of a model: one alone, a list in the model's order, or by the names of its inputs or outputs. */
 export type ModelData = ArrayInput | readonly ArrayInput[] | Readonly<Record<string, ArrayInput>>;
 
+/** Weights of rows: one array for all outputs, or for each output its own, `null` for weights of 1. */
+export type SampleWeights = ModelData | readonly (ArrayInput | null)[];
+
 /**
  * Data that come in batches. A {@link Dataset} or a list of batches can be resumed; an iterable that can be read once only serves for
  * one epoch, a function gives a new one for each.
@@ -80,6 +83,10 @@ export async function bindArrays(
 
 function weightsOf(outputs: readonly TensorSpecification[], value: unknown): unknown[] {
   if (isRecord(value)) return outputs.map(({ name }) => value[name] ?? null);
+  // One array of weights is for all outputs, as in Keras.
+  const single = isArrayData(value) || isNumberArray(value) || (Array.isArray(value) && typeof value[0] === "number");
+  if (outputs.length > 1 && single) return outputs.map(() => value);
+  if (Array.isArray(value) && value.includes(null)) return counted("sample weights", outputs, value, 1);
   return distribute("sample weights", outputs, value, 1);
 }
 

@@ -17,7 +17,7 @@ export { ReduceLrOnPlateau, type ReduceLrOptions, reduceLrOnPlateau } from "./ca
 export { TensorBoard, type TensorBoardOptions, tensorBoard } from "./callbacks/tensor-board.ts";
 export { TerminateOnNaN, terminateOnNaN } from "./callbacks/terminate-on-nan.ts";
 export type { ClassWeight } from "./class-weight.ts";
-export type { BatchData, ModelData, TrainingData, ValidationData } from "./data.ts";
+export type { BatchData, ModelData, SampleWeights, TrainingData, ValidationData } from "./data.ts";
 export { evaluate } from "./evaluate.ts";
 export { fit } from "./fit.ts";
 export type { History, Logs } from "./history.ts";

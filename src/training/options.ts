@@ -2,7 +2,7 @@ import { OptionError } from "../errors.ts";
 import { booleanOption, checkKeys, checkSignal, integerOption, numberOption } from "../options.ts";
 import type { Callback } from "./callbacks/callback.ts";
 import type { ClassWeight } from "./class-weight.ts";
-import type { ModelData, ValidationData } from "./data.ts";
+import type { SampleWeights, ValidationData } from "./data.ts";
 import type { ProgressEvent } from "./progress.ts";
 
 /**
@@ -50,8 +50,8 @@ export interface FitOptions extends PassOptions {
   validationBatchSize?: number;
   /** Factors of the loss by class id, for models with one output; default 1 for all. Exclusive with `sampleWeight`. */
   classWeight?: ClassWeight;
-  /** Factors of the loss, `[rows]` or for outputs with a time axis `[rows, time]`; for arrays only. */
-  sampleWeight?: ModelData;
+  /** Factors of the loss, `[rows]` or for outputs with a time axis `[rows, time]`; one array for all outputs, or one each; for arrays only. */
+  sampleWeight?: SampleWeights;
   /** Run at certain moments, in this order. */
   callbacks?: readonly Callback[];
   /**
@@ -70,7 +70,7 @@ export interface EvaluateOptions extends PassOptions {
   /** Steps, from 1; default all data. */
   steps?: number;
   /** Factors of the loss, `[rows]` or `[rows, time]`; for arrays only. */
-  sampleWeight?: ModelData;
+  sampleWeight?: SampleWeights;
 }
 
 /** Options of `predict`. */
@@ -98,7 +98,7 @@ export interface StepsOptions {
 /** Options of `trainOnBatch` and `testOnBatch`. */
 export interface BatchOptions {
   /** Factors of the loss, `[rows]` or `[rows, time]`. */
-  sampleWeight?: ModelData;
+  sampleWeight?: SampleWeights;
   /** Factors of the loss by class id, for models with one output. Exclusive with `sampleWeight`. */
   classWeight?: ClassWeight;
   /** Cancels the step; the rejection is then `signal.reason`. */

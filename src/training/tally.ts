@@ -1,6 +1,6 @@
 import type { MetricSums, StepResult } from "../native-interface.ts";
 import type { Logs } from "./history.ts";
-import { lossName, metricName } from "./names.ts";
+import { allMetrics, lossName, metricNames } from "./names.ts";
 import type { TrainedOutput } from "./trainable.ts";
 
 /** Sums of a pass over data so far, as a checkpoint keeps them. */
@@ -28,7 +28,10 @@ export class Tally {
     this.#state = state ?? {
       rows: 0,
       loss: 0,
-      outputs: outputs.map(({ metrics }) => ({ loss: 0, metrics: metrics.map(() => ({ total: 0, count: 0 })) })),
+      outputs: outputs.map((output) => ({
+        loss: 0,
+        metrics: allMetrics(output).map(() => ({ total: 0, count: 0 })),
+      })),
       tokens: 0,
     };
   }
@@ -70,10 +73,11 @@ export class Tally {
         if (output.lossWeight !== null) logs[lossName(output)] = outputs[index]!.loss / rows;
       }
     }
+    const names = metricNames(this.#outputs);
     for (const [index, output] of this.#outputs.entries()) {
-      for (const [position, metric] of output.metrics.entries()) {
+      for (const [position, metric] of allMetrics(output).entries()) {
         const { total, count } = outputs[index]!.metrics[position]!;
-        logs[metricName(output, metric.name, several)] = metric.read(total, count);
+        logs[names[index]![position]!] = metric.read(total, count);
       }
     }
     return logs;

@@ -17,6 +17,8 @@ export interface TrainedOutput extends TensorSpecification {
   readonly lossWeight: number | null;
   /** Names of its metrics as given to `compile`, in the order of the native step's `metrics`, such as `"accuracy"`. */
   readonly metrics: readonly MetricReading[];
+  /** Its metrics in which sample weights have a part; they come after the others in the native step's `metrics`. Default none. */
+  readonly weightedMetrics?: readonly MetricReading[];
 }
 
 /** How sums of a metric become the number that is shown. */

@@ -11,7 +11,7 @@ use common::{
 };
 use sconce_engine::{
     backend::{Backend, LossInput, RandomState, TargetData},
-    plan::{CrossEntropy, LossTarget, Metric, OutputPlan},
+    plan::{CrossEntropy, LossTarget, Metric, OutputLoss, OutputPlan},
     tensor::Tensor,
 };
 
@@ -32,10 +32,10 @@ fn padded() -> [Vec<i32>; 2] {
     [source, target]
 }
 
-fn textbook_case(loss: CrossEntropy, metrics: Vec<Metric>, losses: LossInput, frozen: &[&str]) -> Case {
+fn textbook_case(loss: impl Into<OutputLoss>, metrics: Vec<Metric>, losses: LossInput, frozen: &[&str]) -> Case {
     let [source, target] = padded();
     let inputs = vec![ids([4, 5], source), ids([4, 4], target)];
-    let outputs = [OutputPlan { loss: Some(loss), metrics }];
+    let outputs = [OutputPlan { loss: Some(loss.into()), metrics, ..OutputPlan::default() }];
     Case::new(&textbook(ROWS, 6, 7), inputs, vec![losses], &outputs, frozen)
 }
 
@@ -43,12 +43,13 @@ fn target_ids() -> LossInput {
     classes(integers(2, 16, 0, ROWS as i32))
 }
 
-const CLASS_METRICS: [Metric; 3] = [Metric::Accuracy, Metric::SparseCategoricalAccuracy, Metric::Perplexity];
+const CLASS_METRICS: [Metric; 3] =
+    [Metric::Accuracy, Metric::SparseCategoricalAccuracy, Metric::Perplexity { from_logits: false }];
 
 #[test]
 fn textbook_model_with_masks() {
     let case = textbook_case(PLAIN, CLASS_METRICS.to_vec(), target_ids(), &[]);
-    assert!(matches!(case.training.losses[0].target, LossTarget::Linear(_)), "the last layer is fused with the loss");
+    assert!(case.training.losses[0].fused().is_some(), "the last layer is fused with the loss");
     case.check();
 }
 
@@ -62,7 +63,8 @@ fn textbook_model_with_frozen_layers() {
 
 #[test]
 fn smoothing_ignored_classes_and_sample_weights() {
-    let loss = CrossEntropy { label_smoothing: 0.2, ignore_class: Some(4), weight: 0.7, ..PLAIN };
+    let loss = CrossEntropy { label_smoothing: 0.2, ignore_class: Some(4), ..PLAIN };
+    let loss = OutputLoss { weight: 0.7, ..loss.into() };
     let mut input = target_ids();
     input.sample_weights = Some(buffer(&floats(9, 16, 0.5).iter().map(|x| x + 0.6).collect::<Vec<_>>()));
     textbook_case(loss, CLASS_METRICS.to_vec(), input, &[]).check();
@@ -75,16 +77,23 @@ fn probabilities_as_targets_and_metrics_of_elements() {
     let input = LossInput { target: TargetData::Probabilities(buffer(&positive)), sample_weights: None };
     let metrics = vec![Metric::CategoricalAccuracy, Metric::BinaryAccuracy(0.1)];
     let case = textbook_case(loss, metrics, input, &[]);
-    assert!(matches!(case.training.losses[0].target, LossTarget::Logits(_)), "a metric looks at the output");
+    let target = case.training.losses[0].loss.map(|pass| pass.target);
+    assert!(matches!(target, Some(LossTarget::Logits(_))), "a metric looks at the output");
     case.check();
 }
 
-fn everything_case(rate: f32, losses: [Option<CrossEntropy>; 2]) -> Case {
+/// A loss of a second output.
+fn smoothed() -> OutputLoss {
+    OutputLoss { weight: 0.4, ..CrossEntropy { label_smoothing: 0.1, ..PLAIN }.into() }
+}
+
+fn everything_case(rate: f32, losses: [OutputLoss; 2]) -> Case {
     let [mut source, _] = padded();
     // Not a row without any id: a state that no step made has no gradient.
     source[17] = 6;
     let features = Tensor::float(vec![4, 5, 6], buffer(&floats(11, 120, 1.0)));
-    let outputs = losses.map(|loss| OutputPlan { loss, metrics: vec![Metric::Accuracy] });
+    let outputs =
+        losses.map(|loss| OutputPlan { loss: Some(loss), metrics: vec![Metric::Accuracy], ..OutputPlan::default() });
     let inputs = vec![ids([4, 5], source), features];
     let targets = vec![classes(integers(4, 20, 0, ROWS as i32)), classes(vec![0, 2, 1, 1])];
     Case::new(&everything(ROWS, 6, 5, rate), inputs, targets, &outputs, &[])
@@ -92,9 +101,9 @@ fn everything_case(rate: f32, losses: [Option<CrossEntropy>; 2]) -> Case {
 
 #[test]
 fn two_outputs_shared_layers_and_dropout_everywhere() {
-    let second = CrossEntropy { label_smoothing: 0.1, weight: 0.4, ..PLAIN };
-    everything_case(0.3, [Some(PLAIN), Some(second)]).check();
-    everything_case(0.0, [Some(PLAIN), Some(second)]).check();
+    let second = smoothed();
+    everything_case(0.3, [PLAIN.into(), second]).check();
+    everything_case(0.0, [PLAIN.into(), second]).check();
 }
 
 /// The last output of no steps is 0, as that of steps that are all masked; the states are the initial ones.
@@ -103,7 +112,8 @@ fn sequences_of_no_steps() {
     let [source, _] = padded();
     for steps in [0, 3] {
         let features = Tensor::float(vec![4, steps, 6], buffer(&floats(11, 24 * steps, 1.0)));
-        let outputs = [OutputPlan { loss: Some(PLAIN), metrics: vec![Metric::Accuracy] }];
+        let outputs =
+            [OutputPlan { loss: Some(PLAIN.into()), metrics: vec![Metric::Accuracy], ..OutputPlan::default() }];
         let inputs = vec![ids([4, 5], source.clone()), features];
         let case = Case::new(&continued(ROWS, 6, 5), inputs, vec![classes(vec![0, 2, 10, 1])], &outputs, &[]);
         let gradients = case.check_backends().gradients;
@@ -114,7 +124,7 @@ fn sequences_of_no_steps() {
 fn merging_case() -> Case {
     let [source, _] = padded();
     let features = Tensor::float(vec![4, 5, 6], buffer(&floats(12, 120, 1.0)));
-    let outputs = [OutputPlan { loss: Some(PLAIN), metrics: vec![Metric::Accuracy] }];
+    let outputs = [OutputPlan { loss: Some(PLAIN.into()), metrics: vec![Metric::Accuracy], ..OutputPlan::default() }];
     let targets = vec![classes(integers(13, 20, 0, ROWS as i32))];
     Case::new(&merging(ROWS, 6), vec![ids([4, 5], source), features], targets, &outputs, &[])
 }
@@ -139,21 +149,21 @@ fn every_recurrent_layer_in_both_directions() {
 
 #[test]
 fn dropout_depends_on_the_step_and_is_off_without_random_numbers() {
-    let mut case = everything_case(0.3, [Some(PLAIN), Some(PLAIN)]);
+    let mut case = everything_case(0.3, [PLAIN.into(), PLAIN.into()]);
     let first = case.step(&candle(), 1.0, 1).results[0].loss;
     case.random = Some(RandomState { seed: 5, step: 4 });
     let second = case.step(&candle(), 1.0, 1).results[0].loss;
     case.random = None;
     let without = case.step(&candle(), 1.0, 1).results[0].loss;
     assert!(first != second && first != without, "{first}, {second}, {without}");
-    let plain = everything_case(0.0, [Some(PLAIN), Some(PLAIN)]).step(&candle(), 1.0, 1).results[0].loss;
+    let plain = everything_case(0.0, [PLAIN.into(), PLAIN.into()]).step(&candle(), 1.0, 1).results[0].loss;
     assert!((plain - without).abs() < 1e-12, "{plain}, {without}");
     case.check();
 }
 
 #[test]
 fn gradients_accumulate_over_steps() {
-    let case = everything_case(0.3, [Some(PLAIN), Some(PLAIN)]);
+    let case = everything_case(0.3, [PLAIN.into(), PLAIN.into()]);
     let once = case.step(&candle_double(), 1.5, 1);
     let [(_, cpu), ..] = &cpus()[..] else { panic!("a CPU") };
     for backend in [&candle() as &dyn Backend, cpu] {
@@ -164,8 +174,8 @@ fn gradients_accumulate_over_steps() {
 /// Central differences of the whole loss by some elements of each weight, in double precision.
 #[test]
 fn gradients_equal_finite_differences() {
-    let second = CrossEntropy { label_smoothing: 0.1, weight: 0.4, ..PLAIN };
-    let case = everything_case(0.3, [Some(PLAIN), Some(second)]);
+    let second = smoothed();
+    let case = everything_case(0.3, [PLAIN.into(), second]);
     check_differences(&case, |found| found.results[0].loss + 0.4 * found.results[1].loss);
     check_differences(&merging_case(), |found| found.results[0].loss);
     check_differences(&recurrent_case(0.3), |found| found.results[0].loss);

@@ -16,8 +16,7 @@ use sconce_engine::{
 fn errors(source: Vec<i32>, targets: Vec<i32>, interrupt: &Interrupt) -> Vec<Error> {
     let model = Model::new(&textbook(5, 3, 2)).unwrap_or_else(|error| panic!("{error}"));
     model.fill(1, 0.5);
-    let loss = CrossEntropy { from_logits: false, label_smoothing: 0.0, ignore_class: None, weight: 1.0 };
-    let outputs = [OutputPlan { loss: Some(loss), metrics: Vec::new() }];
+    let outputs = [OutputPlan { loss: Some(CrossEntropy::plain(false).into()), ..OutputPlan::default() }];
     let training = TrainingPlan::new(&model.plan, &outputs, &vec![true; model.plan.weights.len()])
         .unwrap_or_else(|error| panic!("{error}"));
     let inputs = [Tensor::ids(vec![2, 3], source), Tensor::ids(vec![2, 2], vec![1, 2, 3, 0])];

@@ -150,9 +150,9 @@ impl Case {
             let ones = expected.mask.as_ref().is_some_and(|mask| mask.iter().all(|&kept| kept != 0));
             assert!(masked == expected.mask.is_some() || (ones && !masked), "{what}: output {number}: masked {masked}");
             let Some(mask) = &expected.mask else { continue };
-            let loss = CrossEntropy { from_logits: true, label_smoothing: 0.0, ignore_class: None, weight: 1.0 };
+            let loss = CrossEntropy::plain(true).into();
             let outputs: Vec<OutputPlan> = (0..self.outputs.len())
-                .map(|output| OutputPlan { loss: (output == number).then_some(loss), metrics: Vec::new() })
+                .map(|output| OutputPlan { loss: (output == number).then_some(loss), ..OutputPlan::default() })
                 .collect();
             let training = TrainingPlan::new(&model.plan, &outputs, &vec![false; self.weights.len()])
                 .unwrap_or_else(|error| panic!("{what}: {error}"));

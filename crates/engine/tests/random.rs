@@ -11,7 +11,7 @@ use common::{
 };
 use sconce_engine::{
     backend::{LossInput, TargetData},
-    plan::{CrossEntropy, Metric, OutputPlan},
+    plan::{CrossEntropy, Metric, OutputLoss, OutputPlan},
     tensor::Tensor,
 };
 use serde_json::json;
@@ -125,12 +125,16 @@ fn check(seed: u32) {
             from_logits,
             label_smoothing: choices.one(&[0.0, 0.1]),
             ignore_class: choices.one(&[None, Some(2)]),
-            weight: choices.one(&[1.0, 0.5]),
         };
-        let metrics = [vec![], vec![Metric::Accuracy, Metric::Perplexity], vec![Metric::BinaryAccuracy(0.3)]];
+        let loss = OutputLoss { weight: choices.one(&[1.0, 0.5]), ..loss.into() };
+        let metrics = [
+            vec![],
+            vec![Metric::Accuracy, Metric::Perplexity { from_logits: false }],
+            vec![Metric::BinaryAccuracy(0.3)],
+        ];
         // Without a loss, metrics take the output for probabilities.
         let loss = if number > 0 && !from_logits && choices.below(4) == 0 { None } else { Some(loss) };
-        plans.push(OutputPlan { loss, metrics: metrics[choices.below(3)].clone() });
+        plans.push(OutputPlan { loss, metrics: metrics[choices.below(3)].clone(), ..OutputPlan::default() });
         let seed = seed + 1000 + number as u32;
         let target = if choices.yes() {
             TargetData::Ids(Arc::new(integers(seed, rows, 0, IDS)))

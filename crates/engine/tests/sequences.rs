@@ -131,7 +131,7 @@ fn ids(ids: Vec<i32>) -> LossInput {
 
 fn case(rate: f32, mixing: bool, lengths: [usize; BATCH], steps: usize) -> Case {
     let (inputs, targets) = batch(lengths, steps);
-    let outputs = [0, 1].map(|_| OutputPlan { loss: Some(PLAIN), metrics: Vec::new() });
+    let outputs = [0, 1].map(|_| OutputPlan { loss: Some(PLAIN.into()), ..OutputPlan::default() });
     Case::new(&model(rate, mixing), inputs, vec![ids(targets), ids(vec![0, 2, 4, 1])], &outputs, &[])
 }
 
@@ -189,7 +189,7 @@ fn batches_without_rows_or_steps_are_no_error() {
             Tensor::ids(vec![rows, steps], vec![0; rows * steps]),
             Tensor::float(vec![rows, steps, WIDTH], buffer(&vec![0.0; rows * steps * WIDTH])),
         ];
-        let outputs = [0, 1].map(|_| OutputPlan { loss: Some(PLAIN), metrics: Vec::new() });
+        let outputs = [0, 1].map(|_| OutputPlan { loss: Some(PLAIN.into()), ..OutputPlan::default() });
         let targets = vec![ids(vec![0; rows * steps]), ids(vec![1; rows])];
         let case = Case::new(&model(0.4, true), inputs, targets, &outputs, &[]);
         for (name, backend) in cpus() {

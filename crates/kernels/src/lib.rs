@@ -28,6 +28,7 @@ pub mod pool;
 pub mod random;
 mod recurrent;
 pub mod reduce;
+pub mod row_loss;
 pub mod rows;
 mod shared;
 pub mod simd;

@@ -1,6 +1,6 @@
 import { OptionError, StateError } from "../../errors.ts";
-import { categoricalCrossentropy } from "../../losses/loss.ts";
-import type { MetricName } from "../../metrics/metric.ts";
+import { categoricalCrossentropy } from "../../losses/cross-entropy.ts";
+import type { MetricName } from "../../metrics/resolve.ts";
 import type { Optimizer, OptimizerName } from "../../optimizers/optimizer.ts";
 import { booleanOption, checkKeys, integerOption, numberOption } from "../../options.ts";
 import type { FitOptions } from "../../training/options.ts";
@@ -117,10 +117,10 @@ export function checkTrained(model: Model, output: number): void {
   if (model.compilation === undefined) {
     throw new StateError(`model ${model.name} is not compiled: call fit or compile first`);
   }
-  for (const [index, { loss, metrics }] of model.compilation.outputs.entries()) {
+  for (const [index, { loss, metrics, weightedMetrics }] of model.compilation.outputs.entries()) {
     const name = model.outputNames[index]!;
     if (index === output && loss === null) throw new OptionError(`model ${model.name}: output ${name} has no loss`);
-    if (index !== output && (loss !== null || metrics.length > 0)) {
+    if (index !== output && (loss !== null || metrics.length > 0 || weightedMetrics.length > 0)) {
       throw new OptionError(`model ${model.name}: output ${name} has a loss or metrics, but pairs give it no targets`);
     }
   }

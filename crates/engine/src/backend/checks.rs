@@ -2,7 +2,10 @@
 use sconce_kernels::embedding::first_outside;
 
 use super::{LossInput, TargetData};
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    plan::{LossFunction, LossPlan},
+};
 
 /// An id of an embedding that is no row of its table.
 pub(super) fn check_ids(layer: &str, ids: &[i32], shape: &[usize], rows: usize) -> Result<()> {
@@ -19,15 +22,19 @@ pub(super) fn check_ids(layer: &str, ids: &[i32], shape: &[usize], rows: usize) 
     ))
 }
 
-/// An id of a row that counts which is no class of the output of `layer`.
+/// An id of a row that counts which is no class of the output of `layer`, where a cross-entropy looks at it.
 pub(super) fn check_targets(
     layer: &str,
+    plan: &LossPlan,
     input: &LossInput,
     valid: &[bool],
     batch: usize,
     classes: usize,
 ) -> Result<()> {
     let TargetData::Ids(ids) = &input.target else { return Ok(()) };
+    if !plan.passes().any(|pass| matches!(pass.function, LossFunction::CrossEntropy(_))) {
+        return Ok(());
+    }
     let outside = |row: &usize| valid[*row] && usize::try_from(ids[*row]).map_or(true, |id| id >= classes);
     let Some(row) = (0..valid.len()).find(outside) else { return Ok(()) };
     let inner = (valid.len() / batch.max(1)).max(1);

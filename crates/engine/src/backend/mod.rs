@@ -5,6 +5,7 @@ pub mod cpu;
 mod masks;
 mod metrics;
 mod reduction;
+mod row_targets;
 
 pub use reduction::{RowWeights, metric_sums, row_weights};
 

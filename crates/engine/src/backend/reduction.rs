@@ -4,7 +4,7 @@
 //! `reduce_weighted_values` of `keras/src/losses/loss.py` and `reduce_to_samplewise_values` of
 //! `keras/src/metrics/reduction_metrics.py` of Keras 3.15.
 use super::{LossInput, MetricSums, TargetData};
-use crate::plan::LossPlan;
+use crate::plan::{LossFunction, LossPlan};
 
 /// Weights of the rows of an output.
 #[derive(Clone, Debug)]
@@ -20,7 +20,10 @@ pub struct RowWeights {
 /// Row weights of a loss: with a mask the mean runs over valid rows only; sample weights multiply.
 #[must_use]
 pub fn row_weights(loss: &LossPlan, input: &LossInput, mask: Option<&[u8]>, rows: usize) -> RowWeights {
-    let ignored = loss.loss.and_then(|loss| loss.ignore_class);
+    let ignored = loss.loss.and_then(|pass| match pass.function {
+        LossFunction::CrossEntropy(loss) => loss.ignore_class,
+        LossFunction::Rows(_) => None,
+    });
     let valid: Vec<bool> = (0..rows)
         .map(|row| {
             let kept = match (&input.target, ignored) {
@@ -47,14 +50,20 @@ pub fn row_weights(loss: &LossPlan, input: &LossInput, mask: Option<&[u8]>, rows
 
 /// Sums of a metric whose value in a row is `value(row)`: rows of one sample are averaged, as Keras does.
 ///
-/// Sample weights have no part in it, masks do.
+/// Masks have a part in it, and sample weights where they are given.
 #[must_use]
-pub fn metric_sums(valid: &[bool], batch: usize, value: impl Fn(usize) -> f64) -> MetricSums {
+pub fn metric_sums(
+    valid: &[bool],
+    sample_weights: Option<&[f32]>,
+    batch: usize,
+    value: impl Fn(usize) -> f64,
+) -> MetricSums {
     let inner = (valid.len() / batch.max(1)).max(1) as f64;
     let mut sums = MetricSums::default();
     for (row, _) in valid.iter().enumerate().filter(|(_, valid)| **valid) {
-        sums.total += value(row);
-        sums.count += 1.0;
+        let weight = sample_weights.map_or(1.0, |weights| f64::from(weights[row]));
+        sums.total += weight * value(row);
+        sums.count += weight;
     }
     MetricSums { total: sums.total / inner, count: sums.count / inner }
 }

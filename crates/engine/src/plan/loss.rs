@@ -1,45 +1,24 @@
 //! Losses and metrics as terminal nodes, and the fusion of a linear layer, softmax and cross-entropy.
-use super::{Operation, Plan, Schedule, ValueId, schedule::Roots};
-use crate::error::{Code, Error, Result};
+use sconce_kernels::{activation::Activation, row_loss::RowLoss};
 
-/// A categorical cross-entropy.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CrossEntropy {
-    /// Whether the output holds logits.
-    pub from_logits: bool,
-    /// `e` in `y (1 - e) + e / classes`.
-    pub label_smoothing: f32,
-    /// Ids that count as masked.
-    pub ignore_class: Option<i32>,
-    /// Factor in the total loss.
-    pub weight: f32,
-}
-
-/// A metric of an output.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Metric {
-    /// One of the three below, by output and target, as in Keras.
-    Accuracy,
-    /// Largest class of the output against the largest of the target.
-    CategoricalAccuracy,
-    /// Largest class of the output against the id.
-    SparseCategoricalAccuracy,
-    /// Elements above the threshold against targets above one half.
-    BinaryAccuracy(f32),
-    /// Exponential of the mean cross-entropy.
-    Perplexity,
-}
+use super::{CrossEntropy, LossFunction, Metric, Operation, OutputLoss, Plan, Schedule, ValueId, schedule::Roots};
+use crate::{
+    error::{Code, Error, Result},
+    shape::Dimension,
+};
 
 /// What is wanted of an output in training.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct OutputPlan {
     /// Its loss, if it has one.
-    pub loss: Option<CrossEntropy>,
+    pub loss: Option<OutputLoss>,
     /// Its metrics.
     pub metrics: Vec<Metric>,
+    /// Its metrics in which sample weights have a part.
+    pub weighted_metrics: Vec<Metric>,
 }
 
-/// Where a loss takes its input from.
+/// Where a function of rows takes its input from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LossTarget {
     /// Fused: the input of this linear node, whose logits are never kept.
@@ -48,6 +27,28 @@ pub enum LossTarget {
     Logits(ValueId),
     /// Probabilities that come from something else than a softmax.
     Probabilities(ValueId),
+    /// Elements of a function that is no cross-entropy of classes.
+    Elements(ValueId),
+}
+
+/// A function with its input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RowPass {
+    /// What is computed of each row.
+    pub function: LossFunction,
+    /// Of what.
+    pub target: LossTarget,
+}
+
+/// A metric with what it needs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MetricPlan {
+    /// What is reported.
+    pub metric: Metric,
+    /// Whether sample weights have a part in it.
+    pub weighted: bool,
+    /// The function that it averages.
+    pub pass: Option<RowPass>,
 }
 
 /// One output with its loss and metrics.
@@ -55,14 +56,14 @@ pub enum LossTarget {
 pub struct LossPlan {
     /// Number of the output.
     pub output: usize,
-    /// Where the cross-entropy (of loss and metrics) takes its input from.
-    pub target: LossTarget,
+    /// The loss; without one only metrics are computed.
+    pub loss: Option<RowPass>,
+    /// Factor in the total loss.
+    pub weight: f32,
     /// The model's output itself, where a metric needs it.
     pub value: Option<ValueId>,
-    /// The loss; without one only metrics are computed.
-    pub loss: Option<CrossEntropy>,
-    /// The metrics.
-    pub metrics: Vec<Metric>,
+    /// The metrics: first those without sample weights.
+    pub metrics: Vec<MetricPlan>,
 }
 
 /// A plan with losses.
@@ -93,35 +94,9 @@ impl TrainingPlan {
         }
         let mut losses = Vec::new();
         for (number, (output, &value)) in outputs.iter().zip(&plan.outputs).enumerate() {
-            if output.loss.is_none() && output.metrics.is_empty() {
-                continue;
+            if output.loss.is_some() || !output.metrics.is_empty() || !output.weighted_metrics.is_empty() {
+                losses.push(LossPlan::new(plan, number, value, output)?);
             }
-            if plan.values[value].shape.len() < 2 {
-                return Err(Error::new(
-                    Code::Shape,
-                    format!("output {}: a loss needs a class axis after the batch", plan.value_layer(value)),
-                ));
-            }
-            let needs_value = output.metrics.iter().any(|metric| {
-                let one = plan.values[value].shape.last() == Some(&crate::shape::Dimension::Size(1));
-                matches!(metric, Metric::BinaryAccuracy(_)) || (*metric == Metric::Accuracy && one)
-            });
-            let producer = &plan.nodes[plan.producers[value]];
-            // A softmax right before its cross-entropy is computed from the logits, as Keras does on TensorFlow.
-            let target = if producer.operation == Operation::Softmax {
-                LossTarget::Logits(producer.inputs[0])
-            } else if output.loss.is_some_and(|loss| loss.from_logits) {
-                LossTarget::Logits(value)
-            } else {
-                LossTarget::Probabilities(value)
-            };
-            losses.push(LossPlan {
-                output: number,
-                target,
-                value: needs_value.then_some(value),
-                loss: output.loss,
-                metrics: output.metrics.clone(),
-            });
         }
         fuse(plan, &mut losses);
         let roots = Roots::Losses(&losses);
@@ -131,37 +106,134 @@ impl TrainingPlan {
     }
 }
 
-/// Turns logits of a linear node that nothing else needs into a fused loss.
-fn fuse(plan: &Plan, losses: &mut [LossPlan]) {
-    for index in 0..losses.len() {
-        let LossTarget::Logits(value) = losses[index].target else { continue };
-        let node = plan.producers[value];
-        if plan.nodes[node].operation != Operation::Linear || losses[index].loss.is_none() {
-            continue;
-        }
-        // With the loss taken away, is the value still wanted by anything?
-        let others: Vec<LossPlan> =
-            losses.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, loss)| loss.clone()).collect();
-        let mut wanted: Vec<ValueId> = losses[index].value.into_iter().collect();
-        wanted.extend(others.iter().flat_map(LossPlan::roots));
-        wanted.extend(others.iter().filter_map(|loss| match loss.target {
-            LossTarget::Linear(node) => Some(plan.nodes[node].inputs[0]),
-            _ => None,
-        }));
-        if !plan.reaches(&wanted, value) {
-            losses[index].target = LossTarget::Linear(node);
+impl RowPass {
+    fn new(plan: &Plan, value: ValueId, function: LossFunction) -> Self {
+        let producer = &plan.nodes[plan.producers[value]];
+        match function {
+            // A softmax right before its cross-entropy is computed from the logits, as Keras does on TensorFlow.
+            LossFunction::CrossEntropy(loss) => {
+                let target = if producer.operation == Operation::Softmax {
+                    LossTarget::Logits(producer.inputs[0])
+                } else if loss.from_logits {
+                    LossTarget::Logits(value)
+                } else {
+                    LossTarget::Probabilities(value)
+                };
+                Self { function, target }
+            }
+            // The same for a sigmoid.
+            LossFunction::Rows(RowLoss::BinaryCrossentropy { label_smoothing, .. })
+                if producer.operation == Operation::Activate(Activation::Sigmoid) =>
+            {
+                let function = RowLoss::BinaryCrossentropy { from_logits: true, label_smoothing };
+                Self { function: LossFunction::Rows(function), target: LossTarget::Elements(producer.inputs[0]) }
+            }
+            LossFunction::Rows(_) => Self { function, target: LossTarget::Elements(value) },
         }
     }
 }
 
 impl LossPlan {
+    fn new(plan: &Plan, number: usize, value: ValueId, output: &OutputPlan) -> Result<Self> {
+        if plan.values[value].shape.len() < 2 {
+            return Err(Error::new(
+                Code::Shape,
+                format!("output {}: a loss needs a class axis after the batch", plan.value_layer(value)),
+            ));
+        }
+        let loss = output.loss.map(|loss| RowPass::new(plan, value, loss.function));
+        let predicts = loss.is_some_and(|pass| matches!(pass.function, LossFunction::CrossEntropy(_)));
+        let logits = output.loss.is_some_and(|loss| {
+            matches!(loss.function, LossFunction::CrossEntropy(CrossEntropy { from_logits: true, .. }))
+        });
+        let several = matches!(plan.values[value].shape.last(), Some(&Dimension::Size(size)) if size != 1);
+        let needs_value = |metric: &Metric| match metric {
+            Metric::Accuracy => !(predicts && several),
+            Metric::CategoricalAccuracy | Metric::SparseCategoricalAccuracy => !predicts,
+            Metric::BinaryAccuracy(_) | Metric::TopK(_) | Metric::Precision(_) | Metric::Recall(_) => true,
+            Metric::Perplexity { .. } | Metric::Mean(..) => false,
+        };
+        let all = || output.metrics.iter().chain(&output.weighted_metrics);
+        let metrics = all().enumerate().map(|(index, &metric)| {
+            let function = match metric {
+                Metric::Perplexity { from_logits } => {
+                    Some(LossFunction::CrossEntropy(CrossEntropy::plain(from_logits || logits)))
+                }
+                Metric::Mean(function, _) => Some(function),
+                _ => None,
+            };
+            let pass = function.map(|function| RowPass::new(plan, value, function));
+            MetricPlan { metric, weighted: index >= output.metrics.len(), pass }
+        });
+        Ok(Self {
+            output: number,
+            loss,
+            weight: output.loss.map_or(0.0, |loss| loss.weight),
+            value: all().any(needs_value).then_some(value),
+            metrics: metrics.collect(),
+        })
+    }
+
+    /// Everything that is computed of rows, the loss first.
+    pub fn passes(&self) -> impl Iterator<Item = &RowPass> {
+        self.loss.iter().chain(self.metrics.iter().filter_map(|metric| metric.pass.as_ref()))
+    }
+
     /// Values that must be computed before the loss.
     pub fn roots(&self) -> impl Iterator<Item = ValueId> + '_ {
-        let target = match self.target {
+        let targets = self.passes().filter_map(|pass| match pass.target {
             LossTarget::Linear(_) => None,
-            LossTarget::Logits(value) | LossTarget::Probabilities(value) => Some(value),
-        };
-        target.into_iter().chain(self.value)
+            LossTarget::Logits(value) | LossTarget::Probabilities(value) | LossTarget::Elements(value) => Some(value),
+        });
+        targets.chain(self.value)
+    }
+
+    /// Whether targets may be ids of classes: where every element has a target of its own, an id is one for rows of width 1.
+    #[must_use]
+    pub fn takes_ids(&self, shape: &[usize]) -> bool {
+        let elements =
+            |metric: Metric| matches!(metric, Metric::BinaryAccuracy(_) | Metric::Precision(_) | Metric::Recall(_));
+        let rows = self.passes().any(|pass| matches!(pass.function, LossFunction::Rows(_)));
+        shape.last() == Some(&1) || !(rows || self.metrics.iter().any(|plan| elements(plan.metric)))
+    }
+
+    /// The linear node that is fused with the loss.
+    #[must_use]
+    pub fn fused(&self) -> Option<usize> {
+        match self.loss?.target {
+            LossTarget::Linear(node) => Some(node),
+            _ => None,
+        }
+    }
+}
+
+/// Turns logits of a linear node that nothing else needs into a fused loss.
+fn fuse(plan: &Plan, losses: &mut [LossPlan]) {
+    for index in 0..losses.len() {
+        let Some(LossTarget::Logits(value)) = losses[index].loss.map(|loss| loss.target) else { continue };
+        let node = plan.producers[value];
+        if plan.nodes[node].operation != Operation::Linear {
+            continue;
+        }
+        // With the cross-entropies of the logits taken away, is the value still wanted by anything?
+        let own = LossTarget::Logits(value);
+        let mut wanted: Vec<ValueId> = losses[index].value.into_iter().collect();
+        wanted.extend(losses[index].passes().filter_map(|pass| match pass.target {
+            LossTarget::Elements(value) | LossTarget::Probabilities(value) => Some(value),
+            LossTarget::Logits(_) | LossTarget::Linear(_) => None,
+        }));
+        let others = losses.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, loss)| loss);
+        for other in others {
+            wanted.extend(other.roots());
+            wanted.extend(other.fused().map(|node| plan.nodes[node].inputs[0]));
+        }
+        if !plan.reaches(&wanted, value) {
+            let loss = &mut losses[index];
+            let passes = loss.loss.iter_mut().chain(loss.metrics.iter_mut().filter_map(|metric| metric.pass.as_mut()));
+            for pass in passes.filter(|pass| pass.target == own) {
+                pass.target = LossTarget::Linear(node);
+            }
+        }
     }
 }
 

@@ -3,11 +3,13 @@
 //! Layers are expanded where a layer is more than one operation (a linear layer and its activation), so that fusion and
 //! differentiation see the parts. Values are numbered; each has a signature.
 mod loss;
+mod loss_function;
 mod recurrent;
 mod schedule;
 mod steps;
 
-pub use loss::{CrossEntropy, LossPlan, LossTarget, Metric, OutputPlan, TrainingPlan};
+pub use loss::{LossPlan, LossTarget, MetricPlan, OutputPlan, RowPass, TrainingPlan};
+pub use loss_function::{CrossEntropy, LossFunction, Metric, OutputLoss};
 pub use recurrent::RecurrentPlan;
 pub use schedule::{Roots, Schedule};
 pub use steps::{Normalization, Pooling};

@@ -1,5 +1,5 @@
 //! Which nodes run, which values have gradients, and when values can be released.
-use super::{LossPlan, LossTarget, Operation, Plan, ValueId};
+use super::{LossPlan, Operation, Plan, ValueId};
 use crate::{layers::Merge, shape::ElementType};
 
 /// What a schedule is for.
@@ -65,14 +65,12 @@ impl Schedule {
         let mut needed = vec![false; plan.values.len()];
         // Values that the losses read, after all nodes ran forward.
         let mut read_last = vec![false; plan.values.len()];
-        let mut fused = vec![false; plan.nodes.len()];
         match roots {
             Roots::Values(values) => values.iter().for_each(|&value| read_last[value] = true),
             Roots::Losses(losses) => {
                 for loss in losses {
                     loss.roots().for_each(|value| read_last[value] = true);
-                    if let LossTarget::Linear(node) = loss.target {
-                        fused[node] = true;
+                    if let Some(node) = loss.fused() {
                         read_last[plan.nodes[node].inputs[0]] = true;
                     }
                 }

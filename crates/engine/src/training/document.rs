@@ -1,32 +1,89 @@
 //! The document that `compile` sends.
+use sconce_kernels::row_loss::RowLoss;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::OptimizerDocument;
 use crate::{
     error::{Code, Error, Result},
-    plan::{CrossEntropy, Metric, OutputPlan},
+    plan::{CrossEntropy, LossFunction, Metric, OutputLoss, OutputPlan},
 };
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum LossType {
-    CategoricalCrossentropy,
-    SparseCategoricalCrossentropy,
+/// A function of rows, as losses and metrics have it.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
+enum FunctionDocument {
+    CategoricalCrossentropy {
+        #[serde(default)]
+        from_logits: bool,
+        #[serde(default)]
+        label_smoothing: f32,
+        #[serde(default)]
+        ignore_class: Option<i32>,
+    },
+    SparseCategoricalCrossentropy {
+        #[serde(default)]
+        from_logits: bool,
+        #[serde(default)]
+        label_smoothing: f32,
+        #[serde(default)]
+        ignore_class: Option<i32>,
+    },
+    BinaryCrossentropy {
+        #[serde(default)]
+        from_logits: bool,
+        #[serde(default)]
+        label_smoothing: f32,
+    },
+    MeanSquaredError {},
+    MeanAbsoluteError {},
+    MeanAbsolutePercentageError {},
+    MeanSquaredLogarithmicError {},
+    Huber {
+        #[serde(default = "one")]
+        delta: f32,
+    },
+    LogCosh {},
+    Poisson {},
+    Hinge {},
+    SquaredHinge {},
+    CategoricalHinge {},
+    KlDivergence {},
+    CosineSimilarity {},
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct LossDocument {
-    #[serde(rename = "type")]
-    _kind: LossType,
-    #[serde(default)]
-    from_logits: bool,
-    #[serde(default)]
-    label_smoothing: f32,
-    #[serde(default)]
-    ignore_class: Option<i32>,
-    #[serde(default = "one")]
-    weight: f32,
+impl FunctionDocument {
+    fn function(self) -> Result<LossFunction> {
+        let smoothing = |e: f32| {
+            let message = || Error::new(Code::Option, format!("labelSmoothing must be from 0 to 1, got {e}"));
+            (0.0..=1.0).contains(&e).then_some(e).ok_or_else(message)
+        };
+        Ok(LossFunction::Rows(match self {
+            Self::CategoricalCrossentropy { from_logits, label_smoothing, ignore_class }
+            | Self::SparseCategoricalCrossentropy { from_logits, label_smoothing, ignore_class } => {
+                let label_smoothing = smoothing(label_smoothing)?;
+                return Ok(LossFunction::CrossEntropy(CrossEntropy { from_logits, label_smoothing, ignore_class }));
+            }
+            Self::BinaryCrossentropy { from_logits, label_smoothing } => {
+                RowLoss::BinaryCrossentropy { from_logits, label_smoothing: smoothing(label_smoothing)? }
+            }
+            Self::MeanSquaredError {} => RowLoss::MeanSquaredError,
+            Self::MeanAbsoluteError {} => RowLoss::MeanAbsoluteError,
+            Self::MeanAbsolutePercentageError {} => RowLoss::MeanAbsolutePercentageError,
+            Self::MeanSquaredLogarithmicError {} => RowLoss::MeanSquaredLogarithmicError,
+            Self::Huber { delta } if delta > 0.0 && delta.is_finite() => RowLoss::Huber { delta },
+            Self::Huber { delta } => {
+                return Err(Error::new(Code::Option, format!("delta must be above 0 and finite, got {delta}")));
+            }
+            Self::LogCosh {} => RowLoss::LogCosh,
+            Self::Poisson {} => RowLoss::Poisson,
+            Self::Hinge {} => RowLoss::Hinge,
+            Self::SquaredHinge {} => RowLoss::SquaredHinge,
+            Self::CategoricalHinge {} => RowLoss::CategoricalHinge,
+            Self::KlDivergence {} => RowLoss::KlDivergence,
+            Self::CosineSimilarity {} => RowLoss::CosineSimilarity,
+        }))
+    }
 }
 
 fn one() -> f32 {
@@ -37,25 +94,52 @@ fn half() -> f32 {
     0.5
 }
 
+fn five() -> usize {
+    5
+}
+
+/// Metrics that are no mean of a loss.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 enum MetricDocument {
-    Accuracy,
-    CategoricalAccuracy,
-    SparseCategoricalAccuracy,
+    Accuracy {},
+    CategoricalAccuracy {},
+    SparseCategoricalAccuracy {},
     BinaryAccuracy {
         #[serde(default = "half")]
         threshold: f32,
     },
-    Perplexity,
+    TopKCategoricalAccuracy {
+        #[serde(default = "five")]
+        k: usize,
+    },
+    SparseTopKCategoricalAccuracy {
+        #[serde(default = "five")]
+        k: usize,
+    },
+    Precision {
+        #[serde(default = "half")]
+        threshold: f32,
+    },
+    Recall {
+        #[serde(default = "half")]
+        threshold: f32,
+    },
+    Perplexity {
+        #[serde(default)]
+        from_logits: bool,
+    },
+    RootMeanSquaredError {},
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct OutputDocument {
-    loss: Option<LossDocument>,
+    loss: Option<Map<String, Value>>,
     #[serde(default)]
-    metrics: Vec<MetricDocument>,
+    metrics: Vec<Value>,
+    #[serde(default)]
+    weighted_metrics: Vec<Value>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -77,53 +161,71 @@ pub struct CompileDocument {
     pub seed: u64,
 }
 
+fn malformed(error: &serde_json::Error) -> Error {
+    Error::new(Code::Option, format!("compile: {error}"))
+}
+
+fn loss(mut document: Map<String, Value>) -> Result<OutputLoss> {
+    let weight = match document.remove("weight") {
+        None => 1.0,
+        Some(weight) => serde_json::from_value::<f32>(weight).map_err(|error| malformed(&error))?,
+    };
+    if !weight.is_finite() {
+        return Err(Error::new(Code::Option, format!("the weight of a loss must be finite, got {weight}")));
+    }
+    let function: FunctionDocument =
+        serde_json::from_value(Value::Object(document)).map_err(|error| malformed(&error))?;
+    Ok(OutputLoss { function: function.function()?, weight })
+}
+
+fn metric(document: &Value) -> Result<Metric> {
+    let mut document = document.clone();
+    // What it is called is of interest where it is shown.
+    if let Some(fields) = document.as_object_mut() {
+        fields.remove("name");
+    }
+    if let Ok(function) = serde_json::from_value::<FunctionDocument>(document.clone()) {
+        let function = function.function()?;
+        // Keras' loss is minus the cosine, its metric the cosine.
+        let sign = if function == LossFunction::Rows(RowLoss::CosineSimilarity) { -1.0 } else { 1.0 };
+        return Ok(Metric::Mean(function, sign));
+    }
+    let known: MetricDocument = serde_json::from_value(document).map_err(|error| malformed(&error))?;
+    Ok(match known {
+        MetricDocument::Accuracy {} => Metric::Accuracy,
+        MetricDocument::CategoricalAccuracy {} => Metric::CategoricalAccuracy,
+        MetricDocument::SparseCategoricalAccuracy {} => Metric::SparseCategoricalAccuracy,
+        MetricDocument::BinaryAccuracy { threshold } => Metric::BinaryAccuracy(threshold),
+        MetricDocument::TopKCategoricalAccuracy { k } | MetricDocument::SparseTopKCategoricalAccuracy { k } => {
+            Metric::TopK(k)
+        }
+        MetricDocument::Precision { threshold } => Metric::Precision(threshold),
+        MetricDocument::Recall { threshold } => Metric::Recall(threshold),
+        MetricDocument::Perplexity { from_logits } => Metric::Perplexity { from_logits },
+        // The root is drawn where the sums of all batches are known.
+        MetricDocument::RootMeanSquaredError {} => Metric::Mean(LossFunction::Rows(RowLoss::MeanSquaredError), 1.0),
+    })
+}
+
 impl CompileDocument {
     /// Reads the document.
     ///
     /// # Errors
     /// `Option` if it is malformed.
     pub fn parse(text: &str) -> Result<Self> {
-        let document: Document =
-            serde_json::from_str(text).map_err(|error| Error::new(Code::Option, format!("compile: {error}")))?;
+        let document: Document = serde_json::from_str(text).map_err(|error| malformed(&error))?;
         document.optimizer.check()?;
         let outputs = document
             .outputs
             .into_iter()
             .map(|output| {
-                let valid =
-                    |loss: &LossDocument| (0.0..=1.0).contains(&loss.label_smoothing) && loss.weight.is_finite();
-                if let Some(loss) = output.loss.as_ref().filter(|loss| !valid(loss)) {
-                    return Err(Error::new(
-                        Code::Option,
-                        format!(
-                            "labelSmoothing must be from 0 to 1 and the loss weight finite, got {} and {}",
-                            loss.label_smoothing, loss.weight
-                        ),
-                    ));
-                }
                 Ok(OutputPlan {
-                    loss: output.loss.map(|loss| CrossEntropy {
-                        from_logits: loss.from_logits,
-                        label_smoothing: loss.label_smoothing,
-                        ignore_class: loss.ignore_class,
-                        weight: loss.weight,
-                    }),
-                    metrics: output.metrics.iter().map(MetricDocument::metric).collect(),
+                    loss: output.loss.map(loss).transpose()?,
+                    metrics: output.metrics.iter().map(metric).collect::<Result<_>>()?,
+                    weighted_metrics: output.weighted_metrics.iter().map(metric).collect::<Result<_>>()?,
                 })
             })
             .collect::<Result<_>>()?;
         Ok(Self { optimizer: document.optimizer, outputs, seed: document.seed })
-    }
-}
-
-impl MetricDocument {
-    fn metric(&self) -> Metric {
-        match self {
-            Self::Accuracy => Metric::Accuracy,
-            Self::CategoricalAccuracy => Metric::CategoricalAccuracy,
-            Self::SparseCategoricalAccuracy => Metric::SparseCategoricalAccuracy,
-            Self::BinaryAccuracy { threshold } => Metric::BinaryAccuracy(*threshold),
-            Self::Perplexity => Metric::Perplexity,
-        }
     }
 }

@@ -215,8 +215,8 @@ impl Trainer {
         let mut outputs = vec![empty; self.model.plan.outputs.len()];
         let (mut loss, mut tokens) = (0.0, 0);
         for (plan, result) in self.plan.losses.iter().zip(results) {
-            if let Some(options) = plan.loss {
-                loss += result.loss * f64::from(options.weight);
+            if plan.loss.is_some() {
+                loss += result.loss * f64::from(plan.weight);
                 tokens += result.valid;
             }
             outputs[plan.output] = TrainedOutputResult { loss: result.loss, metrics: result.metrics.clone() };
@@ -249,17 +249,23 @@ impl Trainer {
         let rows: usize = inner.iter().product();
         let target = &data.targets[loss.output];
         let with_one: Vec<usize> = inner.iter().copied().chain([1]).collect();
+        let ids = loss.takes_ids(&shape);
         let target_data = match &target.data {
-            Data::Ids(ids) if target.shape == inner || target.shape == with_one => TargetData::Ids(Arc::clone(ids)),
-            Data::Float(values) if target.shape == shape => TargetData::Probabilities(values.clone()),
+            Data::Ids(ids_of_rows) if ids && (target.shape == inner || target.shape == with_one) => {
+                TargetData::Ids(Arc::clone(ids_of_rows))
+            }
+            Data::Float(values) if target.shape == shape || (shape.last() == Some(&1) && target.shape == inner) => {
+                TargetData::Probabilities(values.clone())
+            }
             _ => {
+                let expected = if ids { format!("ids of shape {inner:?} or floats") } else { "floats".to_owned() };
                 return Err(Error::new(
                     Code::Shape,
                     format!(
-                        "target of output {name}: expected ids of shape {inner:?} or probabilities of shape {shape:?}, \
-                         got {} of shape {:?}",
+                        "target of output {name}: expected {expected} of shape {shape:?}, got {} of shape {:?}{}",
                         target.dtype().name(),
-                        target.shape
+                        target.shape,
+                        if ids { "" } else { ": its loss or a metric takes a target for each element" }
                     ),
                 ));
             }

@@ -8,8 +8,7 @@ use sconce_engine::{
 use super::{Model, bits, candle, candle_double, cpus, error, widen};
 
 /// A loss of probabilities without any option.
-pub const PLAIN: CrossEntropy =
-    CrossEntropy { from_logits: false, label_smoothing: 0.0, ignore_class: None, weight: 1.0 };
+pub const PLAIN: CrossEntropy = CrossEntropy { from_logits: false, label_smoothing: 0.0, ignore_class: None };
 
 /// Of the largest value of a tensor.
 const TOLERANCE: f64 = 1e-4;

@@ -1,20 +1,21 @@
 //! Losses and metrics, with the gradient of what goes into them. R rows, V classes.
 use ::candle_core::{D, Tensor as Array};
-use sconce_kernels::buffer::Buffer;
 
 use super::{
     Run,
     forward::{flat, softmax},
+    row_loss::row_losses,
 };
 use crate::{
     backend::{
-        LossInput, LossResult, TargetData,
+        LossInput, LossResult, RowWeights, TargetData,
         checks::check_targets,
-        metrics::{MetricInputs, RowResults, first_largest},
+        metrics::{Found, MetricInputs, RowResults, first_largest},
+        row_targets::element_targets,
         row_weights,
     },
     error::Result,
-    plan::{LossPlan, LossTarget},
+    plan::{LossFunction, LossPlan, LossTarget, RowPass},
 };
 
 /// Keras' `epsilon()`.
@@ -22,7 +23,7 @@ const LOWEST: f64 = 1e-7;
 const HIGHEST: f64 = 1.0 - 1e-7;
 
 /// Losses of rows, `[R, 1]`, and the gradient of each, `[R, V]`.
-type Rows = (Array, Array);
+pub(super) type Rows = (Array, Array);
 
 /// Of logits.
 fn logits(x: &Array, y: &Array) -> Result<Rows> {
@@ -49,44 +50,79 @@ impl Run<'_> {
     /// Computes a loss and its metrics; with a factor for gradients, also the gradient of what goes into it.
     pub(super) fn loss(&mut self, loss: &LossPlan, input: &LossInput, scale: Option<f32>) -> Result<LossResult> {
         let output = self.plan.outputs[loss.output];
-        let x = match loss.target {
+        let x = match (loss.fused(), loss.roots().next()) {
+            (Some(node), _) => self.linear(&self.plan.nodes[node])?,
+            (None, source) => self.floats(source.unwrap_or(output))?.clone(),
+        };
+        let batch = x.dims().first().copied().unwrap_or(0);
+        let (rows, classes) = flat(&x)?.dims2()?;
+        let mask = self.mask(output);
+        let weights = row_weights(loss, input, mask.as_ref().map(|mask| mask.as_slice()), rows);
+        check_targets(self.plan.value_layer(output), loss, input, &weights.valid, batch, classes)?;
+        let mut found = Found::default();
+        if let Some(pass) = loss.loss {
+            found.add(pass, self.pass(&pass, input, &weights, scale.map(|scale| scale * loss.weight))?);
+        }
+        for metric in &loss.metrics {
+            if let Some(pass) = found.lacks(metric) {
+                found.add(pass, self.pass(&pass, input, &weights, None)?);
+            }
+        }
+        let prediction = loss.loss.and_then(|pass| found.of(&pass)?.prediction.as_deref());
+        let output = loss.value.map(|value| Self::download(self.floats(value)?)).transpose()?;
+        let output = output.as_deref();
+        let looked_at = MetricInputs { input, weights: &weights, found: &found, prediction, output, batch, classes };
+        let metrics = loss.metrics.iter().map(|metric| looked_at.metric(metric)).collect::<Result<Vec<_>>>()?;
+        Ok(LossResult { loss: found.loss(loss, &weights), metrics, valid: weights.count })
+    }
+
+    /// A function of all rows; with a factor for gradients, also the gradient of what goes into it.
+    fn pass(
+        &mut self,
+        pass: &RowPass,
+        input: &LossInput,
+        weights: &RowWeights,
+        scale: Option<f32>,
+    ) -> Result<RowResults> {
+        let x = match pass.target {
             LossTarget::Linear(node) => self.linear(&self.plan.nodes[node])?,
-            LossTarget::Logits(value) | LossTarget::Probabilities(value) => self.floats(value)?.clone(),
+            LossTarget::Logits(value) | LossTarget::Probabilities(value) | LossTarget::Elements(value) => {
+                self.floats(value)?.clone()
+            }
         };
         let shape = x.dims().to_vec();
         let x = flat(&x)?;
         let (rows, classes) = x.dims2()?;
-        let batch = shape.first().copied().unwrap_or(0);
-        let mask = self.mask(output);
-        let weights = row_weights(loss, input, mask.as_ref().map(|mask| mask.as_slice()), rows);
-        check_targets(self.plan.value_layer(output), input, &weights.valid, batch, classes)?;
-        let y = self.targets(loss, input, &weights.valid, classes)?;
-        let (row_loss, gradient) = match loss.target {
-            LossTarget::Linear(_) | LossTarget::Logits(_) => logits(&x, &y)?,
-            LossTarget::Probabilities(_) => probabilities(&x, &y)?,
+        let (row_loss, gradient) = match pass.function {
+            LossFunction::Rows(function) => {
+                let y = self.upload(&element_targets(&input.target, function), &[rows, classes])?;
+                row_losses(function, &x, &y)?
+            }
+            LossFunction::CrossEntropy(loss) => {
+                let y = self.targets(loss.label_smoothing, input, &weights.valid, classes)?;
+                match pass.target {
+                    LossTarget::Linear(_) | LossTarget::Logits(_) => logits(&x, &y)?,
+                    LossTarget::Probabilities(_) | LossTarget::Elements(_) => probabilities(&x, &y)?,
+                }
+            }
         };
-        if let (Some(scale), Some(options)) = (scale, loss.loss) {
-            let factors: Vec<f32> = weights.loss.iter().map(|weight| weight * scale * options.weight).collect();
+        if let Some(scale) = scale {
+            let factors: Vec<f32> = weights.loss.iter().map(|weight| weight * scale).collect();
             let gradient = gradient.broadcast_mul(&self.upload(&factors, &[rows, 1])?)?.reshape(shape)?;
-            match loss.target {
+            match pass.target {
                 LossTarget::Linear(node) => self.linear_backward(&self.plan.nodes[node], &gradient)?,
-                LossTarget::Logits(value) | LossTarget::Probabilities(value) => self.add_gradient(value, gradient)?,
+                LossTarget::Logits(value) | LossTarget::Probabilities(value) | LossTarget::Elements(value) => {
+                    self.add_gradient(value, gradient)?;
+                }
             }
         }
         let exact = Self::download_double(&row_loss)?;
-        let found = Self::rows(&x, &exact, &weights.valid)?;
-        let counted = exact.iter().zip(&weights.loss).filter(|(_, weight)| loss.loss.is_some() && **weight != 0.0);
-        let total = counted.map(|(&loss, &weight)| loss * f64::from(weight)).sum();
-        let output = loss.value.map(|value| Self::download(self.floats(value)?)).transpose()?;
-        let looked_at =
-            MetricInputs { input, weights: &weights, found: &found, output: output.as_deref(), batch, classes };
-        let metrics = loss.metrics.iter().map(|&metric| looked_at.metric(metric)).collect::<Result<Vec<_>>>()?;
-        Ok(LossResult { loss: total, metrics, valid: weights.count })
+        let predicts = matches!(pass.function, LossFunction::CrossEntropy(_));
+        Self::rows(&x, &exact, &weights.valid, predicts)
     }
 
     /// Smoothed targets of all rows, `[R, V]`; zeros in rows that do not count.
-    fn targets(&self, loss: &LossPlan, input: &LossInput, valid: &[bool], classes: usize) -> Result<Array> {
-        let smoothing = loss.loss.map_or(0.0, |loss| loss.label_smoothing);
+    fn targets(&self, smoothing: f32, input: &LossInput, valid: &[bool], classes: usize) -> Result<Array> {
         let mut y = vec![0.0; valid.len() * classes];
         for (row, y) in y.chunks_exact_mut(classes.max(1)).enumerate().filter(|(row, _)| valid[*row]) {
             match &input.target {
@@ -103,15 +139,18 @@ impl Run<'_> {
         self.upload(&y, &[valid.len(), classes])
     }
 
-    /// Losses and predictions on the host; 0 where a row does not count.
-    fn rows(x: &Array, row_loss: &[f64], valid: &[bool]) -> Result<RowResults> {
+    /// Losses and, of classes, predictions on the host; 0 where a row does not count.
+    fn rows(x: &Array, row_loss: &[f64], valid: &[bool], predicts: bool) -> Result<RowResults> {
+        let loss = row_loss.iter().zip(valid).map(|(&loss, &valid)| if valid { loss } else { 0.0 }).collect();
+        if !predicts {
+            return Ok(RowResults { loss, prediction: None });
+        }
         let x = Self::download(x)?;
         let classes = x.len().checked_div(valid.len()).unwrap_or(0);
-        let mut found = RowResults { loss: Buffer::zeros(valid.len()), prediction: vec![0; valid.len()] };
+        let mut prediction = vec![0; valid.len()];
         for (row, _) in valid.iter().enumerate().filter(|(_, valid)| **valid) {
-            found.prediction[row] = first_largest(&x[row * classes..][..classes]) as u32;
-            found.loss[row] = row_loss[row] as f32;
+            prediction[row] = first_largest(&x[row * classes..][..classes]) as u32;
         }
-        Ok(found)
+        Ok(RowResults { loss, prediction: Some(prediction) })
     }
 }

@@ -11,6 +11,7 @@ mod lstm;
 mod merge;
 mod normalization;
 mod recurrent;
+mod row_loss;
 mod sequence;
 mod simple_rnn;
 

@@ -18,11 +18,11 @@ use crate::{
     backend::{
         LossInput, LossResult, RowWeights, TargetData, WeightGradient,
         checks::check_targets,
-        metrics::{MetricInputs, RowResults},
+        metrics::{Found, MetricInputs, RowResults},
         row_weights,
     },
-    error::Result,
-    plan::{LossPlan, LossTarget, ValueId},
+    error::{Code, Error, Result},
+    plan::{CrossEntropy, LossFunction, LossPlan, LossTarget, RowPass, ValueId},
 };
 
 impl TargetData {
@@ -44,45 +44,73 @@ impl Run<'_> {
         gradients: Option<&mut WeightGradients>,
     ) -> Result<LossResult> {
         let output = self.plan.outputs[loss.output];
-        let (source, classes) = match loss.target {
-            LossTarget::Linear(node) => {
+        let (source, classes) = match (loss.fused(), loss.roots().next()) {
+            (Some(node), _) => {
                 let node = &self.plan.nodes[node];
                 (node.inputs[0], self.units(node))
             }
-            LossTarget::Logits(value) | LossTarget::Probabilities(value) => (value, self.value(value)?.width()),
+            (None, source) => {
+                let source = source.unwrap_or(output);
+                (source, self.value(source)?.width())
+            }
         };
         let tensor = self.value(source)?;
         let (rows, batch) = (tensor.rows(), tensor.shape.first().copied().unwrap_or(0));
         let mask = self.mask(output);
         let weights = row_weights(loss, input, mask.as_ref().map(|mask| mask.as_slice()), rows);
-        check_targets(self.plan.value_layer(output), input, &weights.valid, batch, classes)?;
-        let scale = gradient_scale * loss.loss.map_or(0.0, |loss| loss.weight);
-        let found = match loss.target {
-            LossTarget::Linear(node) => self.fused(loss, node, input, &weights, scale, gradients)?,
-            LossTarget::Logits(value) => {
-                let gradients = gradients.is_some() && loss.loss.is_some();
-                self.unfused(loss, value, input, &weights, scale, gradients, true)?
+        check_targets(self.plan.value_layer(output), loss, input, &weights.valid, batch, classes)?;
+        let scale = gradient_scale * loss.weight;
+        let mut found = Found::default();
+        if let Some(pass) = loss.loss {
+            let results = self.pass(&pass, input, &weights, scale, gradients)?;
+            found.add(pass, results);
+        }
+        for metric in &loss.metrics {
+            if let Some(pass) = found.lacks(metric) {
+                let results = self.pass(&pass, input, &weights, 0.0, None)?;
+                found.add(pass, results);
             }
-            LossTarget::Probabilities(value) => {
-                let gradients = gradients.is_some() && loss.loss.is_some();
-                self.unfused(loss, value, input, &weights, scale, gradients, false)?
-            }
-        };
-        let total = match loss.loss {
-            Some(_) => {
-                found.loss.iter().zip(&weights.loss).map(|(&loss, &weight)| f64::from(loss) * f64::from(weight)).sum()
-            }
-            None => 0.0,
-        };
+        }
+        let prediction = loss.loss.and_then(|pass| found.of(&pass)?.prediction.as_deref());
         let output = loss.value.map(|value| self.value(value)?.floats()).transpose()?;
-        let looked_at = MetricInputs { input, weights: &weights, found: &found, output, batch, classes };
-        let metrics = loss.metrics.iter().map(|&metric| looked_at.metric(metric)).collect::<Result<Vec<_>>>()?;
-        Ok(LossResult { loss: total, metrics, valid: weights.count })
+        let looked_at = MetricInputs { input, weights: &weights, found: &found, prediction, output, batch, classes };
+        let metrics = loss.metrics.iter().map(|metric| looked_at.metric(metric)).collect::<Result<Vec<_>>>()?;
+        Ok(LossResult { loss: found.loss(loss, &weights), metrics, valid: weights.count })
+    }
+
+    /// A function of all rows that count; with `gradients`, also the gradient of what goes into it.
+    fn pass(
+        &mut self,
+        pass: &RowPass,
+        input: &LossInput,
+        weights: &RowWeights,
+        scale: f32,
+        gradients: Option<&mut WeightGradients>,
+    ) -> Result<RowResults> {
+        match (pass.function, pass.target) {
+            (LossFunction::CrossEntropy(loss), LossTarget::Linear(node)) => {
+                self.fused(loss, node, input, weights, scale, gradients)
+            }
+            (LossFunction::CrossEntropy(loss), LossTarget::Logits(value)) => {
+                let loss = CrossEntropy { from_logits: true, ..loss };
+                self.unfused(loss, value, input, weights, scale, gradients.is_some())
+            }
+            (LossFunction::CrossEntropy(loss), LossTarget::Probabilities(value) | LossTarget::Elements(value)) => {
+                let loss = CrossEntropy { from_logits: false, ..loss };
+                self.unfused(loss, value, input, weights, scale, gradients.is_some())
+            }
+            (LossFunction::Rows(function), target) => {
+                let LossTarget::Elements(value) = target else {
+                    return Err(Error::new(Code::Internal, "a function of elements takes a value"));
+                };
+                self.row_loss(function, value, input, weights, scale, gradients.is_some())
+            }
+        }
     }
 
     fn fused(
         &mut self,
-        loss: &LossPlan,
+        loss: CrossEntropy,
         node: usize,
         input: &LossInput,
         weights: &RowWeights,
@@ -94,7 +122,7 @@ impl Run<'_> {
         let (kernel, bias) = (self.weight(node, 0)?, self.optional_weight(node, 1));
         let classes = self.units(node);
         let (rows, features) = (weights.valid.len(), self.value(source)?.width());
-        let mut found = RowResults { loss: Buffer::new(rows), prediction: vec![0; rows] };
+        let (mut row_loss, mut prediction) = (Buffer::new(rows), vec![0; rows]);
         let numbers = [self.plan.weight(node, 0), self.plan.weight(node, 1)];
         let trainable = |number: Option<usize>| number.filter(|&weight| self.schedule.trainable[weight]);
         let [kernel_weight, bias_weight] = numbers.map(trainable);
@@ -112,7 +140,6 @@ impl Run<'_> {
             let dbias = bias.is_some().then(|| slot(bias_weight, classes));
             slots = Some((dh, dkernel, dbias));
         }
-        let smoothing = loss.loss.map_or(0.0, |loss| loss.label_smoothing);
         linear_cross_entropy(
             self.context,
             LinearCrossEntropyShape { rows, features, classes },
@@ -123,10 +150,10 @@ impl Run<'_> {
                 targets: input.target.view(),
                 row_weights: Some(&weights.loss),
             },
-            LinearCrossEntropyOptions { label_smoothing: smoothing, gradient_scale: scale },
+            LinearCrossEntropyOptions { label_smoothing: loss.label_smoothing, gradient_scale: scale },
             LinearCrossEntropyOutputs {
-                row_loss: &mut found.loss,
-                row_prediction: &mut found.prediction,
+                row_loss: &mut row_loss,
+                row_prediction: &mut prediction,
                 gradients: slots.as_mut().map(|(dh, dkernel, dbias)| LinearCrossEntropyGradients {
                     dh: dh.destination(),
                     dkernel: dkernel.destination(),
@@ -144,25 +171,22 @@ impl Run<'_> {
                 }
             }
         }
-        Ok(found)
+        Ok(RowResults { loss: row_loss.iter().map(|&loss| f64::from(loss)).collect(), prediction: Some(prediction) })
     }
 
-    #[allow(clippy::too_many_arguments, reason = "operands of one formula")]
     fn unfused(
         &mut self,
-        loss: &LossPlan,
+        loss: CrossEntropy,
         source: ValueId,
         input: &LossInput,
         weights: &RowWeights,
         scale: f32,
         gradients: bool,
-        from_logits: bool,
     ) -> Result<RowResults> {
         let length = self.value(source)?.len();
         let (rows, classes) = (weights.valid.len(), self.value(source)?.width());
-        let mut found = RowResults { loss: Buffer::new(rows), prediction: vec![0; rows] };
+        let (mut row_loss, mut prediction) = (Buffer::new(rows), vec![0; rows]);
         let mut slot = if gradients { self.slot(source, length) } else { None };
-        // A metric without a loss still needs the weights of valid rows.
         cross_entropy(
             self.context,
             CrossEntropyShape { rows, classes },
@@ -172,17 +196,17 @@ impl Run<'_> {
                 row_weights: Some(&weights.loss),
             },
             CrossEntropyOptions {
-                from_logits,
-                label_smoothing: loss.loss.map_or(0.0, |loss| loss.label_smoothing),
+                from_logits: loss.from_logits,
+                label_smoothing: loss.label_smoothing,
                 gradient_scale: scale,
             },
             CrossEntropyOutputs {
-                row_loss: &mut found.loss,
-                row_prediction: &mut found.prediction,
+                row_loss: &mut row_loss,
+                row_prediction: &mut prediction,
                 dx: slot.as_mut().map(|slot| Destination { data: &mut slot.buffer, accumulate: slot.accumulate }),
             },
         );
         self.put(source, slot);
-        Ok(found)
+        Ok(RowResults { loss: row_loss.iter().map(|&loss| f64::from(loss)).collect(), prediction: Some(prediction) })
     }
 }

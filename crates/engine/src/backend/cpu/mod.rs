@@ -10,6 +10,7 @@ mod normalization;
 mod pooling;
 mod recurrent;
 mod repeat;
+mod row_loss;
 mod time;
 
 use std::sync::Arc;

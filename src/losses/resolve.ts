@@ -1,0 +1,48 @@
+import { checkKeys, nameOption } from "../options.ts";
+import * as all from "./index.ts";
+import { Loss, type LossDocument, type LossType } from "./loss.ts";
+
+/** Short names of losses, as in Keras. */
+export const lossAliases = {
+  bce: "binaryCrossentropy",
+  kld: "klDivergence",
+  mae: "meanAbsoluteError",
+  mape: "meanAbsolutePercentageError",
+  mse: "meanSquaredError",
+  msle: "meanSquaredLogarithmicError",
+} as const satisfies Readonly<Record<string, LossType>>;
+
+/** Losses with their default options. */
+export type LossName = LossType | keyof typeof lossAliases;
+
+const factories = { ...all };
+const types = Object.keys(factories) as LossType[];
+const names: readonly LossName[] = [...types, ...(Object.keys(lossAliases) as (keyof typeof lossAliases)[])];
+
+/** The loss that an option means. */
+export function resolveLoss(where: string, value: unknown): Loss {
+  if (value instanceof Loss) return value;
+  const name = nameOption(where, "loss", value, names);
+  return factories[name in lossAliases ? lossAliases[name as keyof typeof lossAliases] : (name as LossType)]();
+}
+
+/**
+ * The loss of a saved document.
+ *
+ * @throws OptionError if a field is unknown or out of range.
+ */
+export function restoreLoss(document: unknown): Loss {
+  checkKeys("loss", document, Object.keys(document ?? {}));
+  const { type, ...options } = document as Partial<LossDocument>;
+  const name = nameOption("loss", "type", type, types);
+  if (name === "categoricalCrossentropy" || name === "sparseCategoricalCrossentropy") {
+    checkKeys("loss", options, ["fromLogits", "labelSmoothing", "ignoreClass"]);
+    // The two have one form in documents: what one of them lacks as an option has its only value there.
+    const { ignoreClass, labelSmoothing, ...common } = options;
+    if (name === "categoricalCrossentropy") return factories[name]({ ...common, labelSmoothing } as never);
+    return factories[name]({ ...common, ...(ignoreClass === null ? {} : { ignoreClass }) } as never);
+  }
+  if (name === "binaryCrossentropy" || name === "huber") return factories[name](options as never);
+  checkKeys(name, options, []);
+  return factories[name]();
+}

@@ -1,0 +1,40 @@
+import { lossAliases } from "../losses/resolve.ts";
+import { checkKeys, nameOption } from "../options.ts";
+import * as all from "./index.ts";
+import { Metric } from "./metric.ts";
+
+/** Short names of metrics, as in Keras; a metric has in histories the name that it was given. */
+const aliases = { acc: "accuracy", ...lossAliases } as const;
+
+type Factory = keyof typeof all;
+
+const factories = { ...all };
+
+/** Metrics with their default options. */
+export type MetricName = Factory | keyof typeof aliases;
+
+const types = Object.keys(factories) as Factory[];
+const names: readonly MetricName[] = [...types, ...(Object.keys(aliases) as (keyof typeof aliases)[])];
+
+/** The metric that an option means. */
+export function resolveMetric(where: string, value: unknown): Metric {
+  if (value instanceof Metric) return value;
+  const name = nameOption(where, "metrics", value, names);
+  if (!(name in aliases)) return factories[name as Factory]();
+  return factories[aliases[name as keyof typeof aliases]]({ name });
+}
+
+/**
+ * The metric of a saved document.
+ *
+ * @throws OptionError if a field is unknown or out of range.
+ */
+export function restoreMetric(document: unknown): Metric {
+  checkKeys("metric", document, Object.keys(document ?? {}));
+  const { type, ...options } = document as Record<string, unknown>;
+  const name = nameOption("metric", "type", type, types);
+  // Fields that cross-entropies have in documents but not as options.
+  if (name === "categoricalCrossentropy" || name === "sparseCategoricalCrossentropy") delete options.ignoreClass;
+  if (name === "sparseCategoricalCrossentropy") delete options.labelSmoothing;
+  return factories[name](options as never);
+}
