@@ -136,7 +136,7 @@ fn merges_of_masked_and_other_values() {
 
 fn recurrent_case(rate: f32) -> Case {
     let [source, target] = padded();
-    let outputs = [OutputPlan { loss: Some(PLAIN), metrics: vec![Metric::Accuracy] }];
+    let outputs = [OutputPlan { loss: Some(PLAIN.into()), metrics: vec![Metric::Accuracy], ..OutputPlan::default() }];
     let inputs = vec![ids([4, 5], source), ids([4, 4], target)];
     Case::new(&recurrent(ROWS, 6, 5, rate), inputs, vec![target_ids()], &outputs, &[])
 }
