@@ -3,6 +3,7 @@ mod backward;
 mod forward;
 mod loss;
 mod merge;
+mod tensor;
 
 use std::sync::Arc;
 
@@ -48,6 +49,7 @@ struct CpuProgram {
 /// What a node keeps of its forward pass besides values.
 enum Saved {
     Lstm { saved: Box<LstmSaved>, dropout: Option<Buffer>, recurrent_dropout: Option<Buffer> },
+    Shapes(tensor::Shapes),
 }
 
 /// One run of a program.
