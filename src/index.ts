@@ -73,9 +73,22 @@ export type {
   BidirectionalStates,
   RecurrentLayer,
 } from "./layers/bidirectional.ts";
+export type { MaybeMask } from "./layers/custom/custom-layer.ts";
+export {
+  type CallContext,
+  type DefinedLayer,
+  defineLayer,
+  type InputMasks,
+  type LayerDefinition,
+  type LayerInputs,
+} from "./layers/custom/define-layer.ts";
+export type { LambdaLayer, LambdaOptions } from "./layers/custom/lambda.ts";
+export { type BuiltParts, type LayerParts, type WeightOptions, WeightRequest, weight } from "./layers/custom/parts.ts";
 export type { DenseOptions } from "./layers/dense.ts";
+export type { DotOptions } from "./layers/dot.ts";
 export type { DropoutOptions } from "./layers/dropout.ts";
 export type { EmbeddingLayer, EmbeddingOptions } from "./layers/embedding.ts";
+export type { GlobalPoolingOptions } from "./layers/global-pooling.ts";
 export type {
   GruCallOptions,
   GruLayer,
@@ -84,7 +97,6 @@ export type {
   GruStateLayer,
   GruUnionLayer,
 } from "./layers/gru.ts";
-export type { GlobalPoolingOptions } from "./layers/global-pooling.ts";
 export * as layers from "./layers/index.ts";
 export { type InputOptions, input } from "./layers/input.ts";
 export { Layer, type LayerOptions, type LayerWeight } from "./layers/layer.ts";
@@ -101,6 +113,7 @@ export type { MaskingOptions } from "./layers/masking.ts";
 export type { ConcatenateOptions, MergeLayer } from "./layers/merge.ts";
 export type { GatedOptions, RecurrentOptions } from "./layers/recurrent.ts";
 export type { RepeatVectorOptions } from "./layers/repeat-vector.ts";
+export type { FlattenOptions, PermuteOptions, ReshapeOptions } from "./layers/reshaping.ts";
 export type {
   SimpleRnnCallOptions,
   SimpleRnnLayer,
@@ -139,6 +152,7 @@ export { Seq2Seq, type Seq2SeqOptions } from "./models/seq2seq.ts";
 export type { SummaryOptions } from "./models/summary.ts";
 export { type Environment, environment } from "./native.ts";
 export type { DataType, Dimension } from "./native-interface.ts";
+export * as ops from "./ops/index.ts";
 export * as optimizers from "./optimizers/index.ts";
 export { adam, adamw, rmsprop, sgd } from "./optimizers/index.ts";
 export type {

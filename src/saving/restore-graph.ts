@@ -2,15 +2,18 @@ import { FormatError } from "../errors.ts";
 import type { GraphDocument, LayerDocument, ValueReference } from "../graph/document.ts";
 import type { SymbolicTensor } from "../graph/tensor.ts";
 import { restoreInitializer } from "../initializers/resolve.ts";
+import { weight } from "../layers/custom/parts.ts";
 import * as layers from "../layers/index.ts";
 import { inputOf } from "../layers/input.ts";
 import { checkName, type Layer } from "../layers/layer.ts";
+import { WeightLayer } from "../layers/weight.ts";
 import type { DataType, Dimension } from "../native-interface.ts";
+import { operationPrefix, restoreOperation } from "../ops/operation.ts";
 import { checkKeys, nameOption } from "../options.ts";
 import { asFormatError, checkComplete, checkLayer } from "./config.ts";
 
-/** Every layer can be loaded that can be made. */
-const factories = { ...layers };
+/** Every layer can be loaded that can be made; what a function made of operations is saved as these. */
+const { lambda: _, ...factories } = layers;
 
 type LayerType = keyof typeof factories;
 
@@ -23,27 +26,33 @@ const maximumDepth = 16;
 function restoreLayer(document: LayerDocument, depth = 0): Layer {
   if (depth > maximumDepth)
     throw new FormatError(`layer ${document.name}: more than ${maximumDepth} layers are within each other`);
+  if (document.type.startsWith(operationPrefix)) return restoreOperation(document);
+  if (document.type === "weight") return restoreWeight(document);
   const type = nameOption(`layer ${document.name}`, "type", document.type, types);
   const options: Record<string, unknown> = { ...document.options };
   for (const key of Object.keys(options)) {
     if (key.endsWith("Initializer")) {
       options[key] = restoreInitializer(`layer ${document.name}`, key, document.options[key]);
-    } else if (type === "bidirectional" && key !== "mergeMode") {
-      options[key] = restoreWrapped(`layer ${document.name}: ${key}`, document.options[key]);
+    } else if (key === "layer" || key === "backwardLayer") {
+      const wrapped = checkLayer(`layer ${document.name}: ${key}`, document.options[key]);
+      options[key] = restoreLayer(wrapped, depth + 1);
     }
   }
-  if ("layer" in options) options.layer = restoreLayer(checkLayer(`layer ${document.name}`, options.layer), depth + 1);
   const factory = factories[type] as unknown as (options: object) => Layer;
   const layer = factory({ ...options, name: document.name, trainable: document.trainable });
   checkComplete(`layer ${document.name}`, document.options, layer.options);
   return layer;
 }
 
-/** A recurrent layer that another one wraps. */
-function restoreWrapped(where: string, value: unknown): Layer {
-  const wrapped = checkLayer(where, value);
-  nameOption(where, "type", wrapped.type, ["lstm", "gru", "simpleRnn"]);
-  return restoreLayer(wrapped);
+/** A weight of an own layer: its options are sizes and an initialiser. */
+function restoreWeight(document: LayerDocument): Layer {
+  const where = `layer ${document.name}`;
+  checkKeys(where, document.options, ["shape", "initializer"]);
+  const { shape, initializer } = document.options;
+  const request = weight(shape as readonly number[], {
+    initializer: restoreInitializer(where, "initializer", initializer),
+  });
+  return new WeightLayer(checkName(where, document.name), request.shape, request.initializer, document.trainable);
 }
 
 function restoreInput(document: LayerDocument): SymbolicTensor {

@@ -3,7 +3,10 @@ use std::{collections::HashMap, fmt::Write as _};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    expression,
+};
 
 /// Elements that one tensor may have at most; keeps products of sizes far from overflow.
 pub const MAXIMUM_ELEMENTS: usize = 1 << 36;
@@ -41,16 +44,6 @@ impl ElementType {
 
 /// A shape of known and unknown dimensions, the batch first.
 pub type Shape = Vec<Dimension>;
-
-/// The dimension of two axes that become one. A symbol that no input binds is the product of what its name names.
-#[must_use]
-pub fn product(left: &Dimension, right: &Dimension) -> Dimension {
-    let name = |dimension: &Dimension| match dimension {
-        Dimension::Size(size) => size.to_string(),
-        Dimension::Symbol(name) => name.clone(),
-    };
-    Dimension::Symbol(format!("{}*{}", name(left), name(right)))
-}
 
 /// `[batch, 20, 256]`, for messages.
 #[must_use]
@@ -112,19 +105,16 @@ impl Bindings {
     pub fn size(&self, dimension: &Dimension) -> Result<usize> {
         match dimension {
             Dimension::Size(size) => Ok(*size),
-            Dimension::Symbol(name) => self
-                .symbol(name)
-                .ok_or_else(|| Error::new(Code::Graph, format!("the size of dimension {name} follows from no input"))),
+            Dimension::Symbol(name) => {
+                if let Some(&size) = self.0.get(name) {
+                    return Ok(size);
+                }
+                match expression::evaluate(name, &|part| self.0.get(part).copied()) {
+                    Some(size) => size.map_err(|why| Error::new(Code::Shape, format!("dimension {name}: {why}"))),
+                    None => Err(Error::new(Code::Graph, format!("the size of dimension {name} follows from no input"))),
+                }
+            }
         }
-    }
-
-    /// What an input binds, or a product of such.
-    fn symbol(&self, name: &str) -> Option<usize> {
-        self.0.get(name).copied().or_else(|| {
-            let (left, right) = name.rsplit_once('*')?;
-            let right = self.0.get(right).copied().or_else(|| right.parse().ok())?;
-            self.symbol(left).or_else(|| left.parse().ok())?.checked_mul(right)
-        })
     }
 
     /// All sizes of a shape.

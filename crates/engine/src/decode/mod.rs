@@ -2,6 +2,7 @@
 mod generation;
 mod incremental;
 mod steps;
+mod tensor;
 
 pub use generation::{Feed, Generated, Generation, GenerationRequest};
 pub use incremental::{Incremental, Treatment};

@@ -14,6 +14,7 @@ mod pooling;
 mod recurrent;
 mod repeat_vector;
 mod softmax;
+mod tensor;
 mod time_distributed;
 
 pub use activation::ActivationOptions;
@@ -30,6 +31,7 @@ pub use pooling::{DataFormat, PoolingOptions};
 pub use recurrent::{Cell, RecurrentOptions};
 pub use repeat_vector::RepeatVectorOptions;
 pub use softmax::SoftmaxOptions;
+pub use tensor::{TensorLayer, WeightOptions};
 pub use time_distributed::TimeDistributed;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -78,7 +80,7 @@ pub struct Inference {
 
 impl Inference {
     /// One output, no weights.
-    fn single(shape: Shape, dtype: ElementType, masked: bool) -> Self {
+    pub(crate) fn single(shape: Shape, dtype: ElementType, masked: bool) -> Self {
         Self { outputs: vec![Signature { shape, dtype, masked }], weights: Vec::new(), equal: Vec::new() }
     }
 }
@@ -120,6 +122,8 @@ pub enum LayerKind {
     Softmax(SoftmaxOptions),
     /// A layer at each step by itself.
     TimeDistributed(TimeDistributed),
+    /// Primitive operations on tensors.
+    Tensor(TensorLayer),
 }
 
 fn options<T: DeserializeOwned>(layer: &LayerDocument) -> Result<T> {
@@ -133,6 +137,9 @@ impl LayerKind {
     /// # Errors
     /// `Option` if an option is missing, unknown or has a wrong value; `Graph` if the type is unknown.
     pub fn parse(layer: &LayerDocument) -> Result<Self> {
+        if let Some(tensor) = TensorLayer::parse(layer)? {
+            return Ok(Self::Tensor(tensor));
+        }
         let kind = match layer.kind.as_str() {
             "input" => Self::Input(options(layer)?),
             "embedding" => Self::Embedding(options(layer)?),
@@ -170,7 +177,7 @@ impl LayerKind {
             Self::SpatialDropout(options) => options.check(),
             Self::Softmax(options) => options.check(),
             Self::GlobalAveragePooling(_) | Self::GlobalMaxPooling(_) | Self::TimeDistributed(_) => Ok(()),
-            Self::Input(_) | Self::Concatenate(_) | Self::Merge(_) => Ok(()),
+            Self::Input(_) | Self::Concatenate(_) | Self::Merge(_) | Self::Tensor(_) => Ok(()),
         }
         .map_err(|reason| Error::new(Code::Option, format!("layer {}: {reason}", layer.name)))?;
         Ok(kind)
@@ -198,6 +205,7 @@ impl LayerKind {
             Self::SpatialDropout(_) => masking::infer_spatial_dropout(inputs),
             Self::Softmax(options) => options.infer(inputs),
             Self::TimeDistributed(wrapper) => return wrapper.infer(layer, inputs),
+            Self::Tensor(tensor) => tensor.infer(inputs),
         }
         .map_err(|reason| Error::new(Code::Shape, format!("layer {layer}: {reason}")))
     }
@@ -210,7 +218,7 @@ fn same(inputs: &[Signature]) -> std::result::Result<Inference, String> {
     Ok(Inference::single(x.shape.clone(), x.dtype, x.masked))
 }
 
-fn float(x: &Signature, what: &str) -> std::result::Result<(), String> {
+pub(crate) fn float(x: &Signature, what: &str) -> std::result::Result<(), String> {
     if x.dtype == ElementType::Float32 {
         return Ok(());
     }
@@ -226,7 +234,7 @@ fn last_size(x: &Signature) -> std::result::Result<usize, String> {
 }
 
 /// Notes that two dimensions must be equal; an error if they are known to differ.
-fn unify(left: &Dimension, right: &Dimension, equal: &mut Vec<Equality>) -> bool {
+pub(crate) fn unify(left: &Dimension, right: &Dimension, equal: &mut Vec<Equality>) -> bool {
     match (left, right) {
         (left, right) if left == right => true,
         (Dimension::Size(_), Dimension::Size(_)) => false,

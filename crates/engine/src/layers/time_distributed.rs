@@ -4,8 +4,9 @@ use serde::Deserialize;
 use super::{Inference, LayerKind, Signature, options};
 use crate::{
     error::{Code, Error, Result},
+    expression::Expression,
     graph::LayerDocument,
-    shape::{Shape, describe, product},
+    shape::{Shape, describe},
 };
 
 #[derive(Clone, Debug, Deserialize)]
@@ -47,7 +48,7 @@ impl TimeDistributed {
                 describe(&x.shape)
             ));
         };
-        let mut shape = vec![product(batch, time)];
+        let mut shape = vec![Expression::product(&[batch.clone(), time.clone()])?.dimension()?];
         shape.extend_from_slice(&x.shape[2..]);
         Ok(Signature { shape, dtype: x.dtype, masked: x.masked })
     }

@@ -7,6 +7,7 @@ mod loss_function;
 mod recurrent;
 mod schedule;
 mod steps;
+mod tensor;
 
 pub use loss::{LossPlan, LossTarget, MetricPlan, OutputPlan, RowPass, TrainingPlan};
 pub use loss_function::{CrossEntropy, LossFunction, Metric, OutputLoss};
@@ -21,6 +22,7 @@ use crate::{
     graph::GraphDocument,
     initializer::Start,
     layers::{Inference, LayerKind, Merge, Signature, WeightSpecification},
+    ops::TensorOperation,
     shape::{Bindings, Equality},
 };
 
@@ -72,6 +74,8 @@ pub enum Operation {
     FoldTime,
     /// One axis as the batch and time of the second input.
     UnfoldTime,
+    /// A primitive operation on tensors.
+    Tensor(TensorOperation),
 }
 
 impl Operation {
@@ -79,6 +83,7 @@ impl Operation {
     #[must_use]
     pub fn has_weights(&self) -> bool {
         matches!(self, Self::Embedding { .. } | Self::Recurrent(_) | Self::Linear | Self::Normalize(_))
+            || matches!(self, Self::Tensor(TensorOperation::Weight { .. }))
     }
 
     /// Whether the mask of its output is that of its first input.
@@ -305,6 +310,7 @@ impl Plan {
                 self.push(steps::softmax(options, &inputs, &outputs), layer, inputs, outputs)
             }
             LayerKind::TimeDistributed(wrapper) => self.expand_steps(wrapper, layer, inputs, outputs),
+            LayerKind::Tensor(tensor) => self.expand_tensor(tensor, layer, inputs, outputs),
             LayerKind::Merge(merge) => self.push(Operation::Merge(*merge), layer, inputs, outputs),
         }
     }

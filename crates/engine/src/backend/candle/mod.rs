@@ -14,6 +14,7 @@ mod recurrent;
 mod row_loss;
 mod sequence;
 mod simple_rnn;
+mod tensor;
 
 use std::sync::Arc;
 

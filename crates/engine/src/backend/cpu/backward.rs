@@ -128,6 +128,7 @@ impl Run<'_> {
             }
             (&Operation::Concatenate(axis), _) => self.concatenate_backward(node, axis, &dy),
             (&Operation::RepeatVector(count), Some(input)) => self.repeat_backward(input, count, &dy),
+            (Operation::Tensor(operation), _) => self.tensor_backward(index, node, operation, dy, gradients)?,
             (&Operation::Merge(merge), _) => self.merge_backward(node, merge, &dy)?,
             (&Operation::FlipTime, _) => self.flip_backward(index, node, &dy)?,
             (Operation::Normalize(plan), _) => self.normalize_backward(index, node, plan, &dy, gradients)?,

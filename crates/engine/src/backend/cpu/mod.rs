@@ -11,6 +11,7 @@ mod pooling;
 mod recurrent;
 mod repeat;
 mod row_loss;
+mod tensor;
 mod time;
 
 use std::sync::Arc;
@@ -66,6 +67,7 @@ enum Saved {
     },
     /// Sizes of the input.
     Shape(Vec<usize>),
+    Shapes(tensor::Shapes),
 }
 
 /// One run of a program.
