@@ -12,7 +12,7 @@ import { operationPrefix, restoreOperation } from "../ops/operation.ts";
 import { checkKeys, nameOption } from "../options.ts";
 import { asFormatError, checkComplete, checkLayer } from "./config.ts";
 
-/** Every layer can be loaded that can be made; what a function made of operations is saved as these. */
+/** Every layer can be loaded that can be made; one of a function is its operations. */
 const { lambda: _, ...factories } = layers;
 
 type LayerType = keyof typeof factories;
