@@ -20,6 +20,7 @@ export interface GruCallOptions {
 
 /** A layer of {@link gru} without `returnState`. */
 export interface GruLayer extends Layer {
+  /** The kind of the layer. */
   readonly type: "gru";
   /**
    * @param x - `[batch, time, features]`
@@ -31,6 +32,7 @@ export interface GruLayer extends Layer {
 
 /** A layer of {@link gru} with `returnState: true`. */
 export interface GruStateLayer extends Layer {
+  /** The kind of the layer. */
   readonly type: "gru";
   /**
    * @param x - `[batch, time, features]`
@@ -42,6 +44,7 @@ export interface GruStateLayer extends Layer {
 
 /** A layer of {@link gru} of which the types do not say whether it has `returnState`. */
 export interface GruUnionLayer extends Layer {
+  /** The kind of the layer. */
   readonly type: "gru";
   /**
    * @param x - `[batch, time, features]`

@@ -20,6 +20,7 @@ export interface LstmCallOptions {
 
 /** An LSTM without `returnState`. */
 export interface LstmLayer extends Layer {
+  /** The kind of the layer. */
   readonly type: "lstm";
   /**
    * @param x - `[batch, time, features]`
@@ -31,6 +32,7 @@ export interface LstmLayer extends Layer {
 
 /** An LSTM with `returnState: true`. */
 export interface LstmStateLayer extends Layer {
+  /** The kind of the layer. */
   readonly type: "lstm";
   /**
    * @param x - `[batch, time, features]`
@@ -42,6 +44,7 @@ export interface LstmStateLayer extends Layer {
 
 /** An LSTM of which the types do not say whether it has `returnState`. */
 export interface LstmUnionLayer extends Layer {
+  /** The kind of the layer. */
   readonly type: "lstm";
   /**
    * @param x - `[batch, time, features]`

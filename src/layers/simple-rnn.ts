@@ -16,6 +16,7 @@ export interface SimpleRnnCallOptions {
 
 /** A layer of {@link simpleRnn} without `returnState`. */
 export interface SimpleRnnLayer extends Layer {
+  /** The kind of the layer. */
   readonly type: "simpleRnn";
   /**
    * @param x - `[batch, time, features]`
@@ -27,6 +28,7 @@ export interface SimpleRnnLayer extends Layer {
 
 /** A layer of {@link simpleRnn} with `returnState: true`. */
 export interface SimpleRnnStateLayer extends Layer {
+  /** The kind of the layer. */
   readonly type: "simpleRnn";
   /**
    * @param x - `[batch, time, features]`
@@ -38,6 +40,7 @@ export interface SimpleRnnStateLayer extends Layer {
 
 /** A layer of {@link simpleRnn} of which the types do not say whether it has `returnState`. */
 export interface SimpleRnnUnionLayer extends Layer {
+  /** The kind of the layer. */
   readonly type: "simpleRnn";
   /**
    * @param x - `[batch, time, features]`

@@ -85,12 +85,41 @@ impl Graph {
         self.states.extend([(output.0, 1), (output.0, 2)]);
     }
 
+    /// Any recurrent layer, in one direction or in both.
+    fn recurrent(&mut self, choices: &mut Choices, input: Reference) {
+        let kind = choices.one(&["lstm", "gru", "simpleRnn"]);
+        let (sequences, both) = (choices.yes(), choices.yes());
+        let rate = choices.one(&[0.0, 0.0, 0.3]);
+        let mut options = json!({
+            "returnSequences": sequences, "returnState": true, "goBackwards": !both && choices.yes(),
+            "useBias": choices.yes(), "zeroOutputForMask": choices.yes(), "dropout": rate,
+            "recurrentDropout": choices.one(&[0.0, rate]), "activation": choices.one(&["tanh", "silu", "softsign"]),
+        });
+        if kind == "gru" {
+            options["resetAfter"] = json!(choices.yes());
+        }
+        let states = if kind == "lstm" { 2 } else { 1 } * if both { 2 } else { 1 };
+        let mut inputs = vec![input];
+        if !self.states.is_empty() && choices.yes() {
+            inputs.extend((0..states).map(|_| choices.one(&self.states)));
+        }
+        let output = if both {
+            let mode = choices.one(&["sum", "mul", "ave"]);
+            self.document.bidirectional(kind, WIDTH, [options, json!({})], Some(mode), &inputs)
+        } else {
+            self.document.recurrent(kind, WIDTH, options, &inputs)
+        };
+        if sequences { &mut self.sequences } else { &mut self.states }.push(output);
+        self.states.extend((1..=states).map(|state| (output.0, state)));
+    }
+
     fn grow(&mut self, choices: &mut Choices) {
         let input = choices.one(&self.sequences);
         let others = [input, choices.one(&self.sequences), choices.one(&self.sequences)];
         let activation = choices.one(&ACTIVATIONS);
-        let output = match choices.below(7) {
+        let output = match choices.below(9) {
             0..=2 => return self.lstm(choices, input),
+            7 | 8 => return self.recurrent(choices, input),
             3 => self.document.dense(WIDTH, activation, choices.yes(), input),
             4 => self.document.dropout(0.2, input),
             5 => {

@@ -143,3 +143,110 @@ impl BidirectionalOptions {
         Ok(Inference { outputs, weights, equal })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::{
+        error::Code,
+        layers::{LayerKind, Signature},
+        shape::{Dimension, ElementType},
+    };
+
+    fn recurrent(kind: &str) -> Value {
+        let zeros = json!({ "type": "zeros" });
+        let mut options = json!({
+            "units": 2, "activation": "tanh", "useBias": true, "kernelInitializer": zeros,
+            "recurrentInitializer": zeros, "biasInitializer": zeros, "dropout": 0.0, "recurrentDropout": 0.0,
+            "returnSequences": true, "returnState": false, "goBackwards": false, "zeroOutputForMask": false
+        });
+        if kind != "simpleRnn" {
+            options["recurrentActivation"] = json!("sigmoid");
+        }
+        match kind {
+            "lstm" => options["unitForgetBias"] = json!(true),
+            "gru" => options["resetAfter"] = json!(true),
+            _ => {}
+        }
+        json!({ "name": kind, "type": kind, "trainable": true, "options": options })
+    }
+
+    fn both(kind: &str) -> Value {
+        let mut options = json!({ "layer": recurrent(kind), "backwardLayer": recurrent(kind), "mergeMode": "sum" });
+        options["layer"]["name"] = json!("forward");
+        options["backwardLayer"]["options"]["goBackwards"] = json!(true);
+        json!({ "name": "both", "type": "bidirectional", "trainable": true, "options": options })
+    }
+
+    /// The error of a document in which the value at a path is another, or is left out.
+    fn refusal(mut document: Value, path: &[&str], value: Option<Value>) -> String {
+        let (last, folders) = path.split_last().unwrap();
+        let at = folders.iter().fold(&mut document, |value, key| &mut value[*key]);
+        match value {
+            Some(value) => at[*last] = value,
+            None => drop(at.as_object_mut().unwrap().remove(*last)),
+        }
+        let error = LayerKind::parse(&serde_json::from_value(document).unwrap()).unwrap_err();
+        assert_eq!(error.code, Code::Option, "{error}");
+        error.message
+    }
+
+    #[test]
+    fn options_of_another_kind_are_refused() {
+        for (kind, option, given) in [
+            ("lstm", "resetAfter", Some(json!(true))),
+            ("gru", "unitForgetBias", Some(json!(true))),
+            ("simpleRnn", "recurrentActivation", Some(json!("sigmoid"))),
+            ("lstm", "recurrentActivation", None),
+            ("gru", "resetAfter", None),
+        ] {
+            let what = if given.is_some() { "unknown" } else { "missing" };
+            let message = refusal(recurrent(kind), &["options", option], given);
+            assert_eq!(message, format!("layer {kind}: {what} field `{option}`"));
+        }
+        assert!(refusal(recurrent("gru"), &["options", "dropout"], Some(json!(1.0))).contains("dropout must be"));
+    }
+
+    #[test]
+    fn layers_that_do_not_fit_are_refused() {
+        let second = ["options", "backwardLayer", "options"];
+        let other = |option: &'static str| [second[0], second[1], second[2], option];
+        for (path, value, part) in [
+            (&other("goBackwards")[..], json!(false), "must differ in goBackwards, both have false"),
+            (&other("returnSequences"), json!(false), "must agree on returnSequences, got true and false"),
+            (&other("returnState"), json!(true), "must agree on returnState, got false and true"),
+            (&other("units"), json!(3), "same units to be merged element by element, got 2 and 3"),
+            (&["options", "backwardLayer", "name"], json!("forward"), "both named forward"),
+            (
+                &["options", "backwardLayer", "type"],
+                json!("dense"),
+                "expected an lstm, a gru or a simpleRnn, got dense",
+            ),
+            (&["options", "mergeMode"], json!("max"), "max"),
+            (&["options", "layer"], recurrent("lstm"), "equally many states"),
+        ] {
+            let message = refusal(both("gru"), path, Some(value));
+            assert!(message.starts_with("layer both: ") && message.contains(part), "{message}");
+        }
+    }
+
+    #[test]
+    fn states_come_in_two_halves() {
+        let kind = LayerKind::parse(&serde_json::from_value(both("lstm")).unwrap()).unwrap();
+        let signature = |shape: Vec<Dimension>| Signature { shape, dtype: ElementType::Float32, masked: false };
+        let batch = Dimension::Symbol("batch".to_owned());
+        let x = signature(vec![batch.clone(), Dimension::Size(4), Dimension::Size(3)]);
+        let state = signature(vec![batch, Dimension::Size(2)]);
+        let infer = |states: usize| {
+            let states = std::iter::repeat_n(state.clone(), states);
+            kind.infer("both", &std::iter::once(x.clone()).chain(states).collect::<Vec<_>>())
+        };
+        assert_eq!(infer(4).unwrap().outputs[0].shape[2], Dimension::Size(2));
+        let names: Vec<_> = infer(0).unwrap().weights.into_iter().map(|weight| weight.name).collect();
+        assert_eq!(names[0], "forward/kernel");
+        assert_eq!(names[5], "lstm/bias");
+        let error = infer(2).unwrap_err();
+        assert!(error.message.contains("a sequence and 4 states, got 3 inputs"), "{error}");
+    }
+}
