@@ -12,26 +12,29 @@ export interface BenchOptions {
   threads: number;
   /** Rounds, seconds or steps in hundredths of the full measurement; default 100. Below that numbers are no results. */
   percent: number;
+  /** Lines of `input-pipeline`; default ten million, fewer with `percent`. */
+  lines?: number;
 }
 
 /** The usage, and what was wrong. */
 export class UsageError extends Error {}
 
-const usage = `usage: npm run bench -- NAME [--python PY] [--case C] [--json] [--threads N] [--percent P]
-  NAME         lstm-step, rnn-step, event-loop, memory, start, demo or character
+const usage = `usage: npm run bench -- NAME [--python PY] [--case C] [--json] [--threads N] [--percent P] [--lines N]
+  NAME         lstm-step, rnn-step, event-loop, memory, start, demo, character or input-pipeline
   --python PY  Python with the packages of bench/peers/requirements.txt; needed for comparisons
   --case C     run this case only (lstm-step: V8000, V30000, tatoeba, tatoeba-bucketed;
                rnn-step: gru, gru-tatoeba, bidirectional, bidirectional-tatoeba)
   --json       print one JSON object as the last line
   --threads N  compute threads of both sides, default all cores
-  --percent P  size of the measurement, default 100; smaller ones show only that the bench works`;
+  --percent P  size of the measurement, default 100; smaller ones show only that the bench works
+  --lines N    lines of input-pipeline, default 10000000`;
 
 /** The name of the bench and its options. */
 export function readArguments(parameters: string[], cores: number): { name: string; options: BenchOptions } {
   const { values, positionals } = parse(parameters);
   const name = positionals[0];
   if (name === undefined || positionals.length > 1) throw new UsageError(usage);
-  const positive = (option: "threads" | "percent", fallback: number) => {
+  const positive = (option: "threads" | "percent" | "lines", fallback: number) => {
     const value = Number(values[option] ?? fallback);
     if (!(Number.isInteger(value) && value >= 1))
       throw new UsageError(`--${option}: expected an integer of at least 1`);
@@ -43,6 +46,7 @@ export function readArguments(parameters: string[], cores: number): { name: stri
     percent: positive("percent", 100),
   };
   if (values.python !== undefined) options.python = values.python;
+  if (values.lines !== undefined) options.lines = positive("lines", 1);
   if (values.case !== undefined) options.case = values.case;
   return { name, options };
 }
@@ -58,6 +62,7 @@ function parse(parameters: string[]) {
         json: { type: "boolean" },
         threads: { type: "string" },
         percent: { type: "string" },
+        lines: { type: "string" },
       },
     });
   } catch (error) {

@@ -4,6 +4,7 @@ import { type BenchOptions, readArguments, UsageError } from "./arguments.ts";
 import { character } from "./character.ts";
 import { demo } from "./demo.ts";
 import { eventLoop } from "./event-loop.ts";
+import { inputPipeline } from "./input-pipeline.ts";
 import { lstmStep } from "./lstm-step.ts";
 import { memory } from "./memory.ts";
 import type { Report } from "./report.ts";
@@ -18,6 +19,7 @@ const benches: Record<string, (options: BenchOptions) => Promise<Report>> = {
   start,
   demo,
   character,
+  "input-pipeline": inputPipeline,
 };
 
 try {

@@ -230,8 +230,8 @@ test("pairs come from iterables", async (t) => {
 
 test("options that are wrong or have no meaning for the format are refused", async (t) => {
   const cases: [unknown, object, RegExp][] = [
-    ["x.tsv", { format: "parquet" }, /format must be one of tsv, csv, jsonl/],
-    ["x.parquet", {}, /Parquet cannot be read; convert/],
+    ["x.tsv", { format: "xml" }, /format must be one of tsv, csv, jsonl, parquet/],
+    ["x.parquet", { header: true }, /header has no meaning for Parquet/],
     ["x.tsv", { keys: ["a", "b"] }, /keys has no meaning for a table/],
     ["x.jsonl.gz", { columns: [0, 1] }, /columns has no meaning for JSON Lines/],
     ["x.jsonl", { keys: ["a"] }, /keys must be an array of two names/],

@@ -6,11 +6,12 @@ import { ParallelText, type TextPair } from "../parallel-text.ts";
 import { iterableReader, type PairIterable } from "./iterable.ts";
 import { jsonLinesReader } from "./json-lines.ts";
 import type { PairReader } from "./pair-reader.ts";
+import { parquetReader } from "./parquet.ts";
 import { type Column, tableReader } from "./table.ts";
 import { twoFilesReader } from "./two-files.ts";
 
 /** Format of a file that holds both sides of its pairs. */
-export type ParallelTextFormat = "tsv" | "csv" | "jsonl";
+export type ParallelTextFormat = "tsv" | "csv" | "jsonl" | "parquet";
 
 /**
  * Where sentence pairs come from: a file, the files of sources and targets with a sentence on each line, or pairs that
@@ -22,10 +23,13 @@ export type ParallelTextSource = string | readonly [source: string, target: stri
 export interface ReadParallelTextOptions {
   /**
    * Format of a single file; default by the end of its name, before `.gz`: `.csv` gives `"csv"`, `.jsonl` and `.ndjson`
-   * give `"jsonl"`, all others `"tsv"`.
+   * give `"jsonl"`, `.parquet` gives `"parquet"`, all others `"tsv"`.
    */
   format?: ParallelTextFormat;
-  /** Columns of source and target in a table, by number from 0 or by name in the header; default `[0, 1]`. Others are ignored. */
+  /**
+   * Columns of source and target in a table, by number from 0 or by name in the header; default `[0, 1]`. Others are ignored. In
+   * Parquet, dots in a name lead into structures, as in `"translation.en"`.
+   */
   columns?: readonly [source: number | string, target: number | string];
   /** Whether the first row of a table holds the names of the columns; default: whether `columns` has a name. */
   header?: boolean;
@@ -47,7 +51,8 @@ interface Tally {
  * iterable.
  *
  * A file holds tab-separated values (quotes have no meaning), comma-separated values as in RFC 4180 (quoted fields may
- * contain commas, doubled quotes and line breaks) or JSON Lines. Gzip is recognised by content, a byte order mark is
+ * contain commas, doubled quotes and line breaks), JSON Lines or Parquet (of which one group of rows after the other is held in
+ * memory; a text that is null counts as empty). Gzip is recognised by content, a byte order mark is
  * dropped. White space around a sentence is removed; lines without any text are left out and counted.
  *
  * @param source - The file, the files of sources and targets, or the pairs.
@@ -165,25 +170,27 @@ function isTwoFiles(source: unknown): source is readonly [string, string] {
 }
 
 function fileReader(where: string, path: string, options: ReadParallelTextOptions): PairReader {
-  const format = nameOption(where, "format", options.format ?? formatOf(where, path), ["tsv", "csv", "jsonl"]);
+  const format = nameOption(where, "format", options.format ?? formatOf(path), ["tsv", "csv", "jsonl", "parquet"]);
   if (format === "jsonl") {
     refuse(where, options, ["columns", "header"], "JSON Lines, which take keys");
     return jsonLinesReader(path, couple(where, "keys", options.keys ?? ["source", "target"], isName));
   }
   refuse(where, options, ["keys"], "a table, which takes columns");
   const columns = couple<Column>(where, "columns", options.columns ?? [0, 1], isColumn);
+  if (format === "parquet") {
+    refuse(where, options, ["header"], "Parquet");
+    return parquetReader(path, columns);
+  }
   const named = columns.some((column) => typeof column === "string");
   const header = booleanOption(where, "header", options.header ?? named);
   if (named && !header) throw new OptionError(`${where}: names of columns need a header: leave out header: false`);
   return tableReader(path, { format, columns, header });
 }
 
-function formatOf(where: string, path: string): ParallelTextFormat {
+function formatOf(path: string): ParallelTextFormat {
   const ending = /\.([^./\\]+)(?:\.gz)?$/i.exec(path)?.[1]?.toLowerCase();
-  if (ending === "parquet") {
-    throw new OptionError(`${where}: ${path}: Parquet cannot be read; convert the file to JSON Lines or CSV`);
-  }
-  return ending === "csv" ? "csv" : ending === "jsonl" || ending === "ndjson" ? "jsonl" : "tsv";
+  if (ending === "csv" || ending === "parquet") return ending;
+  return ending === "jsonl" || ending === "ndjson" ? "jsonl" : "tsv";
 }
 
 function isName(value: unknown): value is string {
