@@ -18,9 +18,10 @@ export interface BenchOptions {
 export class UsageError extends Error {}
 
 const usage = `usage: npm run bench -- NAME [--python PY] [--case C] [--json] [--threads N] [--percent P]
-  NAME         lstm-step, event-loop, memory, start, demo or character
+  NAME         lstm-step, rnn-step, event-loop, memory, start, demo or character
   --python PY  Python with the packages of bench/peers/requirements.txt; needed for comparisons
-  --case C     run this case only (lstm-step: V8000, V30000, tatoeba, tatoeba-bucketed)
+  --case C     run this case only (lstm-step: V8000, V30000, tatoeba, tatoeba-bucketed;
+               rnn-step: gru, gru-tatoeba, bidirectional, bidirectional-tatoeba)
   --json       print one JSON object as the last line
   --threads N  compute threads of both sides, default all cores
   --percent P  size of the measurement, default 100; smaller ones show only that the bench works`;

@@ -4,7 +4,7 @@ import { gunzipSync } from "node:zlib";
 import { formulaIntegers, formulaValues } from "../__test__/helpers/formula-weights.ts";
 
 /** Where an array lies in a file: offset in bytes, four bytes a value. */
-interface Place {
+export interface Place {
   shape: number[];
   offset: number;
 }
@@ -29,7 +29,8 @@ const units = 256;
 const batchSize = 64;
 const batchCount = 64;
 
-type Ids = { shape: number[]; data: Int32Array };
+/** An array of ids. */
+export type Ids = { shape: number[]; data: Int32Array };
 
 /** The cases by name: vocabulary and batches. */
 const cases: Record<string, { vocabulary: number; masked: boolean; batches(): Ids[][] }> = {
@@ -64,11 +65,13 @@ export function writeCase(name: string, folder: string): StepCase {
   };
 }
 
-function sizeOf(shape: number[]): number {
+/** Elements of a shape. */
+export function sizeOf(shape: number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
-function write(path: string, arrays: { shape: number[]; data: Float32Array | Int32Array }[]): Place[] {
+/** Writes arrays one behind the other; says where they lie. */
+export function write(path: string, arrays: { shape: number[]; data: Float32Array | Int32Array }[]): Place[] {
   let offset = 0;
   const places = arrays.map(({ shape, data }) => {
     const place = { shape, offset };
@@ -83,7 +86,7 @@ function write(path: string, arrays: { shape: number[]; data: Float32Array | Int
 }
 
 /** 20 words on each side, spread evenly over the vocabulary. */
-function fixedLength(vocabulary: number): Ids[][] {
+export function fixedLength(vocabulary: number): Ids[][] {
   const length = 20;
   return Array.from({ length: batchCount }, (_, batch) =>
     [0, 1, 2].map((side) => ({
@@ -94,7 +97,7 @@ function fixedLength(vocabulary: number): Ids[][] {
 }
 
 /** Real pairs in a fixed mixed order, or pairs of similar length together; each batch is padded to its longest sentence. */
-function sentences(limit: number, bucketed: boolean): Ids[][] {
+export function sentences(limit: number, bucketed: boolean): Ids[][] {
   const packed = readFileSync(new URL("../data/tatoeba-en-zh.train.tsv.gz", import.meta.url));
   const pairs = gunzipSync(packed)
     .toString("utf8")

@@ -9,7 +9,7 @@ import { median, rounded } from "./statistics.ts";
 import { measured, peer, Worker, type WorkerCommand } from "./worker.ts";
 
 /** One side of a case. */
-interface Side {
+export interface Side {
   name: string;
   start: WorkerCommand;
   /** Must have run for a ratio; at least one of the sides with the same word here. */
@@ -37,15 +37,21 @@ const rounds = 8;
 const stepsOfRound = 6;
 const warmUpSteps = 6;
 
-function sidesOf({ python, threads }: BenchOptions): Side[] {
-  const script = (configuration: string, environment: Record<string, string> = {}) =>
-    peer(python ?? "", ["lstm_step.py", configuration, String(threads)], {
+/** How a configuration of a peers' script is started. */
+export function stepPeer(script: string, { python, threads }: BenchOptions) {
+  return (configuration: string, environment: Record<string, string> = {}) =>
+    peer(python ?? "", [script, configuration, String(threads)], {
       OMP_NUM_THREADS: String(threads),
       MKL_NUM_THREADS: String(threads),
       CUDA_VISIBLE_DEVICES: "",
       TF_CPP_MIN_LOG_LEVEL: "3",
       ...environment,
     });
+}
+
+function sidesOf(options: BenchOptions): Side[] {
+  const { threads } = options;
+  const script = stepPeer("lstm_step.py", options);
   const keepsMemory = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184";
   return [
     { name: "sconce", start: measured("lstm-step.mjs", [], { SCONCE_THREADS: String(threads) }) },
@@ -76,6 +82,9 @@ export async function lstmStep(options: BenchOptions): Promise<Report> {
     for (const name of options.case === undefined ? caseNames : [options.case]) {
       const described = writeCase(name, folder);
       const sides = sidesOf(options).filter((side) => (side.masked ?? described.masked) === described.masked);
+      console.log(
+        `\n${name}: V ${described.vocabulary}, embedding 50, LSTM 256, batch 64, RMSprop, ${options.threads} threads`,
+      );
       report.cases.push(await runCase(name, described, sides, options, report));
     }
   } finally {
@@ -93,10 +102,14 @@ interface Running {
   error?: string;
 }
 
-async function runCase(name: string, described: StepCase, sides: Side[], options: BenchOptions, report: Report) {
-  console.log(
-    `\n${name}: V ${described.vocabulary}, embedding 50, LSTM 256, batch 64, RMSprop, ${options.threads} threads`,
-  );
+/** Trains a case on all sides in turn; the first one is ours. */
+export async function runCase(
+  name: string,
+  described: StepCase,
+  sides: Side[],
+  options: BenchOptions,
+  report: Report,
+): Promise<Record<string, unknown>> {
   const running: Running[] = [];
   try {
     for (const side of sides) {

@@ -7,10 +7,12 @@ import { eventLoop } from "./event-loop.ts";
 import { lstmStep } from "./lstm-step.ts";
 import { memory } from "./memory.ts";
 import type { Report } from "./report.ts";
+import { rnnStep } from "./rnn-step.ts";
 import { start } from "./start.ts";
 
 const benches: Record<string, (options: BenchOptions) => Promise<Report>> = {
   "lstm-step": lstmStep,
+  "rnn-step": rnnStep,
   "event-loop": eventLoop,
   memory,
   start,

@@ -64,9 +64,25 @@ export type {
 } from "./initializers/rules.ts";
 export type { ActivationOptions, UnaryLayer } from "./layers/activation.ts";
 export type { ActivationName, ElementwiseActivationName } from "./layers/activation-name.ts";
+export type {
+  BidirectionalLayer,
+  BidirectionalMergeMode,
+  BidirectionalOptions,
+  BidirectionalResult,
+  BidirectionalStates,
+  RecurrentLayer,
+} from "./layers/bidirectional.ts";
 export type { DenseOptions } from "./layers/dense.ts";
 export type { DropoutOptions } from "./layers/dropout.ts";
 export type { EmbeddingLayer, EmbeddingOptions } from "./layers/embedding.ts";
+export type {
+  GruCallOptions,
+  GruLayer,
+  GruOptions,
+  GruOutputs,
+  GruStateLayer,
+  GruUnionLayer,
+} from "./layers/gru.ts";
 export * as layers from "./layers/index.ts";
 export { type InputOptions, input } from "./layers/input.ts";
 export { Layer, type LayerOptions, type LayerWeight } from "./layers/layer.ts";
@@ -79,7 +95,16 @@ export type {
   LstmUnionLayer,
 } from "./layers/lstm.ts";
 export type { ConcatenateOptions, MergeLayer } from "./layers/merge.ts";
+export type { GatedOptions, RecurrentOptions } from "./layers/recurrent.ts";
 export type { RepeatVectorOptions } from "./layers/repeat-vector.ts";
+export type {
+  SimpleRnnCallOptions,
+  SimpleRnnLayer,
+  SimpleRnnOptions,
+  SimpleRnnOutputs,
+  SimpleRnnStateLayer,
+  SimpleRnnUnionLayer,
+} from "./layers/simple-rnn.ts";
 export type { WeightArray } from "./layers/weights.ts";
 export * as losses from "./losses/index.ts";
 export type {

@@ -40,6 +40,16 @@ const layer = fc.oneof(
     useBias: flag,
     activation: mostly("tanh", "relu"),
   }),
+  fc.record({
+    type: fc.constantFrom("gru", "simpleRnn"),
+    units: mostly(1, 3),
+    returnSequences: flag,
+    goBackwards: flag,
+    dropout: mostly(0, 0.3),
+    recurrentDropout: mostly(0, 0.3),
+    useBias: flag,
+    activation: mostly("tanh", "silu"),
+  }),
   fc.record({ type: fc.constant("repeatVector"), n: mostly(1, 2, 4) }),
   fc.record({ type: fc.constantFrom(...merges, "concatenate"), axis: mostly(-1, 1, -2) }),
 );

@@ -25,6 +25,9 @@ test("docs/graph.md lists the options that a graph document has", (t) => {
     input({ shape: [2] }).node.layer,
     layers.embedding({ inputDim: 3, outputDim: 2 }),
     layers.lstm({ units: 2 }),
+    layers.gru({ units: 2 }),
+    layers.simpleRnn({ units: 2 }),
+    layers.bidirectional({ layer: layers.lstm({ units: 2 }) }),
     layers.dense({ units: 2 }),
     layers.dropout({ rate: 0.5 }),
     layers.activation({ activation: "relu" }),
@@ -48,13 +51,19 @@ test("docs/graph.md lists the weights that shape inference gives", (t) => {
   const ids = input({ shape: [null], dtype: "int32" });
   const embedded = layers.embedding({ inputDim: 3, outputDim: 2 });
   const lstm = layers.lstm({ units: 4 });
+  const gru = layers.gru({ units: 4 });
+  const simpleRnn = layers.simpleRnn({ units: 4 });
   const dense = layers.dense({ units: 5 });
   dense(lstm(embedded(ids)));
-  const sizes: Record<string, number> = { inputDim: 3, outputDim: 2, D: 2, "4U": 16, U: 4 };
+  gru(embedded(ids));
+  simpleRnn(embedded(ids));
+  const sizes: Record<string, number> = { inputDim: 3, outputDim: 2, D: 2, "4U": 16, "3U": 12, "2": 2, U: 4 };
   const paragraph = text.slice(text.indexOf("Weights, in Keras' order"), text.indexOf("Initialisers are"));
   for (const [layer, own] of [
     [embedded, {}],
     [lstm, {}],
+    [gru, {}],
+    [simpleRnn, {}],
     [dense, { D: 4, units: 5 }],
   ] as const) {
     const part = new RegExp(`\`${layer.type}\`: ([^;.]*)`).exec(paragraph)![1]!;

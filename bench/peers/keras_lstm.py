@@ -18,17 +18,21 @@ def versions():
     return {"keras": keras.__version__, "tensorflow": tf.__version__, "numpy": np.__version__}
 
 
-def _make(case, weights, jit):
+def _lstm(units, source, target):
+    _, h, c = keras.layers.LSTM(units, return_state=True)(source)
+    y, _, _ = keras.layers.LSTM(units, return_sequences=True, return_state=True)(target, initial_state=[h, c])
+    return y
+
+
+def stepper(case, weights, jit, middle=_lstm):
+    """A training step; middle: from the embedded source and target to the decoder's outputs."""
     vocabulary, units, masked = case["vocabulary"], case["units"], case["masked"]
     # Fixed lengths are given as such: TensorFlow makes faster graphs of them.
     shapes = [(None,) if masked else tuple(place["shape"][1:]) for place in case["batches"][0][:2]]
     embedding = keras.layers.Embedding(vocabulary, case["dimension"], mask_zero=masked)
     encoder_inputs = keras.Input(shapes[0], dtype="int32")
-    _, h, c = keras.layers.LSTM(units, return_state=True)(embedding(encoder_inputs))
     decoder_inputs = keras.Input(shapes[1], dtype="int32")
-    y, _, _ = keras.layers.LSTM(units, return_sequences=True, return_state=True)(
-        embedding(decoder_inputs), initial_state=[h, c]
-    )
+    y = middle(units, embedding(encoder_inputs), embedding(decoder_inputs))
     probabilities = keras.layers.Dense(vocabulary, activation="softmax")(y)
     model = keras.Model([encoder_inputs, decoder_inputs], probabilities)
     # Keras loses the decoder's mask because of the initial state, so padding is weighted with 0.
@@ -45,8 +49,8 @@ def _make(case, weights, jit):
 
 
 def plain(case, weights):
-    return _make(case, weights, False)
+    return stepper(case, weights, False)
 
 
 def jit(case, weights):
-    return _make(case, weights, True)
+    return stepper(case, weights, True)

@@ -54,7 +54,7 @@ class Textbook(nn.Module):
         return F.cross_entropy(self.output(outputs), goal, ignore_index=0 if self.masked else -100)
 
 
-def _stepper(case, model, forward):
+def stepper(case, model, forward):
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     # Keras has its 1e-7 inside the root.
     optimizer = torch.optim.RMSprop(trained, lr=0.001, alpha=0.9, eps=1e-7**0.5)
@@ -72,12 +72,12 @@ def _stepper(case, model, forward):
 
 def eager(case, weights):
     model = Textbook(case, weights)
-    return _stepper(case, model, model)
+    return stepper(case, model, model)
 
 
 def eager_selected(case, weights):
     model = Textbook(case, weights, select=True)
-    return _stepper(case, model, model)
+    return stepper(case, model, model)
 
 
 def compiled(case, weights, select=False):
@@ -85,7 +85,7 @@ def compiled(case, weights, select=False):
     # its loss are compiled, where it gains most.
     model = Textbook(case, weights, select)
     model.loss = torch.compile(model.loss, dynamic=True if case["masked"] else None)
-    return _stepper(case, model, model)
+    return stepper(case, model, model)
 
 
 def compiled_selected(case, weights):

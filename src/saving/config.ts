@@ -67,6 +67,21 @@ function references(what: string, value: unknown, nodes: number): ValueReference
   });
 }
 
+/**
+ * A layer of a document, of which the options are not checked yet.
+ *
+ * @throws FormatError naming the field.
+ */
+export function checkLayer(what: string, value: unknown): LayerDocument {
+  const layer = fields(what, value);
+  return {
+    name: text(`${what}.name`, layer.name),
+    type: text(`${what}.type`, layer.type),
+    trainable: flag(`${what}.trainable`, layer.trainable),
+    options: fields(`${what}.options`, layer.options) as LayerDocument["options"],
+  };
+}
+
 function checkGraph(value: unknown): GraphDocument {
   const graph = fields("graph", value);
   if (graph.format !== "sconce-graph" || graph.version !== 1) {
@@ -74,16 +89,7 @@ function checkGraph(value: unknown): GraphDocument {
       `graph must have the format sconce-graph and version 1, got version ${String(graph.version)}`,
     );
   }
-  const layers = list("graph.layers", graph.layers).map((entry, place): LayerDocument => {
-    const what = `graph.layers[${place}]`;
-    const layer = fields(what, entry);
-    return {
-      name: text(`${what}.name`, layer.name),
-      type: text(`${what}.type`, layer.type),
-      trainable: flag(`${what}.trainable`, layer.trainable),
-      options: fields(`${what}.options`, layer.options) as LayerDocument["options"],
-    };
-  });
+  const layers = list("graph.layers", graph.layers).map((entry, place) => checkLayer(`graph.layers[${place}]`, entry));
   const nodes = list("graph.nodes", graph.nodes).map((entry, place): NodeDocument => {
     const what = `graph.nodes[${place}]`;
     const node = fields(what, entry);

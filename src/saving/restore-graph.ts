@@ -7,7 +7,7 @@ import { inputOf } from "../layers/input.ts";
 import { checkName, type Layer } from "../layers/layer.ts";
 import type { DataType, Dimension } from "../native-interface.ts";
 import { checkKeys, nameOption } from "../options.ts";
-import { asFormatError, checkComplete } from "./config.ts";
+import { asFormatError, checkComplete, checkLayer } from "./config.ts";
 
 /** Every layer can be loaded that can be made. */
 const factories = { ...layers };
@@ -23,12 +23,21 @@ function restoreLayer(document: LayerDocument): Layer {
   for (const key of Object.keys(options)) {
     if (key.endsWith("Initializer")) {
       options[key] = restoreInitializer(`layer ${document.name}`, key, document.options[key]);
+    } else if (type === "bidirectional" && key !== "mergeMode") {
+      options[key] = restoreWrapped(`layer ${document.name}: ${key}`, document.options[key]);
     }
   }
   const factory = factories[type] as unknown as (options: object) => Layer;
   const layer = factory({ ...options, name: document.name, trainable: document.trainable });
   checkComplete(`layer ${document.name}`, document.options, layer.options);
   return layer;
+}
+
+/** A recurrent layer that another one wraps. */
+function restoreWrapped(where: string, value: unknown): Layer {
+  const wrapped = checkLayer(where, value);
+  nameOption(where, "type", wrapped.type, ["lstm", "gru", "simpleRnn"]);
+  return restoreLayer(wrapped);
 }
 
 function restoreInput(document: LayerDocument): SymbolicTensor {

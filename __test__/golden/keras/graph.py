@@ -11,6 +11,19 @@ import formula
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROVIDED = {"type": "provided"}
+RECURRENT = {
+    "activation": "tanh",
+    "useBias": True,
+    "kernelInitializer": PROVIDED,
+    "recurrentInitializer": PROVIDED,
+    "biasInitializer": PROVIDED,
+    "dropout": 0,
+    "recurrentDropout": 0,
+    "returnSequences": False,
+    "returnState": False,
+    "goBackwards": False,
+    "zeroOutputForMask": False,
+}
 DEFAULTS = {
     "embedding": {"maskZero": False, "embeddingsInitializer": PROVIDED},
     "lstm": {
@@ -18,16 +31,10 @@ DEFAULTS = {
         "recurrentActivation": "sigmoid",
         "useBias": True,
         "unitForgetBias": True,
-        "kernelInitializer": PROVIDED,
-        "recurrentInitializer": PROVIDED,
-        "biasInitializer": PROVIDED,
-        "dropout": 0,
-        "recurrentDropout": 0,
-        "returnSequences": False,
-        "returnState": False,
-        "goBackwards": False,
-        "zeroOutputForMask": False,
+        **RECURRENT,
     },
+    "gru": {"activation": "tanh", "recurrentActivation": "sigmoid", "resetAfter": True, **RECURRENT},
+    "simpleRnn": RECURRENT,
     "dense": {
         "activation": "linear",
         "useBias": True,
@@ -46,6 +53,9 @@ MERGES = {
     "maximum": keras.layers.Maximum,
     "minimum": keras.layers.Minimum,
 }
+
+
+STATES = {"lstm": 2, "gru": 1, "simpleRnn": 1}
 
 
 class Document:
@@ -76,7 +86,28 @@ class Document:
         return self.call(self.layer("embedding", **options), [x])
 
     def lstm(self, x, state=(), **options):
-        return self.call(self.layer("lstm", **options), [x, *state], 3 if options.get("returnState") else 1)
+        return self.recurrent("lstm", x, state, **options)
+
+    def recurrent(self, type, x, state=(), **options):
+        """type: a key of STATES."""
+        outputs = 1 + STATES[type] * options.get("returnState", False)
+        return self.call(self.layer(type, **options), [x, *state], outputs)
+
+    def bidirectional(self, type, x, state=(), mode="concat", backward=None, **options):
+        """backward: options in which the layer of the other direction differs."""
+
+        def side(name, options):
+            options = {**DEFAULTS[type], **options, "zeroOutputForMask": options.get("returnSequences", False)}
+            return {"name": f"{name}_{type}", "type": type, "trainable": True, "options": options}
+
+        layer = self.layer(
+            "bidirectional",
+            layer=side("forward", options),
+            backwardLayer=side("backward", {**options, "goBackwards": True, **(backward or {})}),
+            mergeMode=mode,
+        )
+        outputs = (2 if mode is None else 1) + 2 * STATES[type] * options.get("returnState", False)
+        return self.call(layer, [x, *state], outputs)
 
     def dense(self, x, **options):
         return self.call(self.layer("dense", **options), [x])
@@ -121,24 +152,34 @@ def _activation(name):
     return re.sub("(?<=.)([A-Z])", lambda match: "_" + match[1].lower(), name)
 
 
+def _recurrent(type, o, name):
+    common = {
+        "activation": _activation(o["activation"]),
+        "use_bias": o["useBias"],
+        "return_sequences": o["returnSequences"],
+        "return_state": o["returnState"],
+        "go_backwards": o["goBackwards"],
+        "zero_output_for_mask": o["zeroOutputForMask"],
+        "name": name,
+    }
+    if type == "simpleRnn":
+        return keras.layers.SimpleRNN(o["units"], **common)
+    common |= {"recurrent_activation": _activation(o["recurrentActivation"]), "use_cudnn": False}
+    if type == "gru":
+        return keras.layers.GRU(o["units"], reset_after=o["resetAfter"], **common)
+    return keras.layers.LSTM(o["units"], **common)
+
+
 def _layer(layer):
     o, name = layer["options"], layer["name"] + "_layer"  # Keras itself names operations "concatenate"
     match layer["type"]:
         case "embedding":
             return keras.layers.Embedding(o["inputDim"], o["outputDim"], mask_zero=o["maskZero"], name=name)
-        case "lstm":
-            return keras.layers.LSTM(
-                o["units"],
-                activation=_activation(o["activation"]),
-                recurrent_activation=_activation(o["recurrentActivation"]),
-                use_bias=o["useBias"],
-                return_sequences=o["returnSequences"],
-                return_state=o["returnState"],
-                go_backwards=o["goBackwards"],
-                zero_output_for_mask=o["zeroOutputForMask"],
-                use_cudnn=False,
-                name=name,
-            )
+        case type if type in STATES:
+            return _recurrent(type, o, name)
+        case "bidirectional":
+            forward, backward = (_layer(o[side]) for side in ("layer", "backwardLayer"))
+            return keras.layers.Bidirectional(forward, o["mergeMode"], backward_layer=backward, name=name)
         case "dense":
             return keras.layers.Dense(
                 o["units"], activation=_activation(o["activation"]), use_bias=o["useBias"], name=name
@@ -157,7 +198,7 @@ def _layer(layer):
 def build(document):
     """Returns the Keras model and its layers in the document's order (None for inputs).
 
-    An LSTM gets the mask of its sequence passed explicitly: with initial states Keras would drop an implicit one.
+    A recurrent layer gets the mask of its sequence passed explicitly: with initial states Keras would drop an implicit one.
     """
     layers = [None if layer["type"] == "input" else _layer(layer) for layer in document["layers"]]
     values = {}
@@ -168,7 +209,7 @@ def build(document):
             o = described["options"]
             shape = [None if isinstance(d, str) else d for d in o["shape"]]
             outputs = keras.Input(batch_shape=shape, dtype=o["dtype"])
-        elif described["type"] == "lstm":
+        elif described["type"] in (*STATES, "bidirectional"):
             mask = getattr(inputs[0], "_keras_mask", None)
             outputs = layer(inputs[0], initial_state=inputs[1:] or None, mask=mask)
         else:
@@ -189,10 +230,14 @@ def provide(document, layers, seed, scale):
     """Sets all weights by formula, seeds counting up from 1000 * seed, and returns their descriptions."""
     described = []
     for layer, keras_layer in zip(document["layers"], layers):
-        for weight in keras_layer.weights if keras_layer else []:
+        for index, weight in enumerate(keras_layer.weights if keras_layer else []):
+            side = ""
+            if layer["type"] == "bidirectional":
+                forward = index < len(keras_layer.forward_layer.weights)
+                side = layer["options"]["layer" if forward else "backwardLayer"]["name"] + "/"
             entry = {
                 "layer": layer["name"],
-                "name": CAMEL.get(weight.name, weight.name),
+                "name": side + CAMEL.get(weight.name, weight.name),
                 "shape": list(weight.shape),
                 "seed": 1000 * seed + len(described),
                 "scale": scale,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 import formula
-from graph import MERGES, Document, build, numbers, provide, variables, write
+from graph import MERGES, STATES, Document, build, numbers, provide, variables, write
 
 ABOUT = (
     "document: docs/graph.md. weights: formulaValues(seed, size, scale). inputs: data, or formulaValues(seed, size, scale), to the nearest whole numbers if rounded. "
@@ -171,6 +171,112 @@ def lstm_shapes():
     yield case("lstm shared", document.finish(y), [(2, 4, 3), (2, 3, 3)], 421, 1)
 
 
+def recurrent():
+    """GRU with the reset gate after and before the product, and the simple RNN."""
+    chosen = random.Random(7)
+    kinds = [("gru", {"resetAfter": True}), ("gru", {"resetAfter": False}), ("simpleRnn", {})]
+    names = ("returnSequences", "returnState", "goBackwards", "useBias")
+    seed = 800
+    for (type, own), number in itertools.product(kinds, range(10)):
+        options = {**own, **{name: chosen.random() < 0.5 for name in names}}
+        document = Document()
+        inputs, shapes = [document.input(["batch", "time", 3])], [(2, 4, 3)]
+        if number % 2:
+            inputs.append(document.input(["batch", 2]))
+            shapes.append((2, 2))
+        y = document.recurrent(type, inputs[0], inputs[1:], units=2, **options)
+        outputs = y if options["returnState"] else [y]
+        said = " ".join([name for name, flag in options.items() if flag] + ["state"] * (number % 2))
+        yield case(f"{type} {said}", document.finish(*outputs), shapes, seed, 1)
+        seed += 1
+    pairs = [("relu", "hardSigmoid"), ("linear", "sigmoid"), ("softsign", "tanh"), ("silu", "hardSigmoid")]
+    for (type, own), (activation, gates) in itertools.product(kinds, pairs):
+        options = {**own, "activation": activation, "returnSequences": True}
+        if type == "gru":
+            options["recurrentActivation"] = gates
+        document = Document()
+        y = document.recurrent(type, document.input(["batch", "time", 3]), units=2, **options)
+        yield case(f"{type} {own} {activation} {gates}", document.finish(y), [(2, 4, 3)], seed)
+        seed += 1
+    for (type, own), (b, t, d, u) in itertools.product(kinds, [(1, 1, 1, 1), (5, 1, 3, 2), (2, 3, 9, 17)]):
+        document = Document()
+        x = document.input(["batch", "time", d])
+        y = document.recurrent(type, x, units=u, returnSequences=True, returnState=True, **own)
+        yield case(f"{type} {own} B {b} T {t} D {d} U {u}", document.finish(*y), [(b, t, d)], seed)
+        seed += 1
+    # The states of one layer begin the next, of another kind.
+    document = Document()
+    x = document.input(["batch", "time", 3])
+    x, h = document.recurrent("gru", x, units=4, returnSequences=True, returnState=True)
+    x, h = document.recurrent("simpleRnn", x, [h], units=4, returnSequences=True, returnState=True)
+    y = document.recurrent("gru", x, [h], units=4, resetAfter=False, goBackwards=True)
+    yield case("stacked", document.finish(y), [(2, 4, 3)], seed, 1)
+
+
+def recurrent_masked():
+    chosen = random.Random(8)
+    for seed, (padding, sequences, backwards, type) in enumerate(
+        itertools.product(PADDING, [False, True], [False, True], ["gru", "simpleRnn"]), 900
+    ):
+        document = Document()
+        ids = document.input(["batch", "time"], "int32")
+        x = document.embedding(ids, inputDim=7, outputDim=3, maskZero=True)
+        state = chosen.random() < 0.4
+        options = {
+            "returnSequences": sequences,
+            "goBackwards": backwards,
+            "returnState": chosen.random() < 0.6,
+            "zeroOutputForMask": chosen.random() < 0.4,
+            "useBias": chosen.random() < 0.8,
+        }
+        if type == "gru":
+            options["resetAfter"] = chosen.random() < 0.5
+        inputs = [document.input(["batch", 3])] if state else []
+        y = document.recurrent(type, x, inputs, units=3, **options)
+        outputs = y if options["returnState"] else [y]
+        said = " ".join([name for name, flag in options.items() if flag] + ["state"] * state)
+        shapes = [np.array(PADDING[padding], np.int32)] + [(3, 3)] * state
+        yield case(f"{type} masked {padding}: {said}", document.finish(*outputs), shapes, seed, 1)
+
+
+def bidirectional():
+    """Every kind and merge mode, without and with each kind of padding."""
+    chosen = random.Random(9)
+    modes = ["concat", "sum", "mul", "ave", None]
+    for seed, (type, mode, masked) in enumerate(itertools.product(STATES, modes, [False, True, True]), 1000):
+        document = Document()
+        state = chosen.random() < 0.5
+        options = {"returnSequences": chosen.random() < 0.6, "returnState": chosen.random() < 0.5}
+        backward = {}
+        if chosen.random() < 0.3:
+            backward = {"activation": "softsign", "useBias": False}
+            if mode in ("concat", None) and not state:
+                backward["units"] = 2
+        padding = chosen.choice(list(PADDING)) if masked else None
+        if masked:
+            ids = document.input(["batch", "time"], "int32")
+            x = document.embedding(ids, inputDim=7, outputDim=3, maskZero=True)
+            shapes = [np.array(PADDING[padding], np.int32)]
+        else:
+            x = document.input(["batch", "time", 3])
+            shapes = [(3, 5, 3)]
+        count = 2 * STATES[type] * state
+        states = [document.input(["batch", 3]) for _ in range(count)]
+        y = document.bidirectional(type, x, states, mode, backward, units=3, **options)
+        outputs = y if options["returnState"] or mode is None else [y]
+        said = " ".join([name for name, flag in options.items() if flag] + ["state"] * state + list(backward))
+        name = f"bidirectional {type} {mode} {padding}: {said}"
+        yield case(name, document.finish(*outputs), shapes + [(3, 3)] * count, seed, 1)
+    # Behind one another, and before a layer that obeys the mask.
+    document = Document()
+    ids = document.input(["batch", "time"], "int32")
+    x = document.embedding(ids, inputDim=7, outputDim=3, maskZero=True)
+    x = document.bidirectional("lstm", x, units=2, returnSequences=True)
+    x = document.bidirectional("gru", x, mode="sum", units=2, returnSequences=True)
+    y = document.recurrent("simpleRnn", x, units=2)
+    yield case("bidirectional stacked", document.finish(x, y), [np.array(PADDING["holes"], np.int32)], 1050, 1)
+
+
 def joined():
     for seed, (name, axis) in enumerate([("add", None), ("concatenate", -1), ("concatenate", 1), ("concatenate", 2)], 500):
         document = Document()
@@ -245,5 +351,5 @@ def reshaped():
 
 
 keras.config.set_floatx("float64")
-for maker in (dense, embedding, lstm, lstm_masked, lstm_shapes, joined, merged, reshaped):
+for maker in (dense, embedding, lstm, lstm_masked, lstm_shapes, recurrent, recurrent_masked, bidirectional, joined, merged, reshaped):
     write("layers-" + maker.__name__.replace("_", "-"), ABOUT, cases=list(maker()))

@@ -1,6 +1,6 @@
 //! Weights of layers: owned by the layer, shared by all models that contain it.
 //!
-//! Matrices of linear layers and LSTMs lie transposed, `[out, in]`, as the kernels want them; they are converted to
+//! Matrices of linear and recurrent layers lie transposed, `[out, in]`, as the kernels want them; they are converted to
 //! Keras' `[in, out]` where they leave the engine. All access happens in jobs of the scheduler, one at a time, so the locks
 //! are never contended.
 use std::sync::{
@@ -36,7 +36,9 @@ pub struct LayerWeights {
 /// Whether a weight lies transposed in the engine.
 #[must_use]
 pub fn is_transposed(specification: &WeightSpecification) -> bool {
-    specification.shape.len() == 2 && matches!(specification.name.as_str(), "kernel" | "recurrentKernel")
+    // A layer of layers puts their names in front.
+    let name = specification.name.rsplit('/').next();
+    specification.shape.len() == 2 && matches!(name, Some("kernel" | "recurrentKernel"))
 }
 
 /// The transpose of a row-major `[rows, columns]` matrix.

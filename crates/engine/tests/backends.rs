@@ -7,7 +7,7 @@ use common::{
     buffer, candle, candle_double,
     case::{Case, Found, PLAIN},
     cpus, floats, integers,
-    models::{continued, everything, merging, textbook},
+    models::{continued, everything, merging, recurrent, textbook},
 };
 use sconce_engine::{
     backend::{Backend, LossInput, RandomState, TargetData},
@@ -124,6 +124,19 @@ fn merges_of_masked_and_other_values() {
     merging_case().check();
 }
 
+fn recurrent_case(rate: f32) -> Case {
+    let [source, target] = padded();
+    let outputs = [OutputPlan { loss: Some(PLAIN), metrics: vec![Metric::Accuracy] }];
+    let inputs = vec![ids([4, 5], source), ids([4, 4], target)];
+    Case::new(&recurrent(ROWS, 6, 5, rate), inputs, vec![target_ids()], &outputs, &[])
+}
+
+#[test]
+fn every_recurrent_layer_in_both_directions() {
+    recurrent_case(0.0).check();
+    recurrent_case(0.3).check();
+}
+
 #[test]
 fn dropout_depends_on_the_step_and_is_off_without_random_numbers() {
     let mut case = everything_case(0.3, [Some(PLAIN), Some(PLAIN)]);
@@ -155,6 +168,7 @@ fn gradients_equal_finite_differences() {
     let case = everything_case(0.3, [Some(PLAIN), Some(second)]);
     check_differences(&case, |found| found.results[0].loss + 0.4 * found.results[1].loss);
     check_differences(&merging_case(), |found| found.results[0].loss);
+    check_differences(&recurrent_case(0.3), |found| found.results[0].loss);
 }
 
 fn check_differences(case: &Case, total: impl Fn(&Found) -> f64) {

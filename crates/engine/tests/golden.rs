@@ -220,6 +220,21 @@ fn shapes_of_lstm() {
 }
 
 #[test]
+fn gru_and_simple_rnn() {
+    check("layers-recurrent.json", 52);
+}
+
+#[test]
+fn masked_gru_and_simple_rnn() {
+    check("layers-recurrent-masked.json", 40);
+}
+
+#[test]
+fn bidirectional() {
+    check("layers-bidirectional.json", 46);
+}
+
+#[test]
 fn add_and_concatenate() {
     check("layers-joined.json", 10);
 }

@@ -28,6 +28,7 @@ mod recurrent;
 pub mod reduce;
 mod shared;
 pub mod simd;
+pub mod simple_rnn;
 pub mod softmax;
 pub mod targets;
 #[cfg(test)]

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::{
     error::{Code, Error, Result},
-    layers::Signature,
-    plan::{LstmPlan, Node, Operation, Plan, ValueId},
+    layers::{LayerKind, Signature},
+    plan::{Node, Operation, Plan, RecurrentPlan, ValueId},
     shape::ElementType,
 };
 
@@ -193,7 +193,7 @@ impl Builder<'_> {
         let refuse = |why: &str| Err(Error::new(Code::Graph, format!("layer {name} cannot decode: {why}")));
         let rank = |value: ValueId| self.plan.values[value].shape.len();
         match node.operation {
-            Operation::Lstm(options) => return self.lstm(node, options),
+            Operation::Recurrent(options) => return self.recurrent(node, options),
             Operation::Linear | Operation::Softmax if rank(node.inputs[0]) < 3 => {
                 return refuse("it mixes the steps of the decoder's input");
             }
@@ -220,9 +220,12 @@ impl Builder<'_> {
         Ok(Treatment::Pointwise)
     }
 
-    fn lstm(&mut self, node: &Node, options: LstmPlan) -> Result<Treatment> {
+    fn recurrent(&mut self, node: &Node, options: RecurrentPlan) -> Result<Treatment> {
         let name = self.plan.layers[node.layer].name.clone();
         let refuse = |why: &str| Err(Error::new(Code::Graph, format!("layer {name} cannot decode: {why}")));
+        if matches!(self.plan.layers[node.layer].kind, LayerKind::Bidirectional(_)) {
+            return refuse("it reads all of the decoder's input, in both directions: use it in the encoder");
+        }
         if options.reverse {
             return refuse("it runs from the end (goBackwards)");
         }
@@ -234,7 +237,7 @@ impl Builder<'_> {
             vec![self.plan.values[node.inputs[0]].shape[0].clone(), crate::shape::Dimension::Size(options.units)];
         let signature = Signature { shape, dtype: ElementType::Float32, masked: false };
         let mut inputs = vec![x];
-        for index in 1..3 {
+        for index in 1..=options.cell.states() {
             self.states.push(match node.inputs.get(index) {
                 Some(&value) => InitialState::Value(value),
                 None => InitialState::Zeros(options.units),
@@ -248,15 +251,16 @@ impl Builder<'_> {
             // Only its states could be used, and those are no part of a step: `take` refuses them by name.
             sequence = signature.clone();
         }
-        let outputs = [sequence, signature.clone(), signature].map(|signature| self.value(signature));
+        let states = std::iter::repeat_n(signature, options.cell.states());
+        let outputs: Vec<_> = std::iter::once(sequence).chain(states).map(|signature| self.value(signature)).collect();
         if options.sequences {
             self.mapped[node.outputs[0]] = Some(outputs[0]);
         }
         self.state_outputs.extend(&outputs[1..]);
         self.step.nodes.push(Node {
-            operation: Operation::Lstm(LstmPlan { sequences: true, ..options }),
+            operation: Operation::Recurrent(RecurrentPlan { sequences: true, ..options }),
             inputs,
-            outputs: outputs.to_vec(),
+            outputs,
             ..node.clone()
         });
         Ok(Treatment::Recurrent)

@@ -1,22 +1,24 @@
 //! Layers: options, shapes and weights. One file a layer; none of them computes.
 mod activation;
+mod bidirectional;
 mod concatenate;
 mod dense;
 mod dropout;
 mod embedding;
 mod input;
-mod lstm;
 mod merge;
+mod recurrent;
 mod repeat_vector;
 
 pub use activation::ActivationOptions;
+pub use bidirectional::{BidirectionalOptions, Direction, MergeMode};
 pub use concatenate::ConcatenateOptions;
 pub use dense::DenseOptions;
 pub use dropout::DropoutOptions;
 pub use embedding::EmbeddingOptions;
 pub use input::InputOptions;
-pub use lstm::LstmOptions;
 pub use merge::Merge;
+pub use recurrent::{Cell, RecurrentOptions};
 pub use repeat_vector::RepeatVectorOptions;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -77,8 +79,10 @@ pub enum LayerKind {
     Input(InputOptions),
     /// Rows of a table.
     Embedding(EmbeddingOptions),
-    /// A long short-term memory over a sequence.
-    Lstm(LstmOptions),
+    /// An LSTM, a GRU or a simple RNN over a sequence.
+    Recurrent(RecurrentOptions),
+    /// One of these in both directions of time.
+    Bidirectional(Box<BidirectionalOptions>),
     /// A linear layer with an activation.
     Dense(DenseOptions),
     /// Zeros at random while training.
@@ -107,20 +111,24 @@ impl LayerKind {
         let kind = match layer.kind.as_str() {
             "input" => Self::Input(options(layer)?),
             "embedding" => Self::Embedding(options(layer)?),
-            "lstm" => Self::Lstm(options(layer)?),
+            "bidirectional" => Self::Bidirectional(Box::new(BidirectionalOptions::parse(layer)?)),
             "dense" => Self::Dense(options(layer)?),
             "dropout" => Self::Dropout(options(layer)?),
             "activation" => Self::Activation(options(layer)?),
             "concatenate" => Self::Concatenate(options(layer)?),
             "repeatVector" => Self::RepeatVector(options(layer)?),
-            other => Self::Merge(
-                Merge::from_name(other)
-                    .ok_or_else(|| Error::new(Code::Graph, format!("layer {}: unknown type {other}", layer.name)))?,
-            ),
+            other => match (RecurrentOptions::parse(layer), Merge::from_name(other)) {
+                (Some(options), _) => Self::Recurrent(options?),
+                (None, Some(merge)) => Self::Merge(merge),
+                (None, None) => {
+                    return Err(Error::new(Code::Graph, format!("layer {}: unknown type {other}", layer.name)));
+                }
+            },
         };
         match &kind {
             Self::Embedding(options) => options.check(),
-            Self::Lstm(options) => options.check(),
+            Self::Recurrent(options) => options.check(),
+            Self::Bidirectional(options) => options.check(),
             Self::Dense(options) => options.check(),
             Self::Dropout(options) => options.check(),
             Self::Activation(options) => options.check(),
@@ -139,7 +147,8 @@ impl LayerKind {
         match self {
             Self::Input(options) => options.infer(inputs),
             Self::Embedding(options) => options.infer(inputs),
-            Self::Lstm(options) => options.infer(inputs),
+            Self::Recurrent(options) => options.infer(inputs),
+            Self::Bidirectional(options) => options.infer(inputs),
             Self::Dense(options) => options.infer(inputs),
             Self::Dropout(_) | Self::Activation(_) => same(inputs),
             Self::Concatenate(options) => options.infer(inputs),

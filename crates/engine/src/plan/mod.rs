@@ -3,9 +3,11 @@
 //! Layers are expanded where a layer is more than one operation (a linear layer and its activation), so that fusion and
 //! differentiation see the parts. Values are numbered; each has a signature.
 mod loss;
+mod recurrent;
 mod schedule;
 
 pub use loss::{CrossEntropy, LossPlan, LossTarget, Metric, OutputPlan, TrainingPlan};
+pub use recurrent::RecurrentPlan;
 pub use schedule::{Roots, Schedule};
 
 use sconce_kernels::activation::Activation;
@@ -14,33 +16,12 @@ use crate::{
     error::{Code, Error, Result},
     graph::GraphDocument,
     initializer::Start,
-    layers::{Inference, LayerKind, LstmOptions, Merge, Signature, WeightSpecification},
+    layers::{Inference, LayerKind, Merge, Signature, WeightSpecification},
     shape::{Bindings, Equality},
 };
 
 /// Number of a value of a plan.
 pub type ValueId = usize;
-
-/// An LSTM's options, resolved.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LstmPlan {
-    /// Features of outputs and states.
-    pub units: usize,
-    /// Of the candidate and the output.
-    pub activation: Activation,
-    /// Of the gates.
-    pub recurrent_activation: Activation,
-    /// Rate of dropout on the inputs.
-    pub dropout: f32,
-    /// Rate of dropout on the state.
-    pub recurrent_dropout: f32,
-    /// Whether output 0 has all steps; otherwise it is the last output.
-    pub sequences: bool,
-    /// Whether time runs from the end.
-    pub reverse: bool,
-    /// Whether masked steps give zeros.
-    pub zero_output_for_mask: bool,
-}
 
 /// What a node computes.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,8 +33,11 @@ pub enum Operation {
         /// Whether id 0 is masked.
         mask_zero: bool,
     },
-    /// A long short-term memory.
-    Lstm(LstmPlan),
+    /// A recurrent layer over a sequence.
+    Recurrent(RecurrentPlan),
+    /// The steps of a sequence in the opposite order. Its mask stays: a layer that runs from the end has a mask in the
+    /// order of time, as in Keras.
+    FlipTime,
     /// `x W + b`.
     Linear,
     /// A function of each element.
@@ -74,13 +58,13 @@ impl Operation {
     /// Whether it reads weights of its layer.
     #[must_use]
     pub fn has_weights(&self) -> bool {
-        matches!(self, Self::Embedding { .. } | Self::Lstm(_) | Self::Linear)
+        matches!(self, Self::Embedding { .. } | Self::Recurrent(_) | Self::Linear)
     }
 
     /// Whether the mask of its output is that of its first input.
     #[must_use]
     pub fn passes_mask(&self) -> bool {
-        matches!(self, Self::Linear | Self::Activate(_) | Self::Softmax | Self::Dropout(_))
+        matches!(self, Self::Linear | Self::Activate(_) | Self::Softmax | Self::Dropout(_) | Self::FlipTime)
     }
 }
 
@@ -144,21 +128,6 @@ pub struct Plan {
     pub outputs: Vec<ValueId>,
     /// Dimensions that must be equal in each batch.
     pub equalities: Vec<Equality>,
-}
-
-fn lstm(options: &LstmOptions) -> LstmPlan {
-    // The options were checked: the names are known.
-    let function = |name: &str| Activation::from_name(name).unwrap_or(Activation::Linear);
-    LstmPlan {
-        units: options.units,
-        activation: function(&options.activation),
-        recurrent_activation: function(&options.recurrent_activation),
-        dropout: options.dropout,
-        recurrent_dropout: options.recurrent_dropout,
-        sequences: options.return_sequences,
-        reverse: options.go_backwards,
-        zero_output_for_mask: options.zero_output_for_mask,
-    }
 }
 
 impl Plan {
@@ -278,7 +247,10 @@ impl Plan {
             LayerKind::Embedding(options) => {
                 self.push(Operation::Embedding { mask_zero: options.mask_zero }, layer, inputs, outputs)
             }
-            LayerKind::Lstm(options) => self.push(Operation::Lstm(lstm(options)), layer, inputs, outputs),
+            LayerKind::Recurrent(options) => {
+                self.push(Operation::Recurrent(RecurrentPlan::from(options)), layer, inputs, outputs)
+            }
+            LayerKind::Bidirectional(options) => self.expand_bidirectional(options, layer, &inputs, &outputs),
             LayerKind::Dense(options) => {
                 let linear = self.push(Operation::Linear, layer, inputs, outputs.clone());
                 match function(&options.activation) {

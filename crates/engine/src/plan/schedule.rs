@@ -32,13 +32,14 @@ impl Operation {
     /// Values of a node that its backward pass reads.
     fn kept(&self, inputs: &[ValueId], outputs: &[ValueId]) -> Vec<ValueId> {
         match self {
-            Self::Embedding { .. } | Self::Lstm(_) | Self::Linear => inputs.to_vec(),
+            Self::Embedding { .. } | Self::Recurrent(_) | Self::Linear => inputs.to_vec(),
             Self::Activate(activation) if activation.gradient_takes_input() => inputs.to_vec(),
             Self::Activate(_) | Self::Softmax => outputs.to_vec(),
             Self::Merge(Merge::Multiply | Merge::Maximum | Merge::Minimum) => inputs.to_vec(),
             Self::Input | Self::Dropout(_) | Self::Concatenate(_) | Self::Merge(_) | Self::RepeatVector(_) => {
                 Vec::new()
             }
+            Self::FlipTime => Vec::new(),
         }
     }
 }

@@ -46,22 +46,41 @@ impl Document {
     }
 
     pub fn lstm_layer(&mut self, units: usize, changed: Value) -> usize {
-        let start = json!({ "type": "provided" });
-        let mut options = json!({
-            "units": units, "activation": "tanh", "recurrentActivation": "sigmoid", "useBias": true,
-            "unitForgetBias": true, "kernelInitializer": start, "recurrentInitializer": start,
-            "biasInitializer": start, "dropout": 0.0, "recurrentDropout": 0.0, "returnSequences": true,
-            "returnState": false, "goBackwards": false, "zeroOutputForMask": false
-        });
-        for (name, value) in changed.as_object().into_iter().flatten() {
-            options[name] = value.clone();
-        }
+        let options = recurrent_options("lstm", units, &changed);
         self.layer("lstm", options)
     }
 
     pub fn lstm(&mut self, units: usize, changed: Value, inputs: &[Reference]) -> Reference {
         let layer = self.lstm_layer(units, changed);
         self.call(layer, inputs)
+    }
+
+    /// `kind` is `lstm`, `gru` or `simpleRnn`.
+    pub fn recurrent(&mut self, kind: &str, units: usize, changed: Value, inputs: &[Reference]) -> Reference {
+        let options = recurrent_options(kind, units, &changed);
+        self.once(kind, options, inputs)
+    }
+
+    /// `kind` as for [`Document::recurrent`]; the backward layer differs by `backward`.
+    pub fn bidirectional(
+        &mut self,
+        kind: &str,
+        units: usize,
+        [changed, backward]: [Value; 2],
+        mode: Option<&str>,
+        inputs: &[Reference],
+    ) -> Reference {
+        let side = |name: &str, options: Value| json!({ "name": name, "type": kind, "options": options });
+        let forward = recurrent_options(kind, units, &changed);
+        let mut second = forward.clone();
+        second["goBackwards"] = json!(true);
+        for (name, value) in backward.as_object().into_iter().flatten() {
+            second[name] = value.clone();
+        }
+        let options = json!({
+            "layer": side("forward", forward), "backwardLayer": side("backward", second), "mergeMode": mode
+        });
+        self.once("bidirectional", options, inputs)
     }
 
     pub fn dense(&mut self, units: usize, activation: &str, use_bias: bool, input: Reference) -> Reference {
@@ -102,6 +121,27 @@ impl Document {
         })
         .to_string()
     }
+}
+
+fn recurrent_options(kind: &str, units: usize, changed: &Value) -> Value {
+    let start = json!({ "type": "provided" });
+    let mut options = json!({
+        "units": units, "activation": "tanh", "useBias": true, "kernelInitializer": start,
+        "recurrentInitializer": start, "biasInitializer": start, "dropout": 0.0, "recurrentDropout": 0.0,
+        "returnSequences": true, "returnState": false, "goBackwards": false, "zeroOutputForMask": false
+    });
+    let own: &[(&str, Value)] = match kind {
+        "lstm" => &[("recurrentActivation", json!("sigmoid")), ("unitForgetBias", json!(true))],
+        "gru" => &[("recurrentActivation", json!("sigmoid")), ("resetAfter", json!(true))],
+        _ => &[],
+    };
+    for (name, value) in own {
+        options[name] = value.clone();
+    }
+    for (name, value) in changed.as_object().into_iter().flatten() {
+        options[name] = value.clone();
+    }
+    options
 }
 
 /// The encoder-decoder of the textbooks: one table for both sides, the encoder's states start the decoder.
@@ -188,5 +228,30 @@ pub fn merging(rows: usize, width: usize) -> String {
     let steps = document.repeat_vector(STEPS, state);
     let gated = document.merge("multiply", &[mean, steps]);
     let words = document.dense(rows, "softmax", true, gated);
+    document.finish(&[words])
+}
+
+/// A bidirectional encoder whose states begin a decoder, every recurrent layer and merge, with dropout everywhere.
+pub fn recurrent(rows: usize, width: usize, units: usize, rate: f32) -> String {
+    let mut document = Document::default();
+    let source = document.input(json!(["batch", "source"]), "int32");
+    let target = document.input(json!(["batch", "target"]), "int32");
+    let table = document.embedding_layer(rows, width);
+    let (x, z) = (document.call(table, &[source]), document.call(table, &[target]));
+    let dropped = json!({ "dropout": rate, "recurrentDropout": rate });
+    let other = json!({ "activation": "softsign", "useBias": false });
+    let both = document.bidirectional("lstm", units, [dropped.clone(), other], Some("concat"), &[x]);
+    let summed = document.bidirectional("gru", units, [json!({ "dropout": rate }), json!({})], Some("sum"), &[both]);
+    let early = json!({ "resetAfter": false, "dropout": rate, "recurrentDropout": rate, "goBackwards": true });
+    let back = document.recurrent("gru", units, early, &[summed]);
+    let product = document.bidirectional("simpleRnn", units, [dropped.clone(), json!({})], Some("mul"), &[back]);
+    let pair = document.bidirectional("gru", units, [dropped.clone(), json!({})], None, &[product]);
+    let states = json!({ "returnSequences": false, "returnState": true });
+    let inputs = [(pair.0, 1)];
+    let last = document.bidirectional("simpleRnn", units, [states.clone(), json!({})], Some("ave"), &inputs);
+    let first = document.recurrent("simpleRnn", units, states, &[pair, (last.0, 2)]);
+    let mean = document.merge("average", &[last, (last.0, 1), first, (first.0, 1)]);
+    let decoder = document.recurrent("gru", units, dropped, &[z, mean]);
+    let words = document.dense(rows, "softmax", true, decoder);
     document.finish(&[words])
 }

@@ -1,10 +1,9 @@
 //! The part of a step that is done unit by unit.
 #![allow(unsafe_op_in_unsafe_fn, reason = "every line works on panels under the contract of its function")]
 use crate::{
-    activation::{Activation, function},
     math,
-    recurrent::{self, Activations},
-    simd::{Kernel, LANES, Lanes},
+    recurrent::{Activations, value, value_and_slope},
+    simd::{LANES, Lanes},
 };
 
 /// The reset gate in front of the recurrent product of the candidate.
@@ -182,41 +181,4 @@ impl BackwardReset {
             dproduct.fma(r, dhidden).select(valid, dhidden).store(self.dhidden.add(at));
         }
     }
-}
-
-/// An activation of 16 lanes as a call: inlined, the code of all activations would make most of the kernel.
-struct Value<V> {
-    activation: Activation,
-    x: V,
-}
-
-impl<V: Lanes> Kernel for Value<V> {
-    type Output = V;
-
-    #[inline(always)]
-    unsafe fn run<L: Lanes>(self) -> V {
-        function::value(self.activation, self.x)
-    }
-}
-
-/// As [`Value`], with the slope.
-struct ValueAndSlope<V>(Value<V>);
-
-impl<V: Lanes> Kernel for ValueAndSlope<V> {
-    type Output = (V, V);
-
-    #[inline(always)]
-    unsafe fn run<L: Lanes>(self) -> (V, V) {
-        recurrent::value_and_slope(self.0.activation, self.0.x)
-    }
-}
-
-#[inline(always)]
-unsafe fn value<L: Lanes>(activation: Activation, x: L) -> L {
-    L::call(Value { activation, x })
-}
-
-#[inline(always)]
-unsafe fn value_and_slope<L: Lanes>(activation: Activation, x: L) -> (L, L) {
-    L::call(ValueAndSlope(Value { activation, x }))
 }

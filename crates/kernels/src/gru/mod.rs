@@ -19,7 +19,7 @@ use crate::{
     activation::Activation,
     buffer::Buffer,
     panels::panels_length,
-    recurrent::{self, Activations, Operand, Plan, To, WeightGradients},
+    recurrent::{Activations, Backward, Forward, Gradients, Plan, Sequence},
     shared::Shared,
     simd::LANES,
 };
@@ -141,34 +141,31 @@ struct Layer<'a> {
     options: GruOptions<'a>,
 }
 
-impl Layer<'_> {
-    fn check(&self) {
-        let GruShape { batch, steps, input, units } = self.shape;
-        let fits = |slice: Option<&[f32]>, length: usize| slice.is_none_or(|slice| slice.len() == length);
-        assert_eq!(self.weights.kernel.len(), 3 * units * input, "gru: length of kernel");
-        assert_eq!(self.weights.recurrent.len(), 3 * units * units, "gru: length of recurrent");
-        assert!(fits(self.weights.bias, 3 * units), "gru: length of bias");
-        assert!(fits(self.weights.recurrent_bias, 3 * units), "gru: length of recurrent_bias");
+impl<'a> Layer<'a> {
+    /// What goes into it, of the right lengths.
+    fn checked(&self) -> Sequence<'a> {
+        let sequence = Sequence {
+            name: "gru",
+            gates: 3,
+            shape: self.shape,
+            kernel: self.weights.kernel,
+            recurrent: self.weights.recurrent,
+            x: self.inputs.x,
+            h0: self.inputs.h0,
+            mask: self.inputs.mask,
+            reverse: self.options.reverse,
+            zero_output_for_mask: self.options.zero_output_for_mask,
+            dropout: self.options.dropout,
+            recurrent_dropout: self.options.recurrent_dropout,
+        };
+        sequence.check();
+        sequence.fits("bias", self.weights.bias, 3 * self.shape.units);
+        sequence.fits("recurrent_bias", self.weights.recurrent_bias, 3 * self.shape.units);
         assert!(
             self.options.reset_after || self.weights.recurrent_bias.is_none(),
             "gru: recurrent_bias without reset_after"
         );
-        assert_eq!(self.inputs.x.len(), batch * steps * input, "gru: length of x");
-        assert!(fits(self.inputs.h0, batch * units), "gru: length of h0");
-        assert!(self.inputs.mask.is_none_or(|mask| mask.len() == batch * steps), "gru: length of mask");
-        let one_or_three = |slice, length| fits(slice, length) || fits(slice, 3 * length);
-        assert!(one_or_three(self.options.dropout, batch * input), "gru: length of dropout");
-        assert!(one_or_three(self.options.recurrent_dropout, batch * units), "gru: length of recurrent_dropout");
-    }
-
-    /// Variants of the input: 3 if each gate has its own dropout.
-    fn input_variants(&self) -> usize {
-        recurrent::variants(self.options.dropout, self.shape.batch * self.shape.input, 3)
-    }
-
-    /// Variants of the previous output.
-    fn hidden_variants(&self) -> usize {
-        recurrent::variants(self.options.recurrent_dropout, self.shape.batch * self.shape.units, 3)
+        sequence
     }
 
     fn activations(&self) -> Activations {
@@ -224,31 +221,26 @@ pub fn forward(
     saved: Option<&mut Option<GruSaved>>,
 ) {
     let layer = Layer { shape, weights, inputs, options };
-    layer.check();
+    let sequence = layer.checked();
     let GruShape { batch, steps, units, .. } = shape;
     let GruOutputs { y, h } = outputs;
-    assert!(y.as_ref().is_none_or(|y| y.len() == batch * steps * units), "gru: length of y");
-    assert!(h.as_ref().is_none_or(|h| h.len() == batch * units), "gru: length of h");
-    let plan = Plan::new(shape, options.reverse, inputs.mask, context.pool.threads());
+    sequence.fits("y", y.as_deref(), batch * steps * units);
+    sequence.fits("h", h.as_deref(), batch * units);
+    let plan = sequence.plan(context);
     let keep = |length: usize| Buffer::new(if saved.is_some() { length } else { 0 });
     let tiles = plan.slots() * panels_length(units, LANES);
     let mut gates = keep(plan.slots() * layer.panels() * units * LANES);
     let mut hidden = keep(tiles);
     let mut reset = keep(if options.reset_after { 0 } else { tiles });
     let bias = layer.bias();
-    let task = forward::Task {
+    let kept = saved.as_ref().map(|_| [&mut gates, &mut hidden, &mut reset].map(|buffer| Shared::new(buffer)));
+    let cell = forward::Cell {
         layer,
-        plan: &plan,
         bias: bias.as_deref(),
-        y: y.map(Shared::new),
-        h: h.map(Shared::new),
-        saved: saved.as_ref().map(|_| forward::Parts {
-            gates: Shared::new(&mut gates),
-            hidden: Shared::new(&mut hidden),
-            reset: Shared::new(&mut reset),
-        }),
+        saved: kept.map(|[gates, _, reset]| forward::Parts { gates, reset }),
     };
-    context.pool.run(plan.pieces(), &|piece| context.simd.run(forward::Piece { task: &task, piece }));
+    let [y, h] = [y, h].map(|to| to.map(Shared::new));
+    Forward { sequence, plan: &plan, y, h, before: kept.map(|[_, hidden, _]| hidden) }.run(context, &cell);
     if let Some(saved) = saved {
         *saved = Some(GruSaved { plan, gates, hidden, reset });
     }
@@ -297,51 +289,28 @@ pub fn backward(
     gradients: GruGradients<'_>,
 ) {
     let layer = Layer { shape, weights, inputs, options };
-    layer.check();
-    let GruShape { batch, steps, input, units } = shape;
+    let sequence = layer.checked();
+    let GruShape { batch, steps, units, .. } = shape;
     let GruSaved { plan, mut gates, hidden, reset } = saved;
     let fits = plan.shape() == shape && gates.len() == plan.slots() * layer.panels() * units * LANES;
     assert!(fits, "gru: saved for other sizes");
     let GruOutputGradients { dy, dh } = output_gradients;
-    assert!(dy.is_none_or(|dy| dy.len() == batch * steps * units), "gru: length of dy");
-    assert!(dh.is_none_or(|dh| dh.len() == batch * units), "gru: length of dh");
+    sequence.fits("dy", dy, batch * steps * units);
+    sequence.fits("dh", dh, batch * units);
     let GruGradients { dx, dh0, dkernel, drecurrent, dbias, drecurrent_bias } = gradients;
-    let fits = |to: &Option<Destination<'_>>, length| to.as_ref().is_none_or(|to| to.data.len() == length);
-    assert!(fits(&dx, batch * steps * input), "gru: length of dx");
-    assert!(fits(&dh0, batch * units), "gru: length of dh0");
-    assert!(fits(&dkernel, 3 * units * input), "gru: length of dkernel");
-    assert!(fits(&drecurrent, 3 * units * units), "gru: length of drecurrent");
-    assert!(fits(&dbias, 3 * units), "gru: length of dbias");
-    assert!(fits(&drecurrent_bias, 3 * units), "gru: length of drecurrent_bias");
     assert!(options.reset_after || drecurrent_bias.is_none(), "gru: drecurrent_bias without reset_after");
-    let task = backward::Task {
-        layer,
+    let to = Gradients { dx, dh0, dkernel, drecurrent, dbias, drecurrent_bias }.check(&sequence);
+    let backward = Backward {
+        sequence,
         plan: &plan,
-        gates: Shared::new(&mut gates),
-        hidden: &hidden,
-        output_gradients,
-        dx: dx.map(To::new),
-        dh0: dh0.map(To::new),
-    };
-    context.pool.run(plan.pieces(), &|piece| context.simd.run(backward::Piece { task: &task, piece }));
-    let gradients = WeightGradients {
-        plan: &plan,
-        places: if options.reset_after { &[[0, 0], [1, 1], [2, 3]] } else { &[[0, 0], [1, 1], [2, 2]] },
-        sums: &gates,
+        sums: Shared::new(&mut gates),
         panels: layer.panels(),
-        x: inputs.x,
-        x_operand: Operand { features: input, variants: layer.input_variants(), factors: options.dropout },
-        hidden: &hidden,
-        hidden_operand: Operand {
-            features: units,
-            variants: layer.hidden_variants(),
-            factors: options.recurrent_dropout,
-        },
-        last_hidden: (!options.reset_after).then_some(&reset[..]),
-        dkernel: dkernel.map(To::new),
-        drecurrent: drecurrent.map(To::new),
-        dbias: dbias.map(To::new),
-        drecurrent_bias: drecurrent_bias.map(To::new),
+        places: if options.reset_after { &[[0, 0], [1, 1], [2, 3]] } else { &[[0, 0], [1, 1], [2, 2]] },
+        before: &hidden,
+        last_before: (!options.reset_after).then_some(&reset[..]),
+        dy,
+        dh,
+        to,
     };
-    gradients.run(context);
+    backward.run(context, &backward::Cell { layer });
 }

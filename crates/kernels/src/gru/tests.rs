@@ -6,6 +6,7 @@ use super::{
 use crate::{
     Context, Destination,
     activation::Activation,
+    recurrent::testing::{factors, mask, rows, scaled, spoil},
     testing::{Random, assert_close, bits, contexts, widen},
 };
 
@@ -44,30 +45,9 @@ struct Case {
     dh: Vec<f32>,
 }
 
-fn mask(random: &mut Random, kind: usize, batch: usize, steps: usize) -> Option<Vec<u8>> {
-    let mut mask = vec![1; batch * steps];
-    for row in mask.chunks_exact_mut(steps.max(1)) {
-        let length = random.below(steps + 1);
-        match kind {
-            1 => row[..length].fill(0),
-            2 => row[length..].fill(0),
-            3 => row.iter_mut().for_each(|valid| *valid = u8::from(random.below(3) > 0)),
-            _ => row[length.saturating_sub(2)..].fill(0),
-        }
-    }
-    (kind > 0).then_some(mask)
-}
-
 impl Case {
     fn new(random: &mut Random, shape: GruShape, variant: Variant) -> Self {
         let GruShape { batch, steps, input, units } = shape;
-        let scaled = |random: &mut Random, length, scale: f32| -> Vec<f32> {
-            random.floats(length).iter().map(|x| x * scale).collect()
-        };
-        let factors = |random: &mut Random, variants: usize, features: usize| {
-            let kept = |random: &mut Random| if random.below(4) > 0 { 4.0 / 3.0 } else { 0.0 };
-            (variants > 0).then(|| (0..variants * batch * features).map(|_| kept(random)).collect())
-        };
         let mut case = Self {
             shape,
             variant,
@@ -78,17 +58,12 @@ impl Case {
             x: random.floats(batch * steps * input),
             h0: random.floats(if variant.states { batch * units } else { 0 }),
             mask: mask(random, variant.mask, batch, steps),
-            dropout: factors(random, variant.dropout, input),
-            recurrent_dropout: factors(random, variant.recurrent_dropout, units),
+            dropout: factors(random, variant.dropout, batch * input),
+            recurrent_dropout: factors(random, variant.recurrent_dropout, batch * units),
             dy: random.floats(batch * steps * units),
             dh: random.floats(batch * units),
         };
-        // What is masked must not matter.
-        for (index, x) in case.x.iter_mut().enumerate() {
-            if case.mask.as_ref().is_some_and(|mask| mask[index / input] == 0) {
-                *x = f32::NAN;
-            }
-        }
+        spoil(&mut case.x, case.mask.as_deref(), input);
         case
     }
 
@@ -297,11 +272,6 @@ fn backward_of_the_reference_equals_differences() {
             }
         }
     }
-}
-
-/// Rows of a matrix `[batch, row]`.
-fn rows(matrix: &[f32], row: usize, chosen: &[usize]) -> Vec<f32> {
-    chosen.iter().flat_map(|&index| &matrix[index * row..][..row]).copied().collect()
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! The part of a step that is done unit by unit.
 #![allow(unsafe_op_in_unsafe_fn, reason = "every line works on panels under the contract of its function")]
 use crate::{
-    activation::function,
     math,
-    recurrent::{Activations, value_and_slope},
+    recurrent::{Activations, value, value_and_slope},
     simd::{LANES, Lanes},
 };
 
@@ -45,9 +44,9 @@ impl ForwardGates {
                 g.store(gate(2));
                 o.store(gate(3));
             } else {
-                let [i, f, o] = [i, f, o].map(|x| function::value(self.activations.recurrent, x));
-                cell = f.fma(before, i.mul(function::value(self.activations.activation, g)));
-                hidden = o.mul(function::value(self.activations.activation, cell));
+                let [i, f, o] = [i, f, o].map(|x| value(self.activations.recurrent, x));
+                cell = f.fma(before, i.mul(value(self.activations.activation, g)));
+                hidden = o.mul(value(self.activations.activation, cell));
             }
             cell.select(valid, before).store(self.cell.add(at));
             hidden.select(valid, L::load(self.hidden_before.add(at))).store(self.hidden.add(at));

@@ -15,8 +15,10 @@ use crate::{
     Context, Destination,
     activation::Activation,
     buffer::Buffer,
-    recurrent::{self, Activations, Operand, Plan, To, WeightGradients},
+    panels::panels_length,
+    recurrent::{Activations, Backward, Forward, Gradients, Plan, Sequence, To},
     shared::Shared,
+    simd::LANES,
 };
 
 /// Weights. The blocks of the gates come in the order input, forget, cell, output; unit `u` of gate `g` is row
@@ -135,30 +137,31 @@ struct Layer<'a> {
     options: LstmOptions<'a>,
 }
 
-impl Layer<'_> {
-    fn check(&self) {
-        let LstmShape { batch, steps, input, units } = self.shape;
-        let fits = |slice: Option<&[f32]>, length: usize| slice.is_none_or(|slice| slice.len() == length);
-        assert_eq!(self.weights.kernel.len(), 4 * units * input, "lstm: length of kernel");
-        assert_eq!(self.weights.recurrent.len(), 4 * units * units, "lstm: length of recurrent");
-        assert!(fits(self.weights.bias, 4 * units), "lstm: length of bias");
-        assert_eq!(self.inputs.x.len(), batch * steps * input, "lstm: length of x");
-        assert!(fits(self.inputs.h0, batch * units), "lstm: length of h0");
-        assert!(fits(self.inputs.c0, batch * units), "lstm: length of c0");
-        assert!(self.inputs.mask.is_none_or(|mask| mask.len() == batch * steps), "lstm: length of mask");
-        let one_or_four = |slice, length| fits(slice, length) || fits(slice, 4 * length);
-        assert!(one_or_four(self.options.dropout, batch * input), "lstm: length of dropout");
-        assert!(one_or_four(self.options.recurrent_dropout, batch * units), "lstm: length of recurrent_dropout");
+impl<'a> Layer<'a> {
+    fn sequence(&self) -> Sequence<'a> {
+        Sequence {
+            name: "lstm",
+            gates: 4,
+            shape: self.shape,
+            kernel: self.weights.kernel,
+            recurrent: self.weights.recurrent,
+            x: self.inputs.x,
+            h0: self.inputs.h0,
+            mask: self.inputs.mask,
+            reverse: self.options.reverse,
+            zero_output_for_mask: self.options.zero_output_for_mask,
+            dropout: self.options.dropout,
+            recurrent_dropout: self.options.recurrent_dropout,
+        }
     }
 
-    /// Variants of the input: 4 if each gate has its own dropout.
-    fn input_variants(&self) -> usize {
-        recurrent::variants(self.options.dropout, self.shape.batch * self.shape.input, 4)
-    }
-
-    /// Variants of the previous output.
-    fn hidden_variants(&self) -> usize {
-        recurrent::variants(self.options.recurrent_dropout, self.shape.batch * self.shape.units, 4)
+    /// What goes into it, of the right lengths.
+    fn checked(&self) -> Sequence<'a> {
+        let sequence = self.sequence();
+        sequence.check();
+        sequence.fits("bias", self.weights.bias, 4 * self.shape.units);
+        sequence.fits("c0", self.inputs.c0, self.shape.batch * self.shape.units);
+        sequence
     }
 
     fn activations(&self) -> Activations {
@@ -188,36 +191,26 @@ pub fn forward(
     saved: Option<&mut Option<LstmSaved>>,
 ) {
     let layer = Layer { shape, weights, inputs, options };
-    layer.check();
+    let sequence = layer.checked();
     let LstmShape { batch, steps, units, .. } = shape;
     let LstmOutputs { y, h, c } = outputs;
-    assert!(y.as_ref().is_none_or(|y| y.len() == batch * steps * units), "lstm: length of y");
-    assert!(h.as_ref().is_none_or(|h| h.len() == batch * units), "lstm: length of h");
-    assert!(c.as_ref().is_none_or(|c| c.len() == batch * units), "lstm: length of c");
-    let plan = Plan::new(shape, options.reverse, inputs.mask, context.pool.threads());
-    let (mut gates, mut cells, mut hidden) = if saved.is_some() {
-        let block = units * crate::simd::LANES;
-        (
-            Buffer::new(plan.slots() * 4 * block),
-            Buffer::new((plan.blocks() + plan.slots()) * block),
-            Buffer::new(plan.slots() * crate::panels::panels_length(units, crate::simd::LANES)),
-        )
-    } else {
-        (Buffer::new(0), Buffer::new(0), Buffer::new(0))
-    };
-    let task = forward::Task {
+    sequence.fits("y", y.as_deref(), batch * steps * units);
+    sequence.fits("h", h.as_deref(), batch * units);
+    sequence.fits("c", c.as_deref(), batch * units);
+    let plan = sequence.plan(context);
+    let keep = |length: usize| Buffer::new(if saved.is_some() { length } else { 0 });
+    let block = units * LANES;
+    let mut gates = keep(plan.slots() * 4 * block);
+    let mut cells = keep((plan.blocks() + plan.slots()) * block);
+    let mut hidden = keep(plan.slots() * panels_length(units, LANES));
+    let kept = saved.as_ref().map(|_| [&mut gates, &mut cells, &mut hidden].map(|buffer| Shared::new(buffer)));
+    let cell = forward::Cell {
         layer,
-        plan: &plan,
-        y: y.map(Shared::new),
-        h: h.map(Shared::new),
         c: c.map(Shared::new),
-        saved: saved.as_ref().map(|_| forward::Parts {
-            gates: Shared::new(&mut gates),
-            cells: Shared::new(&mut cells),
-            hidden: Shared::new(&mut hidden),
-        }),
+        saved: kept.map(|[gates, cells, _]| forward::Parts { gates, cells }),
     };
-    context.pool.run(plan.pieces(), &|piece| context.simd.run(forward::Piece { task: &task, piece }));
+    let [y, h] = [y, h].map(|to| to.map(Shared::new));
+    Forward { sequence, plan: &plan, y, h, before: kept.map(|[_, _, hidden]| hidden) }.run(context, &cell);
     if let Some(saved) = saved {
         *saved = Some(LstmSaved { plan, gates, cells, hidden });
     }
@@ -270,51 +263,29 @@ pub fn backward(
     gradients: LstmGradients<'_>,
 ) {
     let layer = Layer { shape, weights, inputs, options };
-    layer.check();
-    let LstmShape { batch, steps, input, units } = shape;
+    let sequence = layer.checked();
+    let LstmShape { batch, steps, units, .. } = shape;
     let LstmSaved { plan, mut gates, cells, hidden } = saved;
-    assert_eq!(gates.len(), plan.slots() * 4 * units * crate::simd::LANES, "lstm: saved for other sizes");
+    assert_eq!(gates.len(), plan.slots() * 4 * units * LANES, "lstm: saved for other sizes");
     let LstmOutputGradients { dy, dh, dc } = output_gradients;
-    assert!(dy.is_none_or(|dy| dy.len() == batch * steps * units), "lstm: length of dy");
-    assert!(dh.is_none_or(|dh| dh.len() == batch * units), "lstm: length of dh");
-    assert!(dc.is_none_or(|dc| dc.len() == batch * units), "lstm: length of dc");
+    sequence.fits("dy", dy, batch * steps * units);
+    sequence.fits("dh", dh, batch * units);
+    sequence.fits("dc", dc, batch * units);
     let LstmGradients { dx, dh0, dc0, dkernel, drecurrent, dbias } = gradients;
-    let fits = |to: &Option<Destination<'_>>, length| to.as_ref().is_none_or(|to| to.data.len() == length);
-    assert!(fits(&dx, batch * steps * input), "lstm: length of dx");
-    assert!(fits(&dh0, batch * units), "lstm: length of dh0");
-    assert!(fits(&dc0, batch * units), "lstm: length of dc0");
-    assert!(fits(&dkernel, 4 * units * input), "lstm: length of dkernel");
-    assert!(fits(&drecurrent, 4 * units * units), "lstm: length of drecurrent");
-    assert!(fits(&dbias, 4 * units), "lstm: length of dbias");
-    let task = backward::Task {
-        layer,
+    sequence.destination_fits("dc0", dc0.as_ref(), batch * units);
+    let to = Gradients { dx, dh0, dkernel, drecurrent, dbias, drecurrent_bias: None }.check(&sequence);
+    let cell = backward::Cell { layer, cells: &cells, dc, dc0: dc0.map(To::new) };
+    let backward = Backward {
+        sequence,
         plan: &plan,
-        gates: Shared::new(&mut gates),
-        cells: &cells,
-        output_gradients,
-        dx: dx.map(To::new),
-        dh0: dh0.map(To::new),
-        dc0: dc0.map(To::new),
-    };
-    context.pool.run(plan.pieces(), &|piece| context.simd.run(backward::Piece { task: &task, piece }));
-    let gradients = WeightGradients {
-        plan: &plan,
-        places: &[[0, 0], [1, 1], [2, 2], [3, 3]],
-        sums: &gates,
+        sums: Shared::new(&mut gates),
         panels: 4,
-        x: inputs.x,
-        x_operand: Operand { features: input, variants: layer.input_variants(), factors: options.dropout },
-        hidden: &hidden,
-        hidden_operand: Operand {
-            features: units,
-            variants: layer.hidden_variants(),
-            factors: options.recurrent_dropout,
-        },
-        last_hidden: None,
-        dkernel: dkernel.map(To::new),
-        drecurrent: drecurrent.map(To::new),
-        dbias: dbias.map(To::new),
-        drecurrent_bias: None,
+        places: &[[0, 0], [1, 1], [2, 2], [3, 3]],
+        before: &hidden,
+        last_before: None,
+        dy,
+        dh,
+        to,
     };
-    gradients.run(context);
+    backward.run(context, &cell);
 }

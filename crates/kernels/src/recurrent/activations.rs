@@ -1,7 +1,7 @@
 //! The activations of a layer.
 use crate::{
     activation::{Activation, function},
-    simd::Lanes,
+    simd::{Kernel, Lanes},
 };
 
 /// Activations of a layer.
@@ -20,6 +20,49 @@ impl Activations {
     }
 }
 
+/// An activation of 16 lanes as a call: inlined, the code of all activations would make most of the kernel.
+struct Value<V> {
+    activation: Activation,
+    x: V,
+}
+
+impl<V: Lanes> Kernel for Value<V> {
+    type Output = V;
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> V {
+        // SAFETY: the caller's contract.
+        unsafe { function::value(self.activation, self.x) }
+    }
+}
+
+/// As [`Value`], with the slope.
+struct ValueAndSlope<V>(Value<V>);
+
+impl<V: Lanes> Kernel for ValueAndSlope<V> {
+    type Output = (V, V);
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> (V, V) {
+        let Value { activation, x } = self.0;
+        // SAFETY: the caller's contract.
+        unsafe {
+            let value = function::value(activation, x);
+            (value, function::slope(activation, if activation.gradient_takes_input() { x } else { value }))
+        }
+    }
+}
+
+/// `activation(x)`.
+///
+/// # Safety
+/// The path `L` is available.
+#[inline(always)]
+pub(crate) unsafe fn value<L: Lanes>(activation: Activation, x: L) -> L {
+    // SAFETY: the caller's contract.
+    unsafe { L::call(Value { activation, x }) }
+}
+
 /// `activation(x)` and its slope there.
 ///
 /// # Safety
@@ -27,8 +70,28 @@ impl Activations {
 #[inline(always)]
 pub(crate) unsafe fn value_and_slope<L: Lanes>(activation: Activation, x: L) -> (L, L) {
     // SAFETY: the caller's contract.
-    unsafe {
-        let value = function::value(activation, x);
-        (value, function::slope(activation, if activation.gradient_takes_input() { x } else { value }))
+    unsafe { L::call(ValueAndSlope(Value { activation, x })) }
+}
+
+/// The slope of an activation as a call.
+struct Slope<V>(Value<V>);
+
+impl<V: Lanes> Kernel for Slope<V> {
+    type Output = V;
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> V {
+        // SAFETY: the caller's contract.
+        unsafe { function::slope(self.0.activation, self.0.x) }
     }
+}
+
+/// The slope of an activation, from its result, or from its input if [`Activation::gradient_takes_input`].
+///
+/// # Safety
+/// The path `L` is available.
+#[inline(always)]
+pub(crate) unsafe fn slope<L: Lanes>(activation: Activation, kept: L) -> L {
+    // SAFETY: the caller's contract.
+    unsafe { L::call(Slope(Value { activation, x: kept })) }
 }

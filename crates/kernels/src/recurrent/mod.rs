@@ -4,13 +4,21 @@
 //! without any waiting between pieces. A step of a block is left out where all of its rows are masked, and rows are sorted
 //! by length so that this is frequent. The gradients of the weights are one product over all steps that were computed.
 mod activations;
+mod backward;
+mod forward;
 mod plan;
 pub(crate) mod rows;
+mod sequence;
 mod steps;
+#[cfg(test)]
+pub(crate) mod testing;
 mod weights;
 
-pub(crate) use activations::{Activations, value_and_slope};
+pub(crate) use activations::{Activations, slope, value, value_and_slope};
+pub(crate) use backward::{Backward, BackwardCell, BackwardStep};
+pub(crate) use forward::{Forward, ForwardCell, Step};
 pub(crate) use plan::{PIECE_BLOCKS, Plan, Run};
+pub(crate) use sequence::{Gradients, GradientsTo, Sequence};
 pub(crate) use weights::{Operand, WeightGradients};
 
 use crate::{Destination, shared::Shared};
@@ -42,6 +50,6 @@ impl<'a> To<'a> {
 }
 
 /// Variants of factors of `single` floats for all `gates`, or as many for each of them; 1 if there are none.
-pub(crate) fn variants(factors: Option<&[f32]>, single: usize, gates: usize) -> usize {
+fn variants(factors: Option<&[f32]>, single: usize, gates: usize) -> usize {
     if factors.is_some_and(|factors| factors.len() > single) { gates } else { 1 }
 }

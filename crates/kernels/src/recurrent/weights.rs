@@ -39,7 +39,8 @@ pub(crate) struct WeightGradients<'a> {
     pub drecurrent_bias: Option<To<'a>>,
 }
 
-/// What rows of the batch are multiplied with.
+/// Rows of the batch as an operand of products.
+#[derive(Clone, Copy)]
 pub(crate) struct Operand<'a> {
     pub features: usize,
     pub variants: usize,

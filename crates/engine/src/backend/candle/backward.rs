@@ -12,8 +12,8 @@ impl Run<'_> {
     pub(super) fn node_backward(&mut self, index: usize) -> Result<()> {
         let plan = self.plan;
         let node = &plan.nodes[index];
-        if let Operation::Lstm(options) = node.operation {
-            return self.lstm_backward(index, node, options);
+        if let Operation::Recurrent(options) = node.operation {
+            return self.recurrent_backward(index, node, options);
         }
         // Gradients of inputs stay: the caller may want them.
         if node.operation == Operation::Input {
@@ -22,7 +22,7 @@ impl Run<'_> {
         let Some(dy) = self.gradients[node.outputs[0]].take() else { return Ok(()) };
         let input = node.inputs[0];
         match node.operation {
-            Operation::Input | Operation::Lstm(_) => Ok(()),
+            Operation::Input | Operation::Recurrent(_) => Ok(()),
             Operation::Embedding { .. } => {
                 let indices = self.indices(self.ids(input)?.as_ids()?)?;
                 let table = self.zeros(
@@ -59,6 +59,7 @@ impl Run<'_> {
             }
             Operation::RepeatVector(_) => self.add_gradient(input, dy.sum(1)?),
             Operation::Merge(merge) => self.merge_backward(node, merge, &dy),
+            Operation::FlipTime => self.add_gradient(input, dy.flip(&[1])?),
         }
     }
 

@@ -31,7 +31,7 @@ impl Run<'_> {
         let input = node.inputs.first().copied().unwrap_or_default();
         let output = match node.operation {
             Operation::Input => return Ok(()),
-            Operation::Lstm(options) => return self.lstm_forward(index, node, options),
+            Operation::Recurrent(options) => return self.recurrent_forward(index, node, options),
             Operation::Embedding { mask_zero } => self.embedding_forward(node, mask_zero)?,
             Operation::Linear => self.linear(node)?,
             Operation::Activate(function) => activation::value(function, self.floats(input)?)?,
@@ -53,6 +53,7 @@ impl Run<'_> {
                 x.unsqueeze(1)?.broadcast_as((rows, count, width))?.contiguous()?
             }
             Operation::Merge(merge) => self.merge_forward(node, merge)?,
+            Operation::FlipTime => self.floats(input)?.flip(&[1])?,
         };
         if matches!(node.operation, Operation::Concatenate(_) | Operation::Merge(_)) {
             self.masks[node.outputs[0]] = self.joined_mask(node);

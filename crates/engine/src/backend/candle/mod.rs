@@ -5,9 +5,12 @@
 mod activation;
 mod backward;
 mod forward;
+mod gru;
 mod loss;
 mod lstm;
 mod merge;
+mod recurrent;
+mod simple_rnn;
 
 use std::sync::Arc;
 
@@ -82,8 +85,8 @@ struct Run<'a> {
     random: Option<RandomState>,
     values: Vec<Option<Value>>,
     masks: Vec<Option<Mask>>,
-    /// What LSTMs keep, one a node.
-    saved: Vec<Option<lstm::Saved>>,
+    /// What recurrent layers keep, one a node.
+    saved: Vec<Option<recurrent::Saved>>,
     /// Gradients of values.
     gradients: Vec<Option<Array>>,
     /// Gradients of weights of this run.

@@ -6,15 +6,14 @@ use sconce_kernels::{
     buffer::Buffer,
     dense, dropout,
     embedding::{self, Source},
-    lstm::{self, LstmGradients, LstmInputs, LstmOutputGradients, LstmShape, LstmWeights},
     reduce, softmax,
 };
 
-use super::{Run, Saved, forward};
+use super::Run;
 use crate::{
     backend::WeightGradient,
     error::{Code, Error, Result},
-    plan::{LstmPlan, Node, Operation, ValueId},
+    plan::{Node, Operation, ValueId},
     shape::Dimension,
     tensor::Data,
 };
@@ -87,8 +86,8 @@ impl Run<'_> {
     fn node_backward(&mut self, index: usize, gradients: &mut WeightGradients, tables: &mut Vec<Use>) -> Result<()> {
         let plan = self.plan;
         let node = &plan.nodes[index];
-        if let Operation::Lstm(options) = node.operation {
-            return self.lstm_backward(index, node, options, gradients);
+        if let Operation::Recurrent(options) = node.operation {
+            return self.recurrent_backward(index, node, options, gradients);
         }
         let Some(dy) = self.gradients[node.outputs[0]].take() else { return Ok(()) };
         let input = node.inputs.first().copied();
@@ -147,6 +146,7 @@ impl Run<'_> {
                 }
             }
             (&Operation::Merge(merge), _) => self.merge_backward(node, merge, &dy)?,
+            (&Operation::FlipTime, _) => self.flip_backward(index, node, &dy)?,
             _ => {}
         }
         Ok(())
@@ -238,105 +238,6 @@ impl Run<'_> {
             }
         }
         0
-    }
-
-    fn lstm_backward(
-        &mut self,
-        index: usize,
-        node: &Node,
-        options: LstmPlan,
-        gradients: &mut WeightGradients,
-    ) -> Result<()> {
-        let output =
-            |run: &mut Self, number: usize| node.outputs.get(number).and_then(|&value| run.gradients[value].take());
-        let first = output(self, 0);
-        let (dy, mut dh) = if options.sequences { (first, output(self, 1)) } else { (None, first) };
-        let dc = output(self, 2);
-        if !options.sequences {
-            // Output 0 is the state h, but for rows in which it is zeros.
-            if let Some(last) = &mut dh {
-                let steps = forward::sequence(self.value(node.inputs[0])?)?[1];
-                forward::clear_silent_rows(last, self.masks[node.inputs[0]].as_ref(), steps, options);
-            }
-            if let Some(state) = output(self, 1) {
-                match &mut dh {
-                    Some(dh) => reduce::add_into(self.context, &state, dh),
-                    None => dh = Some(state),
-                }
-            }
-        }
-        if dy.is_none() && dh.is_none() && dc.is_none() {
-            return Ok(());
-        }
-        let Some(Saved::Lstm { saved, dropout, recurrent_dropout }) = self.saved[index].take() else {
-            return Err(Error::new(Code::Internal, "an LSTM lacks what its forward pass saved"));
-        };
-        let [batch, steps, input] = forward::sequence(self.value(node.inputs[0])?)?;
-        let units = options.units;
-        let shape = LstmShape { batch, steps, input, units };
-        let weights = LstmWeights {
-            kernel: self.weight(node, 0)?,
-            recurrent: self.weight(node, 1)?,
-            bias: self.optional_weight(node, 2),
-        };
-        let sizes = [4 * units * input, 4 * units * units, 4 * units];
-        let weight_numbers: [Option<usize>; 3] = std::array::from_fn(|number| {
-            self.plan.weight(node, number).filter(|&weight| self.schedule.trainable[weight])
-        });
-        let mut weight_slots: [Option<Slot>; 3] = std::array::from_fn(|number| {
-            weight_numbers[number].map(|weight| weight_slot(gradients, weight, sizes[number]))
-        });
-        let mut dx = self.slot(node.inputs[0], batch * steps * input);
-        // The two states may be one value: the second then goes to a buffer of its own and is added.
-        let state_inputs = [node.inputs.get(1).copied(), node.inputs.get(2).copied()];
-        let mut dh0 = state_inputs[0].and_then(|value| self.slot(value, batch * units));
-        let mut dc0 = state_inputs[1].and_then(|value| {
-            let same = state_inputs[0] == Some(value);
-            self.schedule.gradient[value]
-                .then(|| Slot::new(if same { None } else { self.gradients[value].take() }, batch * units))
-        });
-        let mask = self.masks[node.inputs[0]].clone();
-        let [dkernel, drecurrent, dbias] = &mut weight_slots;
-        lstm::backward(
-            self.context,
-            shape,
-            weights,
-            LstmInputs {
-                x: self.value(node.inputs[0])?.floats()?,
-                h0: self.state(node, 1)?,
-                c0: self.state(node, 2)?,
-                mask: mask.as_ref().map(|mask| mask.as_slice()),
-            },
-            forward::lstm_options(options, dropout.as_deref(), recurrent_dropout.as_deref()),
-            *saved,
-            LstmOutputGradients { dy: dy.as_deref(), dh: dh.as_deref(), dc: dc.as_deref() },
-            LstmGradients {
-                dx: dx.as_mut().map(Slot::destination),
-                dh0: dh0.as_mut().map(Slot::destination),
-                dc0: dc0.as_mut().map(Slot::destination),
-                dkernel: dkernel.as_mut().map(Slot::destination),
-                drecurrent: drecurrent.as_mut().map(Slot::destination),
-                dbias: dbias.as_mut().map(Slot::destination),
-            },
-        );
-        self.put(node.inputs[0], dx);
-        if let [Some(h), Some(c)] = state_inputs {
-            self.put(h, dh0);
-            match dc0 {
-                Some(slot) if h == c => {
-                    if let Some(sum) = &mut self.gradients[h] {
-                        reduce::add_into(self.context, &slot.buffer, sum);
-                    }
-                }
-                slot => self.put(c, slot),
-            }
-        }
-        for (weight, slot) in weight_numbers.into_iter().zip(weight_slots) {
-            if let (Some(weight), Some(slot)) = (weight, slot) {
-                gradients[weight] = Some(WeightGradient::Dense(slot.buffer));
-            }
-        }
-        Ok(())
     }
 
     /// Gradients of the tables: all uses of a table together, in the order of the graph.

@@ -1,28 +1,16 @@
 //! Forward passes of single nodes.
 use std::sync::Arc;
 
-use sconce_kernels::{
-    activation,
-    buffer::Buffer,
-    dense, dropout, embedding,
-    lstm::{self, LstmInputs, LstmOptions, LstmOutputs, LstmShape, LstmWeights},
-    softmax,
-};
+use sconce_kernels::{activation, buffer::Buffer, dense, dropout, embedding, softmax};
 
-use super::{Run, Saved};
+use super::Run;
 use crate::{
     backend::checks::check_ids,
-    error::{Code, Error, Result},
+    error::Result,
     layers::WeightSpecification,
-    plan::{LstmPlan, Node, Operation},
+    plan::{Node, Operation},
     tensor::{Data, Mask, Tensor},
 };
-
-/// Sizes of a sequence `[B, T, D]`.
-pub(super) fn sequence(tensor: &Tensor) -> Result<[usize; 3]> {
-    <[usize; 3]>::try_from(tensor.shape.as_slice())
-        .map_err(|_| Error::new(Code::Internal, format!("expected a sequence, got shape {:?}", tensor.shape)))
-}
 
 impl<'a> Run<'a> {
     /// Runs a node and keeps its outputs.
@@ -31,7 +19,7 @@ impl<'a> Run<'a> {
         let node = &plan.nodes[index];
         match node.operation {
             Operation::Input => return Ok(()),
-            Operation::Lstm(options) => return self.lstm_forward(index, node, options),
+            Operation::Recurrent(options) => return self.recurrent_forward(index, node, options),
             _ => {}
         }
         let output = match node.operation {
@@ -74,7 +62,8 @@ impl<'a> Run<'a> {
                 Tensor::float(vec![rows, count, width], y)
             }
             Operation::Merge(merge) => self.merge_forward(node, merge)?,
-            Operation::Input | Operation::Lstm(_) => return Ok(()),
+            Operation::FlipTime => self.flip_forward(index, node)?,
+            Operation::Input | Operation::Recurrent(_) => return Ok(()),
         };
         let mask = match node.operation {
             Operation::Embedding { .. } => self.masks[node.outputs[0]].clone(),
@@ -170,127 +159,5 @@ impl<'a> Run<'a> {
             start += width;
         }
         Ok(Tensor::float(shape, y))
-    }
-
-    fn lstm_forward(&mut self, index: usize, node: &Node, options: LstmPlan) -> Result<()> {
-        let x = self.value(node.inputs[0])?;
-        let [batch, steps, input] = sequence(x)?;
-        let units = options.units;
-        let shape = LstmShape { batch, steps, input, units };
-        let weights = LstmWeights {
-            kernel: self.weight(node, 0)?,
-            recurrent: self.weight(node, 1)?,
-            bias: self.optional_weight(node, 2),
-        };
-        let mask = self.masks[node.inputs[0]].clone();
-        let (dropout, recurrent_dropout) = self.lstm_dropout(index, options, shape);
-        let inputs = LstmInputs {
-            x: x.floats()?,
-            h0: self.state(node, 1)?,
-            c0: self.state(node, 2)?,
-            mask: mask.as_ref().map(|mask| mask.as_slice()),
-        };
-        let states = node.outputs.len() == 3;
-        let mut y = Buffer::new(if options.sequences { batch * steps * units } else { 0 });
-        // Without sequences, output 0 is the last output.
-        let wants_h = states || !options.sequences;
-        let mut h = Buffer::new(if wants_h { batch * units } else { 0 });
-        let mut c = Buffer::new(if states { batch * units } else { 0 });
-        let mut saved = None;
-        let keeps = self.schedule.backward[index];
-        lstm::forward(
-            self.context,
-            shape,
-            weights,
-            inputs,
-            lstm_options(options, dropout.as_deref(), recurrent_dropout.as_deref()),
-            LstmOutputs {
-                y: options.sequences.then_some(&mut *y),
-                h: wants_h.then_some(&mut *h),
-                c: states.then_some(&mut *c),
-            },
-            keeps.then_some(&mut saved),
-        );
-        self.saved[index] = saved.map(|saved| Saved::Lstm { saved: Box::new(saved), dropout, recurrent_dropout });
-        let state = |data: Buffer| Some(Tensor::float(vec![batch, units], data));
-        if options.sequences {
-            self.masks[node.outputs[0]] = mask;
-            self.values[node.outputs[0]] = Some(Tensor::float(vec![batch, steps, units], y));
-            if states {
-                self.values[node.outputs[1]] = state(h);
-                self.values[node.outputs[2]] = state(c);
-            }
-        } else {
-            let mut last = if states { h.clone() } else { Buffer::new(0) };
-            if states {
-                self.values[node.outputs[1]] = state(h);
-                self.values[node.outputs[2]] = state(c);
-            } else {
-                last = h;
-            }
-            clear_silent_rows(&mut last, mask.as_ref(), steps, options);
-            self.values[node.outputs[0]] = state(last);
-        }
-        Ok(())
-    }
-
-    /// An initial state, if the node has one.
-    pub(super) fn state(&self, node: &Node, input: usize) -> Result<Option<&[f32]>> {
-        node.inputs.get(input).map(|&value| self.value(value)?.floats()).transpose()
-    }
-
-    /// Factors of an LSTM's dropout. Four masks of the inputs where there is recurrent dropout too, as in Keras.
-    fn lstm_dropout(&self, index: usize, options: LstmPlan, shape: LstmShape) -> (Option<Buffer>, Option<Buffer>) {
-        let Some(random) = self.random else { return (None, None) };
-        let factors = |rate: f32, length: usize, part: usize| {
-            (rate > 0.0).then(|| {
-                let mut factors = Buffer::new(length);
-                dropout::mask(self.context, random.key(index, part), rate, &mut factors);
-                factors
-            })
-        };
-        let variants = if options.recurrent_dropout > 0.0 { 4 } else { 1 };
-        (
-            factors(options.dropout, variants * shape.batch * shape.input, 1),
-            factors(options.recurrent_dropout, 4 * shape.batch * shape.units, 2),
-        )
-    }
-}
-
-/// Clears the rows of a last output that are zeros: those without any step that counts, and with `zero_output_for_mask`
-/// those whose last processed step is masked; all rows of a sequence of no steps. Everywhere else the last output is the
-/// last state.
-pub(super) fn clear_silent_rows(last: &mut [f32], mask: Option<&Mask>, steps: usize, options: LstmPlan) {
-    if steps == 0 {
-        last.fill(0.0);
-    }
-    let Some(mask) = mask else { return };
-    for (row, values) in last.chunks_exact_mut(options.units).enumerate() {
-        let mask = &mask[row * steps..][..steps];
-        let end = if options.reverse { mask.first() } else { mask.last() };
-        let silent = if options.zero_output_for_mask {
-            end.is_none_or(|&counts| counts == 0)
-        } else {
-            mask.iter().all(|&counts| counts == 0)
-        };
-        if silent {
-            values.fill(0.0);
-        }
-    }
-}
-
-/// Options as the kernel takes them.
-pub(super) fn lstm_options<'b>(
-    options: LstmPlan,
-    dropout: Option<&'b [f32]>,
-    recurrent_dropout: Option<&'b [f32]>,
-) -> LstmOptions<'b> {
-    LstmOptions {
-        reverse: options.reverse,
-        activation: options.activation,
-        recurrent_activation: options.recurrent_activation,
-        zero_output_for_mask: options.zero_output_for_mask,
-        dropout,
-        recurrent_dropout,
     }
 }

@@ -1,12 +1,14 @@
 //! The CPU backend: kernels on pooled buffers.
 mod backward;
+mod flip;
 mod forward;
 mod loss;
 mod merge;
+mod recurrent;
 
 use std::sync::Arc;
 
-use sconce_kernels::{Context, buffer::Buffer, lstm::LstmSaved, reduce};
+use sconce_kernels::{Context, buffer::Buffer, reduce};
 
 use super::{Backend, Forward, LossResult, Program, RandomState, StepRequest, WeightGradient};
 use crate::{
@@ -47,7 +49,9 @@ struct CpuProgram {
 
 /// What a node keeps of its forward pass besides values.
 enum Saved {
-    Lstm { saved: Box<LstmSaved>, dropout: Option<Buffer>, recurrent_dropout: Option<Buffer> },
+    Recurrent(recurrent::Kept),
+    /// Sizes of a sequence.
+    Sizes([usize; 3]),
 }
 
 /// One run of a program.

@@ -1,0 +1,333 @@
+//! The frame of back-propagation through the time steps of a piece of the batch. What a step computes is up to a cell.
+#![allow(unsafe_op_in_unsafe_fn, reason = "panels are raw memory of sizes that `BackwardPiece::run` allocates")]
+use std::ops::Range;
+
+use super::{GradientsTo, Operand, Plan, Run, Sequence, Shape, WeightGradients, rows};
+use crate::{
+    Context,
+    buffer::Buffer,
+    shared::Shared,
+    simd::{Kernel, LANES, Lanes},
+    tile::{Ahead, Left, Out, Product, Right, Start},
+};
+
+/// Gates whose sums lie side by side and have their operand in common.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    /// The first one.
+    gate: usize,
+    gates: usize,
+    /// Place of its sums in a slot.
+    place: usize,
+}
+
+/// A backward pass.
+pub(crate) struct Backward<'a> {
+    pub sequence: Sequence<'a>,
+    pub plan: &'a Plan,
+    /// `[slot][panels][units][16]`: what the forward pass kept; the cell replaces it with the gradients of the sums.
+    pub sums: Shared<'a>,
+    pub panels: usize,
+    /// Place of each gate in a slot: of the sums of the inputs, and of those of the outputs that go into the step.
+    pub places: &'a [[usize; 2]],
+    /// `[units / 16][slot][16 rows][16 units]`: the output before each slot.
+    pub before: &'a [f32],
+    /// What the last gate is multiplied with instead; the cell itself then does its part for the outputs before the step.
+    pub last_before: Option<&'a [f32]>,
+    pub dy: Option<&'a [f32]>,
+    pub dh: Option<&'a [f32]>,
+    pub to: GradientsTo<'a>,
+}
+
+/// The gates as few parts: one for all whose sums are neighbours, or one each if they have `variants` of their operand.
+fn parts(places: impl Iterator<Item = usize>, variants: usize) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
+    for (gate, place) in places.enumerate() {
+        match parts.last_mut() {
+            Some(last) if variants == 1 && last.place + last.gates == place => last.gates += 1,
+            _ => parts.push(Part { gate, gates: 1, place }),
+        }
+    }
+    parts
+}
+
+impl Backward<'_> {
+    /// Runs all pieces, then the gradients of the weights.
+    pub(crate) fn run<C: BackwardCell + Sync>(&self, context: &Context, cell: &C) {
+        let Self { sequence, plan, places, to, .. } = self;
+        let hidden_gates = places.len() - usize::from(self.last_before.is_some());
+        let x_parts = parts(places.iter().map(|place| place[0]), sequence.x_operand().variants);
+        let hidden_parts =
+            parts(places[..hidden_gates].iter().map(|place| place[1]), sequence.hidden_operand().variants);
+        let (x_parts, hidden_parts) = (&x_parts[..], &hidden_parts[..]);
+        context.pool.run(plan.pieces(), &|piece| {
+            context.simd.run(BackwardPiece { backward: self, x_parts, hidden_parts, cell, piece });
+        });
+        // SAFETY: all pieces are done.
+        let sums = unsafe { self.sums.whole() };
+        let gradients = WeightGradients {
+            plan,
+            places,
+            sums,
+            panels: self.panels,
+            x: sequence.x,
+            x_operand: sequence.x_operand(),
+            hidden: self.before,
+            hidden_operand: sequence.hidden_operand(),
+            last_hidden: self.last_before,
+            dkernel: to.dkernel,
+            drecurrent: to.drecurrent,
+            dbias: to.dbias,
+            drecurrent_bias: to.drecurrent_bias,
+        };
+        gradients.run(context);
+    }
+}
+
+/// Neighbouring blocks in a step. Panels of a block are `[features][16]`; those of neighbours lie side by side.
+#[derive(Clone, Copy)]
+pub(crate) struct BackwardStep<'a> {
+    pub backward: &'a Backward<'a>,
+    pub step: usize,
+    pub run: Run,
+    /// First block of the run, counted within the piece.
+    pub offset: usize,
+    /// Panels of the gradient of the output after the step; afterwards of the part of the gradient of the output before
+    /// it that goes through no product.
+    pub dhidden: *mut f32,
+    hidden_factors: Option<*mut f32>,
+    hidden_stride: usize,
+}
+
+impl BackwardStep<'_> {
+    /// The sums of a block of the run at a place of its slot.
+    #[inline(always)]
+    pub(crate) fn sums(&self, index: usize, place: usize) -> *mut f32 {
+        let Backward { sequence, sums, panels, .. } = self.backward;
+        sums.at(((self.run.slot + index) * panels + place) * sequence.shape.units * LANES)
+    }
+
+    /// The dropout factors of the outputs that go into a gate, as panels of the run.
+    #[inline(always)]
+    pub(crate) fn hidden_factors(&self, gate: usize) -> Option<*const f32> {
+        let variant = gate % self.backward.sequence.hidden_operand().variants;
+        self.hidden_factors.map(|factors| factors.wrapping_add(variant * self.hidden_stride).cast_const())
+    }
+}
+
+/// What a kind of layer does in a step.
+pub(crate) trait BackwardCell {
+    /// Its own memory in a piece.
+    type Memory;
+
+    /// Floats of memory that a piece of so many blocks needs.
+    fn floats(&self, blocks: usize) -> usize;
+
+    /// Takes that memory before the last step.
+    ///
+    /// # Safety
+    /// It has [`BackwardCell::floats`]; no other piece has the blocks; the path `L` is available.
+    unsafe fn begin<L: Lanes>(&self, plan: &Plan, memory: *mut f32, blocks: Range<usize>) -> Self::Memory;
+
+    /// The gradients of the sums.
+    ///
+    /// # Safety
+    /// As for [`BackwardCell::begin`].
+    unsafe fn step<L: Lanes>(&self, memory: &Self::Memory, at: BackwardStep<'_>);
+
+    /// After the first step.
+    ///
+    /// # Safety
+    /// As for [`BackwardCell::begin`].
+    unsafe fn end<L: Lanes>(&self, _plan: &Plan, _memory: &Self::Memory, _blocks: Range<usize>) {}
+}
+
+/// One piece.
+struct BackwardPiece<'a, C> {
+    backward: &'a Backward<'a>,
+    /// What the inputs are multiplied with.
+    x_parts: &'a [Part],
+    /// What the outputs before the step are multiplied with.
+    hidden_parts: &'a [Part],
+    cell: &'a C,
+    piece: usize,
+}
+
+/// Memory of a piece.
+struct Memory {
+    dhidden: *mut f32,
+    dx: *mut f32,
+    /// Part of a gradient before its dropout factors.
+    scratch: *mut f32,
+    x_factors: Option<*mut f32>,
+    hidden_factors: Option<*mut f32>,
+}
+
+/// A product of transposed weights and the gradients of the sums.
+struct Transposed<'a> {
+    weights: &'a [f32],
+    operand: Operand<'a>,
+    parts: &'a [Part],
+    factors: Option<*mut f32>,
+    to: *mut f32,
+    start: Start,
+}
+
+impl<C: BackwardCell> Kernel for BackwardPiece<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let Backward { sequence, plan, dh, to: GradientsTo { dh0, .. }, .. } = self.backward;
+        let Shape { steps, input, units, .. } = sequence.shape;
+        let blocks = plan.piece(self.piece);
+        let count = blocks.len();
+        let (xs, hs) = (count * input * LANES, count * units * LANES);
+        let x_variants = sequence.dropout.map_or(0, |_| sequence.x_operand().variants);
+        let h_variants = sequence.recurrent_dropout.map_or(0, |_| sequence.hidden_operand().variants);
+        let scratch = if x_variants + h_variants > 0 { xs.max(hs) } else { 0 };
+        let sizes = [hs, xs, scratch, x_variants * xs, h_variants * hs, self.cell.floats(count)];
+        let mut buffer = Buffer::new(sizes.iter().sum());
+        let mut rest = buffer.as_mut_ptr();
+        let [dhidden, dx, scratch, x_factors, hidden_factors, own] = sizes.map(|size| {
+            let part = rest;
+            rest = rest.wrapping_add(size);
+            part
+        });
+        // SAFETY: the parts have the sizes that are described in `Memory`, and no other piece has these blocks.
+        unsafe {
+            let memory = Memory {
+                dhidden,
+                dx,
+                scratch,
+                x_factors: sequence.dropout.map(|factors| {
+                    plan.pack_factors::<L>(x_factors, factors, blocks.clone(), input);
+                    x_factors
+                }),
+                hidden_factors: sequence.recurrent_dropout.map(|factors| {
+                    plan.pack_factors::<L>(hidden_factors, factors, blocks.clone(), units);
+                    hidden_factors
+                }),
+            };
+            let own = self.cell.begin::<L>(plan, own, blocks.clone());
+            for (index, block) in blocks.clone().enumerate() {
+                let rows = dh.map_or([None; LANES], |dh| plan.sources(dh, block, units));
+                rows::pack::<L>(dhidden.add(index * units * LANES), &rows, units, None);
+            }
+            for step in (0..steps).rev() {
+                self.step::<L>(&memory, &own, blocks.clone(), step);
+            }
+            self.cell.end::<L>(plan, &own, blocks.clone());
+            for (index, block) in blocks.enumerate() {
+                let Some(to) = *dh0 else { continue };
+                let targets = plan.targets(to.data, block, units);
+                rows::unpack::<L>(dhidden.add(index * units * LANES), &targets, units, to.accumulate, |_| None);
+            }
+        }
+    }
+}
+
+impl<C: BackwardCell> BackwardPiece<'_, C> {
+    #[inline(always)]
+    unsafe fn step<L: Lanes>(&self, memory: &Memory, own: &C::Memory, blocks: Range<usize>, step: usize) {
+        let Backward { sequence, plan, dy, to: GradientsTo { dx, .. }, .. } = self.backward;
+        let units = sequence.shape.units;
+        for (index, block) in blocks.clone().enumerate() {
+            if let Some(rows) = plan.output_gradients(*dy, sequence.zero_output_for_mask, step, block) {
+                rows::add::<L>(memory.dhidden.add(index * units * LANES), &rows, units);
+            }
+            plan.zero_input_gradients(*dx, step, block);
+        }
+        for run in plan.runs(step, blocks.clone()) {
+            let (count, offset) = (blocks.len(), run.first - blocks.start);
+            let first = offset * units * LANES;
+            let at = BackwardStep {
+                backward: self.backward,
+                step,
+                run,
+                offset,
+                dhidden: memory.dhidden.add(first),
+                hidden_factors: memory.hidden_factors.map(|factors| factors.add(first)),
+                hidden_stride: count * units * LANES,
+            };
+            self.cell.step::<L>(own, at);
+            self.products::<L>(memory, count, offset, step, run);
+        }
+    }
+
+    /// Gradients of the output before the step and of its inputs.
+    #[inline(always)]
+    unsafe fn products<L: Lanes>(&self, memory: &Memory, count: usize, offset: usize, step: usize, run: Run) {
+        let Self { backward: Backward { sequence, plan, to: GradientsTo { dx, dh0, .. }, .. }, .. } = self;
+        let input = sequence.shape.input;
+        let is_first = (0..run.blocks).all(|index| plan.first_slot(run.first + index) == Some(run.slot + index));
+        if dh0.is_some() || !is_first {
+            let operands = Transposed {
+                weights: sequence.recurrent,
+                operand: sequence.hidden_operand(),
+                parts: self.hidden_parts,
+                factors: memory.hidden_factors,
+                to: memory.dhidden,
+                start: Start::Keep,
+            };
+            self.transposed::<L>(memory, count, offset, run, operands);
+        }
+        if let Some(dx) = *dx {
+            let operands = Transposed {
+                weights: sequence.kernel,
+                operand: sequence.x_operand(),
+                parts: self.x_parts,
+                factors: memory.x_factors,
+                to: memory.dx,
+                start: Start::Zero,
+            };
+            self.transposed::<L>(memory, count, offset, run, operands);
+            for index in 0..run.blocks {
+                let targets = plan.input_gradients(dx, step, run.first + index);
+                let panel = memory.dx.add((offset + index) * input * LANES);
+                rows::unpack::<L>(panel, &targets, input, dx.accumulate, |_| None);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn transposed<L: Lanes>(
+        &self,
+        memory: &Memory,
+        count: usize,
+        offset: usize,
+        run: Run,
+        operands: Transposed<'_>,
+    ) {
+        let Backward { sequence, sums, panels, .. } = self.backward;
+        let units = sequence.shape.units;
+        let Transposed { weights, operand: Operand { features, variants, .. }, parts, factors, to, mut start } =
+            operands;
+        let panel = features * LANES;
+        let to = to.add(offset * panel);
+        if factors.is_some() && matches!(start, Start::Zero) {
+            std::slice::from_raw_parts_mut(to, run.blocks * panel).fill(0.0);
+        }
+        for &Part { gate, gates, place } in parts {
+            let (out, begin) = if factors.is_some() { (memory.scratch, Start::Zero) } else { (to, start) };
+            let product = Product {
+                left: Left::columns(weights[gate * units * features..].as_ptr(), features),
+                right: Right::panels(sums.at((run.slot * panels + place) * units * LANES), panels * units * LANES),
+                out: Out::panels(out, panel),
+                rows: features,
+                columns: run.blocks * LANES,
+                inner: gates * units,
+                start: begin,
+                ahead: Ahead::NOTHING,
+            };
+            product.run_on::<L>();
+            start = Start::Keep;
+            let Some(factors) = factors else { continue };
+            let factors = factors.add((gate % variants * count + offset) * panel);
+            for at in (0..run.blocks * panel).step_by(LANES) {
+                let sum = L::load(out.add(at)).fma(L::load(factors.add(at)), L::load(to.add(at)));
+                sum.store(to.add(at));
+            }
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The frame of a forward pass: all time steps of a piece of the batch. What a step computes is up to a cell.
+#![allow(unsafe_op_in_unsafe_fn, reason = "panels are raw memory of sizes that `ForwardPiece::run` allocates")]
+use std::ops::Range;
+
+use super::{
+    Plan, Run, Sequence, Shape,
+    rows::{self, Targets},
+};
+use crate::{
+    Context,
+    buffer::Buffer,
+    shared::Shared,
+    simd::{Kernel, LANES, Lanes},
+};
+
+/// A forward pass.
+pub(crate) struct Forward<'a> {
+    pub sequence: Sequence<'a>,
+    pub plan: &'a Plan,
+    pub y: Option<Shared<'a>>,
+    pub h: Option<Shared<'a>>,
+    /// `[units / 16][slot][16 rows][16 units]`: set to the output before each slot, if the backward pass wants it.
+    pub before: Option<Shared<'a>>,
+}
+
+impl Forward<'_> {
+    /// Runs all pieces.
+    pub(crate) fn run<C: ForwardCell + Sync>(&self, context: &Context, cell: &C) {
+        context.pool.run(self.plan.pieces(), &|piece| context.simd.run(ForwardPiece { forward: self, cell, piece }));
+    }
+}
+
+/// Neighbouring blocks in a step. Panels of a block are `[features][16]`; those of neighbours lie side by side.
+#[derive(Clone, Copy)]
+pub(crate) struct Step<'a> {
+    pub plan: &'a Plan,
+    pub step: usize,
+    pub run: Run,
+    /// First block of the run, counted within the piece.
+    pub offset: usize,
+    /// Panels of the output before the step.
+    pub hidden: *const f32,
+    /// Panels that get the output after it.
+    pub after: *mut f32,
+    x: *const f32,
+    x_variants: usize,
+    /// From one variant to the next.
+    x_stride: usize,
+    recurrent: *const f32,
+    hidden_variants: usize,
+    hidden_stride: usize,
+}
+
+impl Step<'_> {
+    /// Panels of the inputs of a gate, times their dropout factors.
+    #[inline(always)]
+    pub(crate) fn x(&self, gate: usize) -> *const f32 {
+        self.x.wrapping_add(gate % self.x_variants * self.x_stride)
+    }
+
+    /// Panels of the outputs that go into a gate, times their dropout factors.
+    #[inline(always)]
+    pub(crate) fn recurrent(&self, gate: usize) -> *const f32 {
+        self.recurrent.wrapping_add(gate % self.hidden_variants * self.hidden_stride)
+    }
+}
+
+/// What a kind of layer does in a step.
+pub(crate) trait ForwardCell {
+    /// Its own memory in a piece.
+    type Memory;
+
+    /// Floats of memory that a piece of so many blocks needs.
+    fn floats(&self, blocks: usize) -> usize;
+
+    /// Takes that memory before the first step.
+    ///
+    /// # Safety
+    /// It has [`ForwardCell::floats`]; no other piece has the blocks; the path `L` is available.
+    unsafe fn begin<L: Lanes>(&self, plan: &Plan, memory: *mut f32, blocks: Range<usize>) -> Self::Memory;
+
+    /// Sums, gates and states of neighbouring blocks.
+    ///
+    /// # Safety
+    /// As for [`ForwardCell::begin`].
+    unsafe fn step<L: Lanes>(&self, memory: &mut Self::Memory, at: Step<'_>);
+
+    /// After the last step.
+    ///
+    /// # Safety
+    /// As for [`ForwardCell::begin`].
+    unsafe fn end<L: Lanes>(&self, _plan: &Plan, _memory: &Self::Memory, _blocks: Range<usize>) {}
+}
+
+/// One piece.
+struct ForwardPiece<'a, C> {
+    forward: &'a Forward<'a>,
+    cell: &'a C,
+    piece: usize,
+}
+
+/// Memory of a piece.
+struct Memory {
+    /// `[2][block][units][16]`: output before and after the step, in turn.
+    hidden: [*mut f32; 2],
+    /// `[variant][block][input][16]`.
+    x: *mut f32,
+    x_factors: Option<*mut f32>,
+    /// `[variant][block][units][16]`: output before the step times the dropout factors.
+    dropped: *mut f32,
+    hidden_factors: Option<*mut f32>,
+}
+
+impl<C: ForwardCell> Kernel for ForwardPiece<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let Forward { sequence, plan, h, .. } = self.forward;
+        let Shape { steps, input, units, .. } = sequence.shape;
+        let blocks = plan.piece(self.piece);
+        let count = blocks.len();
+        let hs = count * units * LANES;
+        let xs = sequence.x_operand().variants * count * input * LANES;
+        let x_factors = if sequence.dropout.is_some() { xs } else { 0 };
+        let dropped = if sequence.recurrent_dropout.is_some() { sequence.hidden_operand().variants * hs } else { 0 };
+        let sizes = [hs, hs, xs, x_factors, dropped, dropped, self.cell.floats(count)];
+        let mut buffer = Buffer::new(sizes.iter().sum());
+        let mut rest = buffer.as_mut_ptr();
+        let [h0, h1, x, x_factors, dropped, hidden_factors, own] = sizes.map(|size| {
+            let part = rest;
+            rest = rest.wrapping_add(size);
+            part
+        });
+        // SAFETY: the parts have the sizes that are described in `Memory`, and no other piece has these blocks.
+        unsafe {
+            let mut memory = Memory {
+                hidden: [h0, h1],
+                x,
+                x_factors: sequence.dropout.map(|factors| {
+                    plan.pack_factors::<L>(x_factors, factors, blocks.clone(), input);
+                    x_factors
+                }),
+                dropped,
+                hidden_factors: sequence.recurrent_dropout.map(|factors| {
+                    plan.pack_factors::<L>(hidden_factors, factors, blocks.clone(), units);
+                    hidden_factors
+                }),
+            };
+            let mut own = self.cell.begin::<L>(plan, own, blocks.clone());
+            for (index, block) in blocks.clone().enumerate() {
+                let hidden = h0.add(index * units * LANES);
+                let rows = sequence.h0.map_or([None; LANES], |h0| plan.sources(h0, block, units));
+                rows::pack::<L>(hidden, &rows, units, None);
+                self.keep::<L>(hidden, &[None; LANES], plan.first_slot(block));
+            }
+            for step in 0..steps {
+                self.step::<L>(&mut memory, &mut own, blocks.clone(), step);
+            }
+            self.cell.end::<L>(plan, &own, blocks.clone());
+            for (index, block) in blocks.enumerate() {
+                let Some(h) = *h else { continue };
+                let to = plan.targets(h, block, units);
+                rows::unpack::<L>(memory.hidden[0].add(index * units * LANES), &to, units, false, |_| None);
+            }
+        }
+    }
+}
+
+impl<C: ForwardCell> ForwardPiece<'_, C> {
+    /// Writes an output panel to rows of `y`, and to where the backward pass wants it as the output before `next`.
+    #[inline(always)]
+    unsafe fn keep<L: Lanes>(&self, hidden: *const f32, targets: &Targets, next: Option<usize>) {
+        let Forward { sequence, plan, y, before, .. } = self.forward;
+        let before = before.zip(next);
+        if before.is_none() && y.is_none() {
+            return;
+        }
+        rows::unpack::<L>(hidden, targets, sequence.shape.units, false, |unit| {
+            before.map(|(before, slot)| before.at(plan.tile(unit, slot)))
+        });
+    }
+
+    #[inline(always)]
+    unsafe fn step<L: Lanes>(&self, memory: &mut Memory, own: &mut C::Memory, blocks: Range<usize>, step: usize) {
+        let Forward { sequence, plan, y, .. } = self.forward;
+        let panel = sequence.shape.units * LANES;
+        let mut done = 0;
+        for run in plan.runs(step, blocks.clone()) {
+            let at = self.operands::<L>(memory, blocks.clone(), step, run);
+            self.cell.step::<L>(own, at);
+            done += run.blocks;
+        }
+        let [before, after] = memory.hidden;
+        for (index, block) in blocks.clone().enumerate() {
+            let hidden = after.add(index * panel);
+            match plan.slot(step, block) {
+                Some(slot) => self.keep::<L>(hidden, &plan.outputs(*y, step, block), plan.next_slot(slot)),
+                None if done > 0 => std::ptr::copy_nonoverlapping(before.add(index * panel), hidden, panel),
+                None => {}
+            }
+            plan.repeat_outputs(*y, sequence.zero_output_for_mask, step, block);
+        }
+        if done > 0 {
+            memory.hidden.swap(0, 1);
+        }
+    }
+
+    /// Packs the rows of `x`, and multiplies them and the output before the step with their dropout factors.
+    #[inline(always)]
+    unsafe fn operands<L: Lanes>(&self, memory: &Memory, blocks: Range<usize>, step: usize, run: Run) -> Step<'_> {
+        let Forward { sequence, plan, .. } = self.forward;
+        let Shape { input, units, .. } = sequence.shape;
+        let (count, offset) = (blocks.len(), run.first - blocks.start);
+        let [x_variants, hidden_variants] = [sequence.x_operand(), sequence.hidden_operand()].map(|x| x.variants);
+        for block in 0..run.blocks {
+            let rows = plan.inputs(sequence.x, step, run.first + block);
+            for variant in 0..x_variants {
+                let panel = (variant * count + offset + block) * input * LANES;
+                let factors = memory.x_factors.map(|factors| factors.add(panel).cast_const());
+                rows::pack::<L>(memory.x.add(panel), &rows, input, factors);
+            }
+        }
+        let first = offset * units * LANES;
+        let hidden = memory.hidden[0].add(first);
+        let mut recurrent = hidden;
+        if let Some(factors) = memory.hidden_factors {
+            recurrent = memory.dropped.add(first);
+            for variant in 0..hidden_variants {
+                for at in (0..run.blocks * units * LANES).step_by(LANES) {
+                    let to = variant * count * units * LANES + at;
+                    L::load(hidden.add(at)).mul(L::load(factors.add(first + to))).store(recurrent.add(to));
+                }
+            }
+        }
+        Step {
+            plan,
+            step,
+            run,
+            offset,
+            hidden,
+            after: memory.hidden[1].add(first),
+            x: memory.x.add(offset * input * LANES),
+            x_variants,
+            x_stride: count * input * LANES,
+            recurrent,
+            hidden_variants,
+            hidden_stride: count * units * LANES,
+        }
+    }
+}
