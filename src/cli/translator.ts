@@ -1,4 +1,4 @@
-import { type ParallelText, type RecurrentOptions, Seq2Seq, Tokenizer } from "../index.ts";
+import { type ParallelText, type RecurrentSeq2SeqOptions, Seq2Seq, Tokenizer } from "../index.ts";
 import type { ResolvedConfig } from "./config/config.ts";
 
 /** Trains the tokenizers that a configuration describes. */
@@ -35,6 +35,6 @@ export function makeTranslator({ model }: ResolvedConfig, source: Tokenizer, tar
   });
 }
 
-function embeddings(side: "sourceEmbeddings" | "targetEmbeddings", start: string): Partial<RecurrentOptions> {
+function embeddings(side: "sourceEmbeddings" | "targetEmbeddings", start: string): Partial<RecurrentSeq2SeqOptions> {
   return { [side]: start };
 }

@@ -17,7 +17,7 @@ import { readSeq2SeqDocument, type Seq2SeqDocument, seq2seqFile } from "./seq2se
 import { checkEvaluate, type Evaluation, evaluateBatches, type Seq2SeqEvaluateOptions } from "./seq2seq/evaluate.ts";
 import { checkFit, compileFor, type Seq2SeqFitOptions } from "./seq2seq/fit.ts";
 import { type EncodedPair, PairEncoder, type Pairs } from "./seq2seq/pairs.ts";
-import { type RecurrentOptions, recurrentModel } from "./seq2seq/recurrent.ts";
+import { type RecurrentSeq2SeqOptions, recurrentModel } from "./seq2seq/recurrent.ts";
 import { type Border, type Feed, findRoles, type Roles, type TensorChoice } from "./seq2seq/roles.ts";
 
 /** Options of {@link Seq2Seq.fromModel}. */
@@ -83,7 +83,7 @@ export class Seq2Seq {
    * await translator.fit(pairs, { epochs: 10, optimizer: "adam" });
    * ```
    */
-  static recurrent(options: RecurrentOptions): Seq2Seq {
+  static recurrent(options: RecurrentSeq2SeqOptions): Seq2Seq {
     const model = recurrentModel(options);
     return Seq2Seq.fromModel({ model, source: options.source, target: options.target });
   }

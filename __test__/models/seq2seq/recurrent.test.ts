@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
-import { adam, OptionError, type RecurrentOptions, Seq2Seq, Tokenizer } from "../../../src/index.ts";
+import { adam, OptionError, type RecurrentSeq2SeqOptions, Seq2Seq, Tokenizer } from "../../../src/index.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sconce-recurrent-"));
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));
@@ -22,7 +22,7 @@ const targets = Tokenizer.train(
 );
 const joint = Tokenizer.train(pairs.flat(), { type: "character" });
 
-async function made(options: Partial<RecurrentOptions> = {}): Promise<Seq2Seq> {
+async function made(options: Partial<RecurrentSeq2SeqOptions> = {}): Promise<Seq2Seq> {
   return Seq2Seq.recurrent({ source: await sources, target: await targets, units: 24, embeddingDim: 12, ...options });
 }
 
@@ -35,10 +35,14 @@ function weightsOf({ model }: Seq2Seq): Record<string, (readonly number[])[]> {
 const quiet = { verbose: "silent", batchSize: 16, seed: 3 } as const;
 const texts = ["ab", "", "abcda", "c", "dddd", "ab", "badc"];
 
-const variants: [name: string, options: Partial<RecurrentOptions>][] = [
+const variants: [name: string, options: Partial<RecurrentSeq2SeqOptions>][] = [
   ["one layer", {}],
   ["two layers with dropout", { layers: 2, dropout: 0.1, recurrentDropout: 0.1 }],
   ["both directions, dense bridge", { bidirectional: true }],
+  ["two layers in both directions", { layers: 2, bidirectional: true }],
+  ["GRU", { cell: "gru", dropout: 0.1 }],
+  ["GRU in both directions, two layers", { cell: "gru", bidirectional: true, layers: 2, encoderUnits: 12 }],
+  ["simple cells, dense bridge", { cell: "simple", bridge: "dense" }],
   ["both directions of half the size, last states", { bidirectional: true, encoderUnits: 12 }],
 ];
 
@@ -95,6 +99,17 @@ test("layers have names and sizes that follow from the options", async (t) => {
   t.deepEqual(deep.encoder2, [[16, 64], [16, 64], [64]]);
   t.deepEqual(deep.bridge2, [[16, 24], [24]]);
   t.false(Object.keys(weightsOf(await made({ bidirectional: true, encoderUnits: 12 }))).includes("bridge"));
+  const both = weightsOf(await made({ cell: "gru", bidirectional: true }));
+  t.deepEqual(both.encoder, [
+    [12, 72],
+    [24, 72],
+    [2, 72],
+    [12, 72],
+    [24, 72],
+    [2, 72],
+  ]);
+  t.deepEqual(both.bridge, [[48, 24], [24]]);
+  t.is(both.memoryBridge, undefined);
 });
 
 test("tied embeddings are one table that both sides train", async (t) => {
@@ -149,7 +164,7 @@ test("options that are wrong or do not fit are errors that say what to do", asyn
     [{ name: "a/b" }, /name must be a string/],
   ];
   for (const [options, message] of cases) {
-    await t.throwsAsync(made(options as Partial<RecurrentOptions>), { instanceOf: OptionError, message });
+    await t.throwsAsync(made(options as Partial<RecurrentSeq2SeqOptions>), { instanceOf: OptionError, message });
   }
-  t.throws(() => Seq2Seq.recurrent(undefined as unknown as RecurrentOptions), { instanceOf: OptionError });
+  t.throws(() => Seq2Seq.recurrent(undefined as unknown as RecurrentSeq2SeqOptions), { instanceOf: OptionError });
 });

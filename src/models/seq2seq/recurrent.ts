@@ -7,10 +7,10 @@ import { input } from "../../layers/input.ts";
 import { booleanOption, checkKeys, integerOption, nameOption, numberOption } from "../../options.ts";
 import { model } from "../define.ts";
 import type { Model } from "../model.ts";
-import { type Cell, cells, encoderLayer, recurrentLayer } from "./cells.ts";
+import { type Cell, cells, decoderLayer, encoderLayer } from "./cells.ts";
 
 /** Options of {@link Seq2Seq.recurrent}. */
-export interface RecurrentOptions {
+export interface RecurrentSeq2SeqOptions {
   /** Tokenizer of the texts that are read. */
   source: Tokenizer;
   /** Tokenizer of the texts that are written. */
@@ -51,7 +51,7 @@ export interface RecurrentOptions {
 
 const where = "Seq2Seq.recurrent";
 
-const keys: (keyof RecurrentOptions)[] = [
+const keys: (keyof RecurrentSeq2SeqOptions)[] = [
   "source",
   "target",
   "units",
@@ -78,7 +78,7 @@ const laterAttention: readonly unknown[] = ["dot", "luong", "bahdanau"];
  *
  * @throws OptionError if an option is unknown, wrong or does not fit another.
  */
-export function recurrentModel(options: RecurrentOptions): Model {
+export function recurrentModel(options: RecurrentSeq2SeqOptions): Model {
   const checked = check(options);
   const { source, target, units, embeddingDim, cell, layers, bidirectional, encoderUnits, bridge } = checked;
   const rates = { dropout: checked.dropout, recurrentDropout: checked.recurrentDropout };
@@ -112,7 +112,7 @@ export function recurrentModel(options: RecurrentOptions): Model {
   for (const [index, last] of states.entries()) {
     const initial = bridge === "lastState" ? last : last.map((state, place) => bridged(state, index, place, checked));
     const name = numbered("decoder", index, layers);
-    written = recurrentLayer(cell, { name, units, ...rates, returnSequences: true }, written, initial)[0];
+    written = decoderLayer(cell, { name, units, ...rates, returnSequences: true }, written, initial);
   }
   const probabilities = dense({ name: "probabilities", units: target.vocabulary.size, activation: "softmax" })(written);
   return model({ inputs: [sourceIds, targetIds], outputs: probabilities, name: checked.name });
@@ -146,7 +146,7 @@ interface Checked {
   readonly name: string;
 }
 
-function check(options: RecurrentOptions): Checked {
+function check(options: RecurrentSeq2SeqOptions): Checked {
   checkKeys(where, options, keys);
   const { source, target } = options;
   for (const [name, tokenizer] of [["source", source] as const, ["target", target] as const]) {
