@@ -5,11 +5,11 @@ import { lstm } from "../../layers/lstm.ts";
 import { concatenate } from "../../layers/merge.ts";
 import { simpleRnn } from "../../layers/simple-rnn.ts";
 
-/** Kinds of recurrent layers. */
-export const cells = ["lstm", "gru", "simple"] as const;
-
 /** A kind of recurrent layer: long short-term memory, gated recurrent unit, or the simple one without gates. */
-export type Cell = (typeof cells)[number];
+export type Cell = "lstm" | "gru" | "simple";
+
+/** Kinds of recurrent layers. */
+export const cells = ["lstm", "gru", "simple"] as const satisfies readonly Cell[];
 
 /** What all kinds of recurrent layers know. */
 export interface RecurrentSetup {
