@@ -11,10 +11,10 @@ import { checkTrained } from "./fit.ts";
 import type { EncodedPair } from "./pairs.ts";
 import type { Roles } from "./roles.ts";
 
-const evaluationMetrics = ["loss", "perplexity", "tokenAccuracy", "exactMatch"] as const;
-
 /** What `Seq2Seq.evaluate` can find out. */
-export type EvaluationMetric = (typeof evaluationMetrics)[number];
+export type EvaluationMetric = "loss" | "perplexity" | "tokenAccuracy" | "exactMatch";
+
+const evaluationMetrics: readonly EvaluationMetric[] = ["loss", "perplexity", "tokenAccuracy", "exactMatch"];
 
 /** Options of `Seq2Seq.evaluate`. */
 export interface Seq2SeqEvaluateOptions {

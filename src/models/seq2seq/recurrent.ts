@@ -7,7 +7,7 @@ import { input } from "../../layers/input.ts";
 import { booleanOption, checkKeys, integerOption, nameOption, numberOption } from "../../options.ts";
 import { model } from "../define.ts";
 import type { Model } from "../model.ts";
-import { type Cell, cells, encoderLayer, recurrentLayer } from "./cells.ts";
+import { type Cell, cells, decoderLayer, encoderLayer } from "./cells.ts";
 
 /** Options of {@link Seq2Seq.recurrent}. */
 export interface RecurrentSeq2SeqOptions {
@@ -112,7 +112,7 @@ export function recurrentModel(options: RecurrentSeq2SeqOptions): Model {
   for (const [index, last] of states.entries()) {
     const initial = bridge === "lastState" ? last : last.map((state, place) => bridged(state, index, place, checked));
     const name = numbered("decoder", index, layers);
-    written = recurrentLayer(cell, { name, units, ...rates, returnSequences: true }, written, initial)[0];
+    written = decoderLayer(cell, { name, units, ...rates, returnSequences: true }, written, initial);
   }
   const probabilities = dense({ name: "probabilities", units: target.vocabulary.size, activation: "softmax" })(written);
   return model({ inputs: [sourceIds, targetIds], outputs: probabilities, name: checked.name });
