@@ -64,6 +64,7 @@ export type {
 } from "./initializers/rules.ts";
 export type { ActivationOptions, UnaryLayer } from "./layers/activation.ts";
 export type { ActivationName, ElementwiseActivationName } from "./layers/activation-name.ts";
+export type { ActivityRegularizerDocument, ActivityRegularizerOption } from "./layers/activity-regularizer.ts";
 export type { DenseOptions } from "./layers/dense.ts";
 export type { DropoutOptions } from "./layers/dropout.ts";
 export type { EmbeddingLayer, EmbeddingOptions } from "./layers/embedding.ts";
@@ -86,6 +87,7 @@ export type {
   CategoricalCrossentropyOptions,
   SparseCategoricalCrossentropyOptions,
 } from "./losses/cross-entropy.ts";
+export type { CustomLoss, CustomOptions, LossFunction } from "./losses/custom.ts";
 export type { HuberOptions } from "./losses/elements.ts";
 export * as losses from "./losses/index.ts";
 export type { Loss, LossType } from "./losses/loss.ts";

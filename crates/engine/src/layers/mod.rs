@@ -25,6 +25,7 @@ use serde_json::Value;
 use crate::{
     error::{Code, Error, Result},
     graph::LayerDocument,
+    plan::own_options,
     shape::{Dimension, ElementType, Equality, Shape, describe},
 };
 
@@ -94,7 +95,7 @@ pub enum LayerKind {
 }
 
 fn options<T: DeserializeOwned>(layer: &LayerDocument) -> Result<T> {
-    serde_json::from_value(layer.options.clone())
+    serde_json::from_value(own_options(&layer.options))
         .map_err(|error| Error::new(Code::Option, format!("layer {}: {error}", layer.name)))
 }
 
