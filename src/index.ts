@@ -65,7 +65,19 @@ export type {
 export type { ActivationOptions, UnaryLayer } from "./layers/activation.ts";
 export type { ActivationName, ElementwiseActivationName } from "./layers/activation-name.ts";
 export type { ActivityRegularizerDocument, ActivityRegularizerOption } from "./layers/activity-regularizer.ts";
+export type { MaybeMask } from "./layers/custom/custom-layer.ts";
+export {
+  type CallContext,
+  type DefinedLayer,
+  defineLayer,
+  type InputMasks,
+  type LayerDefinition,
+  type LayerInputs,
+} from "./layers/custom/define-layer.ts";
+export type { LambdaLayer, LambdaOptions } from "./layers/custom/lambda.ts";
+export { type BuiltParts, type LayerParts, type WeightOptions, WeightRequest, weight } from "./layers/custom/parts.ts";
 export type { DenseOptions } from "./layers/dense.ts";
+export type { DotOptions } from "./layers/dot.ts";
 export type { DropoutOptions } from "./layers/dropout.ts";
 export type { EmbeddingLayer, EmbeddingOptions } from "./layers/embedding.ts";
 export * as layers from "./layers/index.ts";
@@ -81,6 +93,7 @@ export type {
 } from "./layers/lstm.ts";
 export type { ConcatenateOptions, MergeLayer } from "./layers/merge.ts";
 export type { RepeatVectorOptions } from "./layers/repeat-vector.ts";
+export type { FlattenOptions, PermuteOptions, ReshapeOptions } from "./layers/reshaping.ts";
 export type { WeightArray } from "./layers/weights.ts";
 export type {
   BinaryCrossentropyOptions,
@@ -108,6 +121,7 @@ export { Seq2Seq, type Seq2SeqEvaluateOptions, type Seq2SeqOptions } from "./mod
 export type { SummaryOptions } from "./models/summary.ts";
 export { type Environment, environment } from "./native.ts";
 export type { DataType, Dimension } from "./native-interface.ts";
+export * as ops from "./ops/index.ts";
 export * as optimizers from "./optimizers/index.ts";
 export { adam, adamw, rmsprop, sgd } from "./optimizers/index.ts";
 export type {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import test from "ava";
-import { input, layers } from "../../src/index.ts";
+import { initializers, input, layers } from "../../src/index.ts";
+import { WeightLayer } from "../../src/layers/weight.ts";
 
 const text = readFileSync(new URL("../../docs/graph.md", import.meta.url), "utf8");
 
@@ -36,6 +37,11 @@ test("docs/graph.md lists the options that a graph document has", (t) => {
     layers.maximum(),
     layers.minimum(),
     layers.repeatVector({ n: 2 }),
+    layers.reshape({ targetShape: [2] }),
+    layers.flatten(),
+    layers.permute({ dims: [1] }),
+    layers.dot({ axes: 1 }),
+    new WeightLayer("w", [2], initializers.zeros(), true),
   ];
   const table = documented();
   t.deepEqual([...table.keys()].sort(), built.map((layer) => layer.type).sort());

@@ -13,6 +13,7 @@ interface Values {
   scale: number;
   data?: number[];
   rounded?: boolean;
+  shift?: number;
 }
 
 interface Case {
@@ -25,11 +26,12 @@ interface Case {
 
 const folder = new URL("../golden/keras/", import.meta.url);
 
-function values({ shape, seed, scale, data, rounded }: Values) {
+function values({ shape, seed, scale, data, rounded, shift }: Values) {
   if (data !== undefined) return ndarray(Int32Array.from(data), shape);
   const length = shape.reduce((product, size) => product * size, 1);
   const filled = formulaValues(seed, length, scale);
-  return ndarray(rounded === true ? filled.map(Math.round) : filled, shape);
+  const made = rounded === true ? filled.map(Math.round) : filled;
+  return ndarray(shift === undefined ? made : made.map((value) => value + shift), shape);
 }
 
 for (const file of readdirSync(folder).filter((name) => /^layers-.*\.json$/.test(name))) {

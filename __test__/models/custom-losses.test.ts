@@ -13,6 +13,7 @@ import {
   model,
   ndarray,
   OptionError,
+  ops,
   ShapeError,
   type SymbolicTensor,
 } from "../../src/index.ts";
@@ -59,6 +60,49 @@ test("an own loss of layers is trained as the same loss by name", async (t) => {
   for (const [index, { data }] of ours.entries()) {
     for (const [at, value] of data.entries()) t.true(Math.abs(value - theirs[index]!.data[at]!) < 1e-5);
   }
+});
+
+/** What Keras computes, by operations. */
+const bodies: [string, Parameters<typeof losses.custom>[0]][] = [
+  ["mse", (yTrue, yPred) => ops.mean(ops.square(ops.subtract(yTrue, yPred)), { axis: -1 })],
+  ["mae", (yTrue, yPred) => ops.mean(ops.abs(ops.subtract(yPred, yTrue)), { axis: -1, keepdims: true })],
+  ["mae", (yTrue, yPred) => ops.abs(ops.subtract(yPred, yTrue))],
+  // What the mask leaves out does not count, whatever it is.
+  ["mse", (yTrue, yPred, mask) => ops.divide(ops.mean(ops.square(ops.subtract(yTrue, yPred)), { axis: -1 }), mask)],
+];
+
+for (const [name, body] of bodies) {
+  test(`an own loss of operations is trained as ${name}: ${body}`, async (t) => {
+    await using own = await sequences({ loss: body, metrics: [metrics.custom(body, { name })] });
+    await using known = await sequences({ loss: name as "mse", metrics: [name as "mse"] });
+    for (let step = 0; step < 3; step++) {
+      const found = await own.trainOnBatch(x, y, { sampleWeight });
+      t.deepEqual(Object.keys(found), ["loss", name]);
+      near(t, found, Object.values(await known.trainOnBatch(x, y, { sampleWeight })));
+    }
+  });
+}
+
+test("an own loss of ids, and one of whole samples", async (t) => {
+  const features = input({ shape: [4] });
+  const data = ndarray(formulaValues(7, 20, 1), [5, 4]);
+  const ids = Int32Array.of(2, 0, 1, 1, 2);
+  const outputs = layers.dense({ units: 3, activation: "softmax" })(features);
+  await using trained = model({ inputs: features, outputs });
+  await trained.build({ seed: 2 });
+  const likelihood = (yTrue: SymbolicTensor, yPred: SymbolicTensor) =>
+    ops.negative(ops.log(ops.sum(ops.multiply(ops.oneHot(yTrue, 3), yPred), { axis: -1 })));
+  trained.compile({ loss: losses.custom(likelihood, { targets: "ids" }), metrics: ["accuracy"] });
+  const own = await trained.testOnBatch(data, ids, { classWeight: { 1: 3 } });
+  trained.compile({ loss: "sparseCategoricalCrossentropy", metrics: ["accuracy"] });
+  near(t, own, Object.values(await trained.testOnBatch(data, ids, { classWeight: { 1: 3 } })));
+
+  // Of each sample alone, over all its steps.
+  await using long = await sequences({ loss: (a, b) => ops.mean(ops.square(ops.subtract(a, b)), { axis: [1, 2] }) });
+  await using known = await sequences({ loss: "mse" });
+  const full = ndarray(Int32Array.of(1, 2, 1, 3, 4, 5, 5, 2, 2, 1, 3, 4), [4, 3]);
+  near(t, await long.trainOnBatch(full, y), Object.values(await known.trainOnBatch(full, y)));
+  near(t, await long.testOnBatch(full, y), Object.values(await known.testOnBatch(full, y)));
 });
 
 test("own losses of several outputs, with weights and other losses", async (t) => {

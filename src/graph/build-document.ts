@@ -70,7 +70,9 @@ export function documentOf({ nodes, layers, names, inputs, outputs }: ModelGraph
 /** Unknown sizes named by input and axis, so that a model defined twice has the same document. */
 function withSymbols(document: LayerDocument, layer: InputLayer): LayerDocument {
   const shape = (layer.options.shape as readonly Dimension[]).map((dimension, axis) =>
-    typeof dimension === "string" && /^unknown\d+$/.test(dimension) ? `${document.name}:${axis}` : dimension,
+    typeof dimension === "string" && /^unknown\d+$/.test(dimension)
+      ? `${document.name.replace(/^=/, "_")}:${axis}`
+      : dimension,
   );
   return { ...document, options: { ...document.options, shape } };
 }

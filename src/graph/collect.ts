@@ -1,6 +1,7 @@
 import { GraphError } from "../errors.ts";
 import type { Layer } from "../layers/layer.ts";
 import type { LayerNode } from "./node.ts";
+import { type Scope, within } from "./scope.ts";
 import type { SymbolicTensor } from "./tensor.ts";
 
 /** The calls and layers between inputs and outputs. */
@@ -60,9 +61,15 @@ export function replay(
   replacements: ReadonlyMap<SymbolicTensor, SymbolicTensor>,
 ): SymbolicTensor[] {
   const known = new Map(replacements);
+  const scopes = new Map<Scope, Scope>();
   for (const node of search(outputs, new Set(replacements.keys())).nodes) {
     if (node.layer.type === "input") continue;
-    const results = node.layer.apply(node.inputs.map((tensor) => known.get(tensor) ?? tensor));
+    let scope = node.scope;
+    if (scope !== undefined) {
+      scope = scopes.get(scope) ?? { layer: scope.layer };
+      scopes.set(node.scope!, scope);
+    }
+    const results = within(scope, () => node.layer.apply(node.inputs.map((tensor) => known.get(tensor) ?? tensor)));
     for (const [index, result] of results.entries()) {
       const before = node.outputs[index]!;
       if (!known.has(before)) known.set(before, result);

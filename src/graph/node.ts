@@ -1,4 +1,5 @@
 import type { Layer } from "../layers/layer.ts";
+import { currentScope } from "./scope.ts";
 import { type Signature, SymbolicTensor } from "./tensor.ts";
 
 let serials = 0;
@@ -8,6 +9,8 @@ export class LayerNode {
   /** Counts the calls of the process, so that inputs have lower numbers than their users. */
   readonly serial = ++serials;
   readonly layer: Layer;
+  /** The call of a layer of several parts that it belongs to. */
+  readonly scope = currentScope();
   readonly inputs: readonly SymbolicTensor[];
   readonly outputs: readonly SymbolicTensor[];
 

@@ -33,6 +33,11 @@ export function inputOf(shape: readonly Dimension[], dtype: DataType, name?: str
 
 let unknowns = 0;
 
+/** The name of a size that is not known and is no other's. */
+export function unknownSize(): string {
+  return `unknown${++unknowns}`;
+}
+
 /**
  * Data that a model is given.
  *
@@ -48,7 +53,7 @@ export function input(options: InputOptions): SymbolicTensor {
   const name = options.name === undefined ? undefined : checkName("input", options.name);
   const dtype = nameOption("input", "dtype", options.dtype ?? "float32", ["float32", "int32"]);
   const dimensions = shape.map((size: unknown, axis): Dimension => {
-    if (size === null) return `unknown${++unknowns}`;
+    if (size === null) return unknownSize();
     if (typeof size === "number" && Number.isSafeInteger(size) && size >= 1) return size;
     throw new OptionError(`input: shape[${axis}] must be an integer of at least 1 or null, got ${String(size)}`);
   });

@@ -15,7 +15,9 @@ export interface MergeLayer extends Layer {
   (xs: readonly SymbolicTensor[]): SymbolicTensor;
 }
 
-class Merge extends Layer {
+/** @internal */
+export class Merge extends Layer {
+  /** @internal */
   call(...inputs: unknown[]): SymbolicTensor {
     const [list] = inputs;
     if (inputs.length !== 1 || !Array.isArray(list)) {

@@ -4,6 +4,7 @@ import { buildGraph, documentOf } from "../graph/build-document.ts";
 import type { GraphDocument } from "../graph/document.ts";
 import { type Signature, SymbolicTensor } from "../graph/tensor.ts";
 import { inputOf } from "../layers/input.ts";
+import { mask } from "../ops/index.ts";
 import { checkKeys, nameOption } from "../options.ts";
 
 /**
@@ -12,8 +13,9 @@ import { checkKeys, nameOption } from "../options.ts";
  *
  * @param yTrue - Targets: floats in the shape of the output, or ids.
  * @param yPred - The output.
+ * @param mask - Floats, 1 for each position of the output that counts, 0 for others. Losses of others are left out in any case.
  */
-export type LossFunction = (yTrue: SymbolicTensor, yPred: SymbolicTensor) => SymbolicTensor;
+export type LossFunction = (yTrue: SymbolicTensor, yPred: SymbolicTensor, mask: SymbolicTensor) => SymbolicTensor;
 
 /** Options of `losses.custom` and `metrics.custom`. */
 export interface CustomOptions {
@@ -54,7 +56,7 @@ export class CustomLoss {
     const ids = this.targets === "ids";
     const yTrue = inputOf(ids ? shape.slice(0, -1) : shape, ids ? "int32" : "float32", "yTrue");
     const yPred = inputOf(shape, dtype, "yPred");
-    const result: unknown = this.body(yTrue, yPred);
+    const result: unknown = this.body(yTrue, yPred, mask(yPred));
     if (!(result instanceof SymbolicTensor)) {
       throw new OptionError(
         `${where}: ${this.name} must return a symbolic tensor, got ${inspect(result, { depth: 0 })}`,

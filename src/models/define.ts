@@ -2,8 +2,9 @@ import type { NdArray } from "../data/ndarray.ts";
 import { OptionError } from "../errors.ts";
 import { replay } from "../graph/collect.ts";
 import { SymbolicTensor } from "../graph/tensor.ts";
-import { inputOf } from "../layers/input.ts";
+import { inputOf, unknownSize } from "../layers/input.ts";
 import { checkName } from "../layers/layer.ts";
+import type { Dimension } from "../native-interface.ts";
 import { checkKeys } from "../options.ts";
 import type { BatchData, ModelData } from "../training/data.ts";
 import type { PredictOptions } from "../training/options.ts";
@@ -67,9 +68,17 @@ export function model(options: ModelOptions): SingleOutputModel | MultiOutputMod
   const given = tensors("inputs", options.inputs);
   let outputs = tensors("outputs", options.outputs);
   const replacements = new Map<SymbolicTensor, SymbolicTensor>();
+  // A size that follows from others is one by itself where a model begins.
+  const symbols = new Map<string, Dimension>();
+  const independent = (dimension: Dimension): Dimension => {
+    if (typeof dimension === "number" || !dimension.startsWith("=")) return dimension;
+    const symbol = symbols.get(dimension) ?? unknownSize();
+    symbols.set(dimension, symbol);
+    return symbol;
+  };
   for (const tensor of given) {
     if (tensor.node.layer.type === "input") continue;
-    replacements.set(tensor, inputOf(tensor.signature.shape, tensor.dtype));
+    replacements.set(tensor, inputOf(tensor.signature.shape.map(independent), tensor.dtype));
   }
   if (replacements.size > 0) outputs = replay(outputs, replacements);
   const inputs = given.map((tensor) => replacements.get(tensor) ?? tensor);

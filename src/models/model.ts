@@ -103,6 +103,8 @@ export class Model extends Callable implements Trainable {
    */
   getLayer(name: string): Layer {
     for (const [layer, own] of this.#graph.names) if (own === name) return layer;
+    const whole = this.#graph.nodes.find(({ scope }) => scope?.layer.name === name)?.scope;
+    if (whole !== undefined) return whole.layer;
     throw new GraphError(
       `model ${this.name}: there is no layer ${name}; layers are ${[...this.#graph.names.values()].join(", ")}`,
     );

@@ -2,10 +2,13 @@ import { FormatError } from "../errors.ts";
 import type { GraphDocument, LayerDocument, ValueReference } from "../graph/document.ts";
 import type { SymbolicTensor } from "../graph/tensor.ts";
 import { restoreInitializer } from "../initializers/resolve.ts";
+import { weight } from "../layers/custom/parts.ts";
 import * as layers from "../layers/index.ts";
 import { inputOf } from "../layers/input.ts";
 import { checkName, type Layer } from "../layers/layer.ts";
+import { WeightLayer } from "../layers/weight.ts";
 import type { DataType, Dimension } from "../native-interface.ts";
+import { operationPrefix, restoreOperation } from "../ops/operation.ts";
 import { checkKeys, nameOption } from "../options.ts";
 import { asFormatError, checkComplete } from "./config.ts";
 
@@ -18,6 +21,8 @@ const types = Object.keys(factories) as LayerType[];
 
 /** A layer of a document; the factories check its options. */
 function restoreLayer(document: LayerDocument): Layer {
+  if (document.type.startsWith(operationPrefix)) return restoreOperation(document);
+  if (document.type === "weight") return restoreWeight(document);
   const type = nameOption(`layer ${document.name}`, "type", document.type, types);
   const options: Record<string, unknown> = { ...document.options };
   for (const key of Object.keys(options)) {
@@ -29,6 +34,17 @@ function restoreLayer(document: LayerDocument): Layer {
   const layer = factory({ ...options, name: document.name, trainable: document.trainable });
   checkComplete(`layer ${document.name}`, document.options, layer.options);
   return layer;
+}
+
+/** A weight of an own layer: its options are sizes and an initialiser. */
+function restoreWeight(document: LayerDocument): Layer {
+  const where = `layer ${document.name}`;
+  checkKeys(where, document.options, ["shape", "initializer"]);
+  const { shape, initializer } = document.options;
+  const request = weight(shape as readonly number[], {
+    initializer: restoreInitializer(where, "initializer", initializer),
+  });
+  return new WeightLayer(checkName(where, document.name), request.shape, request.initializer, document.trainable);
 }
 
 function restoreInput(document: LayerDocument): SymbolicTensor {

@@ -3,7 +3,10 @@ use std::{collections::HashMap, fmt::Write as _};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Code, Error, Result};
+use crate::{
+    error::{Code, Error, Result},
+    expression,
+};
 
 /// Elements that one tensor may have at most; keeps products of sizes far from overflow.
 pub const MAXIMUM_ELEMENTS: usize = 1 << 36;
@@ -103,9 +106,13 @@ impl Bindings {
         match dimension {
             Dimension::Size(size) => Ok(*size),
             Dimension::Symbol(name) => {
-                self.0.get(name).copied().ok_or_else(|| {
-                    Error::new(Code::Graph, format!("the size of dimension {name} follows from no input"))
-                })
+                if let Some(&size) = self.0.get(name) {
+                    return Ok(size);
+                }
+                match expression::evaluate(name, &|part| self.0.get(part).copied()) {
+                    Some(size) => size.map_err(|why| Error::new(Code::Shape, format!("dimension {name}: {why}"))),
+                    None => Err(Error::new(Code::Graph, format!("the size of dimension {name} follows from no input"))),
+                }
             }
         }
     }

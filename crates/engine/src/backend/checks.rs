@@ -22,6 +22,17 @@ pub(super) fn check_ids(layer: &str, ids: &[i32], shape: &[usize], rows: usize) 
     ))
 }
 
+/// Ids as places of an axis: what is negative counts from the end.
+pub(super) fn check_picks(layer: &str, ids: &[i32], length: usize) -> Result<Vec<usize>> {
+    let place = |(position, &id): (usize, &i32)| {
+        let counted = if id < 0 { i64::from(id) + length as i64 } else { i64::from(id) };
+        usize::try_from(counted).ok().filter(|&place| place < length).ok_or_else(|| {
+            Error::new(Code::Data, format!("layer {layer}: id {id} at {position} is outside an axis of size {length}"))
+        })
+    };
+    ids.iter().enumerate().map(place).collect()
+}
+
 /// An id of a row that counts which is no class of the output of `layer`, where a cross-entropy looks at it.
 pub(super) fn check_targets(
     layer: &str,

@@ -48,12 +48,16 @@ pub struct Incremental {
     pub treatments: Vec<(String, Treatment)>,
 }
 
-struct Builder<'a> {
-    plan: &'a Plan,
-    dependent: Vec<bool>,
-    step: Plan,
+pub(super) struct Builder<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) dependent: Vec<bool>,
+    /// Values that depend on no input at all.
+    pub(super) constant: Vec<bool>,
+    /// The axis on which a dependent value has the decoder's steps; `None` if it is the same at each.
+    pub(super) time: Vec<Option<usize>>,
+    pub(super) step: Plan,
     /// Value of the step for each value of the plan.
-    mapped: Vec<Option<ValueId>>,
+    pub(super) mapped: Vec<Option<ValueId>>,
     once: Vec<ValueId>,
     states: Vec<InitialState>,
     state_inputs: Vec<ValueId>,
@@ -92,6 +96,8 @@ impl Incremental {
         let mut builder = Builder {
             plan,
             dependent,
+            constant: super::tensor::constants(plan),
+            time: vec![Some(1); plan.values.len()],
             step: Plan {
                 layers: plan.layers.clone(),
                 weights: plan.weights.clone(),
@@ -128,6 +134,13 @@ impl Incremental {
                 treatments.push((layer, treatment));
             }
         }
+        if builder.time[logits] != Some(1) {
+            let name = plan.value_layer(logits);
+            return Err(Error::new(
+                Code::Graph,
+                format!("output {name}: its time axis is not that of the decoder input"),
+            ));
+        }
         let last =
             builder.mapped[logits].ok_or_else(|| Error::new(Code::Internal, "the logits have no place in the step"))?;
         let Builder { mut step, once, states, state_inputs, state_outputs, mapped, .. } = builder;
@@ -154,7 +167,7 @@ fn needed(plan: &Plan, value: ValueId) -> Vec<bool> {
 }
 
 impl Builder<'_> {
-    fn value(&mut self, signature: Signature) -> ValueId {
+    pub(super) fn value(&mut self, signature: Signature) -> ValueId {
         self.step.values.push(signature);
         self.step.producers.push(self.step.nodes.len());
         self.step.values.len() - 1
@@ -173,9 +186,12 @@ impl Builder<'_> {
     }
 
     /// The step's value for a value of the plan; one that is computed once becomes an input.
-    fn take(&mut self, value: ValueId) -> Result<ValueId> {
+    pub(super) fn take(&mut self, value: ValueId) -> Result<ValueId> {
         if let Some(mapped) = self.mapped[value] {
             return Ok(mapped);
+        }
+        if self.constant[value] {
+            return self.repeat(value);
         }
         if self.dependent[value] {
             return Err(Error::new(
@@ -194,6 +210,12 @@ impl Builder<'_> {
         let name = &self.plan.layers[node.layer].name;
         let refuse = |why: &str| Err(Error::new(Code::Graph, format!("layer {name} cannot decode: {why}")));
         let rank = |value: ValueId| self.plan.values[value].shape.len();
+        if let Operation::Tensor(operation) = &node.operation {
+            return self.tensor(node, operation);
+        }
+        if node.inputs.iter().any(|&input| self.dependent[input] && self.time[input] != Some(1)) {
+            return refuse("the steps of the decoder's input are on another axis than 1");
+        }
         match node.operation {
             Operation::Lstm(options) => return self.lstm(node, options),
             Operation::Linear | Operation::Softmax if rank(node.inputs[0]) < 3 => {

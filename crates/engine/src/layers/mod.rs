@@ -8,6 +8,7 @@ mod input;
 mod lstm;
 mod merge;
 mod repeat_vector;
+mod tensor;
 
 pub use activation::ActivationOptions;
 pub use concatenate::ConcatenateOptions;
@@ -18,6 +19,7 @@ pub use input::InputOptions;
 pub use lstm::LstmOptions;
 pub use merge::Merge;
 pub use repeat_vector::RepeatVectorOptions;
+pub use tensor::{DataFormat, TensorLayer, WeightOptions};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -66,7 +68,7 @@ pub struct Inference {
 
 impl Inference {
     /// One output, no weights.
-    fn single(shape: Shape, dtype: ElementType, masked: bool) -> Self {
+    pub(crate) fn single(shape: Shape, dtype: ElementType, masked: bool) -> Self {
         Self { outputs: vec![Signature { shape, dtype, masked }], weights: Vec::new(), equal: Vec::new() }
     }
 }
@@ -92,10 +94,12 @@ pub enum LayerKind {
     Merge(Merge),
     /// A vector as every step of a sequence.
     RepeatVector(RepeatVectorOptions),
+    /// Primitive operations on tensors.
+    Tensor(TensorLayer),
 }
 
 fn options<T: DeserializeOwned>(layer: &LayerDocument) -> Result<T> {
-    serde_json::from_value(own_options(&layer.options))
+    serde_json::from_value(layer.options.clone())
         .map_err(|error| Error::new(Code::Option, format!("layer {}: {error}", layer.name)))
 }
 
@@ -105,6 +109,10 @@ impl LayerKind {
     /// # Errors
     /// `Option` if an option is missing, unknown or has a wrong value; `Graph` if the type is unknown.
     pub fn parse(layer: &LayerDocument) -> Result<Self> {
+        let layer = &LayerDocument { options: own_options(&layer.options), ..layer.clone() };
+        if let Some(tensor) = TensorLayer::parse(layer)? {
+            return Ok(Self::Tensor(tensor));
+        }
         let kind = match layer.kind.as_str() {
             "input" => Self::Input(options(layer)?),
             "embedding" => Self::Embedding(options(layer)?),
@@ -126,7 +134,7 @@ impl LayerKind {
             Self::Dropout(options) => options.check(),
             Self::Activation(options) => options.check(),
             Self::RepeatVector(options) => options.check(),
-            Self::Input(_) | Self::Concatenate(_) | Self::Merge(_) => Ok(()),
+            Self::Input(_) | Self::Concatenate(_) | Self::Merge(_) | Self::Tensor(_) => Ok(()),
         }
         .map_err(|reason| Error::new(Code::Option, format!("layer {}: {reason}", layer.name)))?;
         Ok(kind)
@@ -146,6 +154,7 @@ impl LayerKind {
             Self::Concatenate(options) => options.infer(inputs),
             Self::Merge(merge) => merge.infer(inputs),
             Self::RepeatVector(options) => options.infer(inputs),
+            Self::Tensor(tensor) => tensor.infer(inputs),
         }
         .map_err(|reason| Error::new(Code::Shape, format!("layer {layer}: {reason}")))
     }
@@ -158,7 +167,7 @@ fn same(inputs: &[Signature]) -> std::result::Result<Inference, String> {
     Ok(Inference::single(x.shape.clone(), x.dtype, x.masked))
 }
 
-fn float(x: &Signature, what: &str) -> std::result::Result<(), String> {
+pub(crate) fn float(x: &Signature, what: &str) -> std::result::Result<(), String> {
     if x.dtype == ElementType::Float32 {
         return Ok(());
     }
@@ -174,7 +183,7 @@ fn last_size(x: &Signature) -> std::result::Result<usize, String> {
 }
 
 /// Notes that two dimensions must be equal; an error if they are known to differ.
-fn unify(left: &Dimension, right: &Dimension, equal: &mut Vec<Equality>) -> bool {
+pub(crate) fn unify(left: &Dimension, right: &Dimension, equal: &mut Vec<Equality>) -> bool {
     match (left, right) {
         (left, right) if left == right => true,
         (Dimension::Size(_), Dimension::Size(_)) => false,

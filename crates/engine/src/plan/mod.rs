@@ -7,6 +7,7 @@ mod extension;
 mod loss;
 mod loss_function;
 mod schedule;
+mod tensor;
 
 pub use activity::Activity;
 pub(crate) use activity::own_options;
@@ -22,6 +23,7 @@ use crate::{
     graph::GraphDocument,
     initializer::Start,
     layers::{Inference, LayerKind, LstmOptions, Merge, Signature, WeightSpecification},
+    ops::TensorOperation,
     shape::{Bindings, Equality},
 };
 
@@ -75,13 +77,18 @@ pub enum Operation {
     Merge(Merge),
     /// A vector as this many steps of a sequence.
     RepeatVector(usize),
+    /// A primitive operation on tensors.
+    Tensor(TensorOperation),
 }
 
 impl Operation {
     /// Whether it reads weights of its layer.
     #[must_use]
     pub fn has_weights(&self) -> bool {
-        matches!(self, Self::Embedding { .. } | Self::Lstm(_) | Self::Linear)
+        matches!(
+            self,
+            Self::Embedding { .. } | Self::Lstm(_) | Self::Linear | Self::Tensor(TensorOperation::Weight { .. })
+        )
     }
 
     /// Whether the mask of its output is that of its first input.
@@ -313,6 +320,7 @@ impl Plan {
                 self.push(Operation::Concatenate(axis), layer, inputs, outputs)
             }
             LayerKind::RepeatVector(options) => self.push(Operation::RepeatVector(options.n), layer, inputs, outputs),
+            LayerKind::Tensor(tensor) => self.expand_tensor(tensor, layer, inputs, outputs),
             LayerKind::Merge(merge) => self.push(Operation::Merge(*merge), layer, inputs, outputs),
         }
     }

@@ -20,7 +20,7 @@ impl Run<'_> {
             return Ok(());
         }
         let Some(dy) = self.gradients[node.outputs[0]].take() else { return Ok(()) };
-        let input = node.inputs[0];
+        let input = node.inputs.first().copied().unwrap_or_default();
         match node.operation {
             Operation::Input | Operation::Lstm(_) => Ok(()),
             Operation::Embedding { .. } => {
@@ -57,6 +57,7 @@ impl Run<'_> {
                 }
                 Ok(())
             }
+            Operation::Tensor(ref operation) => self.tensor_backward(node, operation, &dy),
             Operation::RepeatVector(_) => self.add_gradient(input, dy.sum(1)?),
             Operation::Merge(merge) => self.merge_backward(node, merge, &dy),
         }

@@ -10,6 +10,7 @@ mod loss;
 mod lstm;
 mod merge;
 mod row_loss;
+mod tensor;
 
 use std::sync::Arc;
 

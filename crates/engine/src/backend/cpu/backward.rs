@@ -146,6 +146,7 @@ impl Run<'_> {
                     self.put(input, Some(slot));
                 }
             }
+            (Operation::Tensor(operation), _) => self.tensor_backward(index, node, operation, dy, gradients)?,
             (&Operation::Merge(merge), _) => self.merge_backward(node, merge, &dy)?,
             _ => {}
         }

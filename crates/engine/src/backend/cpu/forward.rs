@@ -32,6 +32,7 @@ impl<'a> Run<'a> {
         match node.operation {
             Operation::Input => return Ok(()),
             Operation::Lstm(options) => return self.lstm_forward(index, node, options),
+            Operation::Tensor(ref operation) => return self.tensor_forward(position, index, node, operation),
             _ => {}
         }
         let output = match node.operation {
@@ -74,7 +75,7 @@ impl<'a> Run<'a> {
                 Tensor::float(vec![rows, count, width], y)
             }
             Operation::Merge(merge) => self.merge_forward(node, merge)?,
-            Operation::Input | Operation::Lstm(_) => return Ok(()),
+            Operation::Input | Operation::Lstm(_) | Operation::Tensor(_) => return Ok(()),
         };
         let mask = match node.operation {
             Operation::Embedding { .. } => self.masks[node.outputs[0]].clone(),
@@ -94,7 +95,7 @@ impl<'a> Run<'a> {
     }
 
     /// The only input of a node: taken if nothing needs it afterwards, otherwise copied.
-    fn take_or_copy(&mut self, position: usize, node: &Node) -> Result<Tensor> {
+    pub(super) fn take_or_copy(&mut self, position: usize, node: &Node) -> Result<Tensor> {
         let input = node.inputs[0];
         let last = self.schedule.release[position].contains(&input);
         match self.values[input].take_if(|_| last) {

@@ -5,6 +5,7 @@ mod forward;
 mod loss;
 mod merge;
 mod row_loss;
+mod tensor;
 
 use std::sync::Arc;
 
@@ -50,6 +51,7 @@ struct CpuProgram {
 /// What a node keeps of its forward pass besides values.
 enum Saved {
     Lstm { saved: Box<LstmSaved>, dropout: Option<Buffer>, recurrent_dropout: Option<Buffer> },
+    Shapes(tensor::Shapes),
 }
 
 /// One run of a program.
