@@ -12,8 +12,8 @@ import { operationPrefix, restoreOperation } from "../ops/operation.ts";
 import { checkKeys, nameOption } from "../options.ts";
 import { asFormatError, checkComplete } from "./config.ts";
 
-/** Every layer can be loaded that can be made. */
-const factories = { ...layers };
+/** Every layer can be loaded that can be made; one of a function is its operations. */
+const { lambda: _, ...factories } = layers;
 
 type LayerType = keyof typeof factories;
 

@@ -20,7 +20,8 @@ pub(crate) fn broadcast(left: &[Dimension], right: &[Dimension], equal: &mut Vec
                 (true, _) => Some(right),
                 (_, true) => Some(left),
                 // Of a known and an unknown size the known one says more.
-                _ => unify(&left, &right, equal).then(|| if matches!(left, Dimension::Size(_)) { left } else { right }),
+                _ if !unify(&left, &right, equal) => None,
+                _ => Some(if matches!(left, Dimension::Size(_)) { left } else { right }),
             }
         })
         .collect()

@@ -36,8 +36,6 @@ pub(super) fn for_rows<T: Send>(
     width: usize,
     work: impl Fn(usize, &mut [T]) + Sync,
 ) {
-    if width > 0 {
-        let rows = (PIECE / width).max(1);
-        for_pieces(context, data, rows * width, |start, part| work(start / width, part));
-    }
+    let Some(rows) = PIECE.checked_div(width) else { return };
+    for_pieces(context, data, rows.max(1) * width, |start, part| work(start / width, part));
 }

@@ -61,8 +61,7 @@ impl Groups {
 /// `y` is `x` with the elements along some axes joined; each joined value goes through `finish`.
 pub(super) fn fold(
     context: &Context,
-    sizes: &[usize],
-    goes: &[bool],
+    (sizes, goes): (&[usize], &[bool]),
     x: &[f32],
     y: &mut [f32],
     start: f64,
@@ -124,7 +123,7 @@ pub(super) fn summed(context: &Context, gradient: Buffer, from: &[usize], to: &[
         return gradient;
     }
     let mut sum = Buffer::new(to.iter().product());
-    fold(context, from, &goes, &gradient, &mut sum, 0.0, |a, b| a + b, |sum| sum as f32);
+    fold(context, (from, &goes), &gradient, &mut sum, 0.0, |a, b| a + b, |sum| sum as f32);
     sum
 }
 
@@ -151,12 +150,12 @@ impl Run<'_> {
         let (context, floats, start) = (self.context, x.floats()?, reduction.start());
         let cast = |joined: f64| joined as f32;
         match reduction {
-            Reduction::Sum => fold(context, &x.shape, &goes, floats, &mut y, start, |a, b| a + b, cast),
+            Reduction::Sum => fold(context, (&x.shape, &goes), floats, &mut y, start, |a, b| a + b, cast),
             Reduction::Mean => {
                 let finish = |sum: f64| (sum / count as f64) as f32;
-                fold(context, &x.shape, &goes, floats, &mut y, start, |a, b| a + b, finish);
+                fold(context, (&x.shape, &goes), floats, &mut y, start, |a, b| a + b, finish);
             }
-            _ => fold(context, &x.shape, &goes, floats, &mut y, start, |a, b| reduction.join(a, b), cast),
+            _ => fold(context, (&x.shape, &goes), floats, &mut y, start, |a, b| reduction.join(a, b), cast),
         }
         Ok(Tensor::float(sizes, y))
     }
@@ -191,7 +190,7 @@ impl Run<'_> {
                 layout.map(context, [x, y], &mut dx, |rows, dx| apply2(rows, dx, same));
                 // Equal ones share the gradient.
                 let mut ties = Buffer::new(dy.len());
-                fold(context, sizes, &goes, &dx, &mut ties, 0.0, |a, b| a + b, |sum| sum as f32);
+                fold(context, (sizes, &goes), &dx, &mut ties, 0.0, |a, b| a + b, |sum| sum as f32);
                 let mut share = Buffer::new(dy.len());
                 share.iter_mut().zip(dy.iter().zip(ties.iter())).for_each(|(share, (dy, ties))| *share = dy / ties);
                 let layout = Broadcast::new(sizes, [sizes, &small]);
@@ -204,10 +203,10 @@ impl Run<'_> {
                 let mut zeros = Buffer::new(dy.len());
                 let mut product = Buffer::new(dy.len());
                 let is_zero: Vec<f32> = x.iter().map(|&x| f32::from(u8::from(x == 0.0))).collect();
-                fold(context, sizes, &goes, &is_zero, &mut zeros, 0.0, |a, b| a + b, |sum| sum as f32);
+                fold(context, (sizes, &goes), &is_zero, &mut zeros, 0.0, |a, b| a + b, |sum| sum as f32);
                 // The product of those that are not 0.
                 let join = |a: f64, b: f64| if b == 0.0 { a } else { a * b };
-                fold(context, sizes, &goes, x, &mut product, 1.0, join, |product| product as f32);
+                fold(context, (sizes, &goes), x, &mut product, 1.0, join, |product| product as f32);
                 product.iter_mut().zip(dy).for_each(|(product, dy)| *product *= dy);
                 let layout = Broadcast::new(sizes, [sizes, &small, &small]);
                 let slope = |x: f32, zeros: f32, product: f32| match (zeros == 0.0, x == 0.0) {
