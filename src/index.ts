@@ -73,6 +73,7 @@ export type {
   BidirectionalStates,
   RecurrentLayer,
 } from "./layers/bidirectional.ts";
+export type { ActivityRegularizerDocument, ActivityRegularizerOption } from "./layers/activity-regularizer.ts";
 export type { MaybeMask } from "./layers/custom/custom-layer.ts";
 export {
   type CallContext,
@@ -130,6 +131,7 @@ export type {
   CategoricalCrossentropyOptions,
   SparseCategoricalCrossentropyOptions,
 } from "./losses/cross-entropy.ts";
+export type { CustomLoss, CustomOptions, LossFunction } from "./losses/custom.ts";
 export type { HuberOptions } from "./losses/elements.ts";
 export * as losses from "./losses/index.ts";
 export type { Loss, LossType } from "./losses/loss.ts";

@@ -117,7 +117,8 @@ export interface NativeModel {
   /**
    * JSON: `{ optimizer: { type: "sgd" | "rmsprop" | "adam" | "adamw", learningRate, ...Keras' options, clipnorm?, clipvalue?,
    * globalClipnorm?, sparse? }, outputs: { loss: { type, ...options, weight } | null, metrics: { type, name?, ...options }[],
-   * weightedMetrics }[], seed }`, where types and options are those of `src/losses` and `src/metrics`.
+   * weightedMetrics }[], seed }`, where types and options are those of `src/losses` and `src/metrics`;
+   * type `"graph"` has a `graph` (docs/graph.md) of target and output with one result.
    */
   compile(compileJson: string): NativeTrainer;
   /** Ends the model: calls that wait or run reject with `STATE`, weights that no other model has are freed. */

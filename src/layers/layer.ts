@@ -8,6 +8,7 @@ import { type Signature, SymbolicTensor } from "../graph/tensor.ts";
 import type { Provider } from "../initializers/initializer.ts";
 import { inferLayer, LayerHandle, type ModelHandle } from "../native.ts";
 import { booleanOption } from "../options.ts";
+import { type ActivityRegularizerOption, activityRegularizer } from "./activity-regularizer.ts";
 import { modelOfLayer } from "./layer-weights.ts";
 import { readWeights, type WeightArray, writeWeights } from "./weights.ts";
 
@@ -17,6 +18,8 @@ export interface LayerOptions {
   name?: string;
   /** Whether training changes the weights; default `true`. */
   trainable?: boolean;
+  /** A penalty on what the layer gives, which becomes a part of the loss divided by the size of the batch; default none. */
+  activityRegularizer?: ActivityRegularizerOption;
 }
 
 /** A weight of a layer. */
@@ -38,7 +41,7 @@ export interface LayerSetup {
 }
 
 /** Options that {@link Layer} itself understands. */
-export const commonOptions = ["name", "trainable"] as const;
+export const commonOptions = ["name", "trainable", "activityRegularizer"] as const;
 
 let serials = 0;
 const created = new Map<string, number>();
@@ -88,7 +91,7 @@ export abstract class Layer extends Callable {
   constructor({ type, common, options, providers }: LayerSetup) {
     super();
     this.type = type;
-    this.options = Object.freeze({ ...options });
+    this.options = Object.freeze({ ...options, ...activityRegularizer(type, common.activityRegularizer) });
     this.providers = providers ?? {};
     this.#named = common.name !== undefined;
     if (common.name === undefined) {

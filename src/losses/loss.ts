@@ -1,3 +1,5 @@
+import type { GraphDocument } from "../graph/document.ts";
+
 /** Kinds of losses. */
 export type LossType =
   | "categoricalCrossentropy"
@@ -18,8 +20,9 @@ export type LossType =
 
 /** A loss as the addon takes it. */
 export interface LossDocument {
-  readonly type: LossType;
-  readonly [option: string]: string | number | boolean | null;
+  /** `"graph"`: an own loss, whose graph is there too. */
+  readonly type: LossType | "graph";
+  readonly [option: string]: string | number | boolean | null | GraphDocument;
 }
 
 /** What training makes small. Made by the functions in `losses`. */
@@ -32,8 +35,8 @@ export class Loss {
     this.document = Object.freeze(document);
   }
 
-  /** What kind of loss it is, such as `"categoricalCrossentropy"`. */
-  get type(): LossType {
+  /** What kind of loss it is, such as `"categoricalCrossentropy"`, or `"graph"` for an own one. */
+  get type(): LossType | "graph" {
     return this.document.type;
   }
 }

@@ -1,4 +1,8 @@
+import { OptionError } from "../errors.ts";
+import type { GraphDocument } from "../graph/document.ts";
+import type { Signature } from "../graph/tensor.ts";
 import { checkKeys, nameOption } from "../options.ts";
+import { customOf } from "./custom.ts";
 import * as all from "./index.ts";
 import { Loss, type LossDocument, type LossType } from "./loss.ts";
 
@@ -15,15 +19,28 @@ export const lossAliases = {
 /** Losses with their default options. */
 export type LossName = LossType | keyof typeof lossAliases;
 
-const factories = { ...all };
+const { custom: _custom, ...factories } = all;
 const types = Object.keys(factories) as LossType[];
 const names: readonly LossName[] = [...types, ...(Object.keys(lossAliases) as (keyof typeof lossAliases)[])];
 
-/** The loss that an option means. */
-export function resolveLoss(where: string, value: unknown): Loss {
+/** The loss that an option means; `output` is what it is of. */
+export function resolveLoss(where: string, value: unknown, output?: Signature): Loss {
   if (value instanceof Loss) return value;
+  const own = customOf(where, value);
+  if (own !== undefined && output !== undefined) {
+    return new Loss({ type: "graph", name: own.name, graph: own.graph(where, output) });
+  }
   const name = nameOption(where, "loss", value, names);
   return factories[name in lossAliases ? lossAliases[name as keyof typeof lossAliases] : (name as LossType)]();
+}
+
+/** The fields of an own loss or metric of a document; the addon judges the graph. */
+export function graphOf(where: string, options: Readonly<Record<string, unknown>>) {
+  checkKeys(where, options, ["name", "graph"]);
+  const { name, graph } = options;
+  if (typeof name !== "string" || name.length === 0) throw new OptionError(`${where}: name must be a string`);
+  if (typeof graph !== "object" || graph === null) throw new OptionError(`${where}: graph must be an object`);
+  return { type: "graph", name, graph: graph as GraphDocument } as const;
 }
 
 /**
@@ -34,6 +51,7 @@ export function resolveLoss(where: string, value: unknown): Loss {
 export function restoreLoss(document: unknown): Loss {
   checkKeys("loss", document, Object.keys(document ?? {}));
   const { type, ...options } = document as Partial<LossDocument>;
+  if (type === "graph") return new Loss(graphOf("loss", options));
   const name = nameOption("loss", "type", type, types);
   if (name === "categoricalCrossentropy" || name === "sparseCategoricalCrossentropy") {
     checkKeys("loss", options, ["fromLogits", "labelSmoothing", "ignoreClass"]);

@@ -1,3 +1,4 @@
+import type { GraphDocument } from "../graph/document.ts";
 import type { LossType } from "../losses/loss.ts";
 import type { MetricReading } from "../training/trainable.ts";
 
@@ -17,10 +18,11 @@ export type MetricType =
 
 /** A metric as the addon takes it. */
 export interface MetricDocument {
-  readonly type: MetricType;
+  /** `"graph"`: an own metric, whose graph is there too. */
+  readonly type: MetricType | "graph";
   /** Its name in histories, if that is not the type. */
   readonly name?: string;
-  readonly [option: string]: string | number | boolean | null | undefined;
+  readonly [option: string]: string | number | boolean | null | undefined | GraphDocument;
 }
 
 /** Options that every metric has. */
@@ -39,8 +41,8 @@ export class Metric implements MetricReading {
     this.document = Object.freeze(document);
   }
 
-  /** What kind of metric it is, such as `"accuracy"`. */
-  get type(): MetricType {
+  /** What kind of metric it is, such as `"accuracy"`, or `"graph"` for an own one. */
+  get type(): MetricType | "graph" {
     return this.document.type;
   }
 

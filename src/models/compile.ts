@@ -1,4 +1,6 @@
 import { OptionError } from "../errors.ts";
+import type { Signature } from "../graph/tensor.ts";
+import type { CustomLoss, LossFunction } from "../losses/custom.ts";
 import type { Loss, LossDocument } from "../losses/loss.ts";
 import { type LossName, resolveLoss } from "../losses/resolve.ts";
 import type { Metric, MetricDocument } from "../metrics/metric.ts";
@@ -6,11 +8,11 @@ import { type MetricName, resolveMetric } from "../metrics/resolve.ts";
 import { type Optimizer, type OptimizerName, resolveOptimizer } from "../optimizers/optimizer.ts";
 import { checkKeys, integerOption, numberOption } from "../options.ts";
 
-/** A loss by name, or made by a function in `losses`. */
-export type LossOption = LossName | Loss;
+/** A loss by name, made by a function in `losses`, or a function that makes losses of symbolic tensors. */
+export type LossOption = LossName | Loss | CustomLoss | LossFunction;
 
-/** Metrics by name, or made by functions in `metrics`. */
-export type MetricsOption = readonly (MetricName | Metric)[];
+/** Metrics by name, made by functions in `metrics`, or functions that make values of symbolic tensors. */
+export type MetricsOption = readonly (MetricName | Metric | CustomLoss | LossFunction)[];
 
 /** Options of `Model.compile`. */
 export interface CompileOptions {
@@ -91,9 +93,10 @@ function metricsByOutput(
   option: string,
   value: unknown,
   names: readonly string[],
+  signatures: readonly Signature[],
 ): readonly (readonly Metric[])[] {
-  return metricLists(where, option, value, names).map((list) => {
-    if (Array.isArray(list)) return list.map((metric) => resolveMetric(where, metric));
+  return metricLists(where, option, value, names).map((list, index) => {
+    if (Array.isArray(list)) return list.map((metric) => resolveMetric(where, metric, signatures[index]));
     if (list === undefined) return [];
     throw new OptionError(`${where}: ${option} must be lists, got ${String(list)}`);
   });
@@ -116,21 +119,27 @@ function metricLists(where: string, option: string, value: unknown, names: reado
  * @param where - Name of the model, for messages.
  * @param options - As the user gave them.
  * @param names - Names of the outputs.
+ * @param signatures - What the outputs are, for losses that are functions.
  * @throws OptionError if an option is unknown, or no output has a loss.
  */
-export function checkCompile(where: string, options: CompileOptions, names: readonly string[]): Compilation {
+export function checkCompile(
+  where: string,
+  options: CompileOptions,
+  names: readonly string[],
+  signatures: readonly Signature[],
+): Compilation {
   checkKeys(where, options, ["optimizer", "loss", "metrics", "weightedMetrics", "lossWeights", "seed"]);
   const { loss } = options;
   const perOutput = Array.isArray(loss) || isRecord(loss);
   const losses = perOutput ? byOutput(where, "loss", loss, names) : names.map(() => loss);
   const weights = options.lossWeights === undefined ? [] : byOutput(where, "lossWeights", options.lossWeights, names);
-  const metrics = metricsByOutput(where, "metrics", options.metrics, names);
-  const weightedMetrics = metricsByOutput(where, "weightedMetrics", options.weightedMetrics, names);
+  const metrics = metricsByOutput(where, "metrics", options.metrics, names, signatures);
+  const weightedMetrics = metricsByOutput(where, "weightedMetrics", options.weightedMetrics, names, signatures);
   const outputs = names.map((_, index): CompiledOutput => {
     const own = losses[index] ?? null;
     if (own === null && !perOutput) throw new OptionError(`${where}: the option loss is missing`);
     return {
-      loss: own === null ? null : resolveLoss(where, own),
+      loss: own === null ? null : resolveLoss(where, own, signatures[index]),
       weight: numberOption(where, "lossWeights", weights[index] ?? 1, 0),
       metrics: metrics[index]!,
       weightedMetrics: weightedMetrics[index]!,

@@ -5,7 +5,7 @@ import { buildGraph, documentOf, type ModelGraph } from "../graph/build-document
 import { Callable } from "../graph/callable.ts";
 import { replay } from "../graph/collect.ts";
 import type { GraphDocument } from "../graph/document.ts";
-import { SymbolicTensor } from "../graph/tensor.ts";
+import { type Signature, SymbolicTensor } from "../graph/tensor.ts";
 import type { Layer } from "../layers/layer.ts";
 import { describedWeights, readWeights, type WeightArray, writeWeights } from "../layers/weights.ts";
 import { checkSeed, ModelHandle, type TrainerHandle } from "../native.ts";
@@ -158,7 +158,9 @@ export class Model extends Callable implements Trainable {
    * @throws OptionError if an option is unknown; ShapeError if a loss does not fit an output; StateError if disposed of.
    */
   compile(options: CompileOptions): void {
-    this.compileWith(checkCompile(`model ${this.name}: compile`, options, this.#outputNames));
+    // With the names that the addon has for unknown sizes.
+    const { outputs } = JSON.parse(this.handle().describe()) as { outputs: Signature[] };
+    this.compileWith(checkCompile(`model ${this.name}: compile`, options, this.#outputNames, outputs));
   }
 
   /** @internal */

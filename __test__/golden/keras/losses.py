@@ -268,15 +268,21 @@ def two_outputs():
     return document.finish(first, document.dense(h, units=3))
 
 
-def one_output(units, activation):
+def one_output(units, activation, **options):
     document = Document()
     x = document.input(["batch", 4])
-    return document.finish(document.dense(document.dense(x, units=6, activation="tanh"), units=units, activation=activation))
+    hidden = document.dense(x, units=6, activation="tanh", **options)
+    return document.finish(document.dense(hidden, units=units, activation=activation, **options))
 
 
 def fit_case(name, document, losses, metrics, ys, class_weight=None, weights=None, loss_weights=None):
     model, layers = build(document)
     described = provide(document, layers, 3, 1.0)
+    for layer in document["layers"]:
+        penalty = layer["options"].get("activityRegularizer")
+        if penalty is not None:
+            keras_layer = model.get_layer(layer["name"] + "_layer")
+            keras_layer.activity_regularizer = keras.regularizers.L1L2(penalty["l1"], penalty["l2"])
     several = len(losses) > 1
     model.compile(
         optimizer=keras.optimizers.SGD(0.1),
@@ -362,6 +368,21 @@ def fit_cases():
             accuracy,
             [np.abs(numbers)],
             class_weight=three,
+        ),
+        fit_case(
+            "penalties on activities",
+            one_output(3, "softmax", activityRegularizer={"type": "l1l2", "l1": 0.02, "l2": 0.05}),
+            [sparse],
+            error[:0],
+            [ids],
+        ),
+        fit_case(
+            "penalties on linear activities",
+            one_output(3, "linear", activityRegularizer={"type": "l1l2", "l1": 0, "l2": 0.1}),
+            [squared],
+            error,
+            [numbers],
+            weights=rows,
         ),
         fit_case("two outputs", two_outputs(), [binary, squared], error, [labels, numbers], loss_weights=[1.0, 0.3]),
         fit_case("two outputs, weights for both", two_outputs(), [binary, squared], error, [labels, numbers], weights=rows),

@@ -253,21 +253,27 @@ impl Model {
     /// # Errors
     /// `Shape` or `Limit`, naming the input.
     pub fn bind(&self, inputs: &[Tensor]) -> Result<Bindings> {
-        self.bind_for(&self.predict, inputs, 0)
+        self.bind_for(&self.plan, &self.predict, inputs, 0)
     }
 
-    /// As [`Self::bind`] for another schedule, where `besides` bytes are needed for other things.
-    pub(crate) fn bind_for(&self, schedule: &Schedule, inputs: &[Tensor], besides: usize) -> Result<Bindings> {
+    /// As [`Self::bind`] for another schedule of the plan or of an extension of it, where `besides` bytes are needed for other things.
+    pub(crate) fn bind_for(
+        &self,
+        plan: &Plan,
+        schedule: &Schedule,
+        inputs: &[Tensor],
+        besides: usize,
+    ) -> Result<Bindings> {
         let shapes: Vec<&[usize]> = inputs.iter().map(|input| input.shape.as_slice()).collect();
-        let bindings = self.plan.bind(&shapes)?;
-        for (&value, input) in self.plan.inputs.iter().zip(inputs) {
-            let wanted = self.plan.values[value].dtype;
+        let bindings = plan.bind(&shapes)?;
+        for (&value, input) in plan.inputs.iter().zip(inputs) {
+            let wanted = plan.values[value].dtype;
             if wanted != input.dtype() {
                 return Err(Error::new(
                     Code::Shape,
                     format!(
                         "input {}: expected {}, got {}",
-                        self.plan.value_layer(value),
+                        plan.value_layer(value),
                         wanted.name(),
                         input.dtype().name()
                     ),
@@ -276,9 +282,9 @@ impl Model {
         }
         let mut bytes = 0usize;
         // Values and their gradients; logits that are fused with their loss are in no schedule.
-        let made = schedule.order.iter().flat_map(|&node| &self.plan.nodes[node].outputs);
-        for &value in self.plan.inputs.iter().chain(made) {
-            let sizes = bindings.sizes(&self.plan.values[value].shape)?;
+        let made = schedule.order.iter().flat_map(|&node| &plan.nodes[node].outputs);
+        for &value in plan.inputs.iter().chain(made) {
+            let sizes = bindings.sizes(&plan.values[value].shape)?;
             bytes = bytes.saturating_add(count(&sizes)?.saturating_mul(8));
         }
         let remedy = if besides > bytes { "use a smaller model" } else { "use smaller batches" };

@@ -10,8 +10,10 @@ use common::{
     models::Document,
 };
 use sconce_engine::{
+    Code,
     backend::{LossInput, TargetData},
-    plan::{CrossEntropy, LossFunction, LossTarget, Metric, OutputLoss, OutputPlan},
+    graph::GraphDocument,
+    plan::{CrossEntropy, LossFunction, LossGraph, LossTarget, Metric, OutputLoss, OutputPlan, Plan},
     tensor::Tensor,
 };
 use sconce_kernels::row_loss::RowLoss;
@@ -192,4 +194,104 @@ fn metrics_of_an_output_without_a_loss_take_it_as_it_is() {
     let results = case.check_backends().results;
     assert!((results[0].loss - results[0].metrics[0].total / results[0].metrics[0].count).abs() < 1e-6);
     assert!(results[1].loss == 0.0 && results[1].metrics[1].total > 0.0, "{results:?}");
+}
+
+/// The document with a penalty on what some layers give.
+fn penalised(document: &str, layers: &[&str], l1: f64, l2: f64) -> String {
+    let mut document: serde_json::Value = serde_json::from_str(document).unwrap_or_else(|error| panic!("{error}"));
+    for layer in document["layers"].as_array_mut().into_iter().flatten() {
+        if layers.iter().any(|name| layer["name"].as_str().is_some_and(|own| own.starts_with(name))) {
+            layer["options"]["activityRegularizer"] = json!({ "type": "l1l2", "l1": l1, "l2": l2 });
+        }
+    }
+    document.to_string()
+}
+
+#[test]
+fn penalties_on_what_layers_give() {
+    let target = |width| LossInput { target: elements(width), sample_weights: None };
+    for (activation, layers, loss) in [
+        ("softmax", &["dense"][..], OutputLoss::from(PLAIN)),
+        ("sigmoid", &["dense", "embedding"], RowLoss::MeanSquaredError.into()),
+        ("softmax", &["embedding"], PLAIN.into()),
+    ] {
+        let (document, ids) = sequences(4, activation);
+        let plan = [OutputPlan { loss: Some(loss), ..OutputPlan::default() }];
+        let plain = Case::new(&document, vec![ids.clone()], vec![target(4)], &plan, &[]);
+        let zero = penalised(&document, layers, 0.0, 0.0);
+        let case = Case::new(&penalised(&document, layers, 0.3, 0.2), vec![ids.clone()], vec![target(4)], &plan, &[]);
+        let found = case.check_backends();
+        assert!(found.results.len() == 2 && found.results[1].loss > 0.0, "{:?}", found.results);
+        let without = Case::new(&zero, vec![ids], vec![target(4)], &plan, &[]).check_backends();
+        assert_eq!(without.results[1].loss, 0.0);
+        let expected = plain.check_backends();
+        assert_ne!(found.gradients, without.gradients);
+        for (found, expected) in without.gradients.iter().flatten().zip(expected.gradients.iter().flatten()) {
+            assert!((found - expected).abs() < 1e-6, "{found}, {expected}");
+        }
+    }
+}
+
+#[test]
+fn wrong_penalties_are_named() {
+    let (document, _) = sequences(4, "linear");
+    for (l1, l2) in [(-1.0, 0.0), (0.0, -0.5)] {
+        let error = common::Model::new(&penalised(&document, &["dense"], l1, l2)).err();
+        assert!(error.is_some_and(|error| error.code == Code::Option && error.message.contains("activityRegularizer")));
+    }
+}
+
+/// `(target - output)^2` of each element, and the features of its input.
+fn squares(shape: &serde_json::Value) -> GraphDocument {
+    let mut document = Document::default();
+    let (target, output) = (document.input(shape.clone(), "float32"), document.input(shape.clone(), "float32"));
+    let difference = document.merge("subtract", &[target, output]);
+    let result = document.merge("multiply", &[difference, difference]);
+    GraphDocument::parse(&document.finish(&[result])).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn a_loss_that_is_a_graph_equals_the_same_loss() {
+    let (document, ids) = sequences(4, "sigmoid");
+    let graphs: Vec<LossGraph> =
+        (0..2).map(|_| LossGraph { output: 0, graph: squares(&json!(["batch", "time", 4])) }).collect();
+    let weights = buffer(&floats(9, BATCH * STEPS, 0.5).iter().map(|x| x + 0.6).collect::<Vec<_>>());
+    let input = LossInput { target: elements(4), sample_weights: Some(weights) };
+    let plan = |function, metric| {
+        let metric = Metric::Mean(metric, 1.0);
+        let loss = Some(OutputLoss { function, weight: 0.5 });
+        [OutputPlan { loss, metrics: vec![metric, Metric::Accuracy], weighted_metrics: vec![metric] }]
+    };
+    let TargetData::Probabilities(values) = &input.target else { panic!("floats") };
+    let target = Tensor::float(vec![BATCH, STEPS, 4], values.clone());
+    let own = plan(LossFunction::Graph(0), LossFunction::Graph(1));
+    let inputs = vec![ids.clone(), target.clone(), target];
+    let case = Case::extended(&document, &graphs, inputs, vec![input.clone()], &own, &[]);
+    let rows = LossFunction::Rows(RowLoss::MeanSquaredError);
+    let known = Case::new(&document, vec![ids], vec![input], &plan(rows, rows), &[]);
+    case.assert_equal("a graph", &case.check_backends(), &known.check_backends());
+}
+
+#[test]
+fn graphs_that_are_no_losses_are_refused() {
+    let (document, _) = sequences(4, "sigmoid");
+    let plan = Arc::new(
+        Plan::new(&GraphDocument::parse(&document).unwrap_or_else(|error| panic!("{error}")))
+            .unwrap_or_else(|error| panic!("{error}")),
+    );
+    let refused = |graph: GraphDocument, words: &str| {
+        let error = plan.extended(&[LossGraph { output: 0, graph }]).err();
+        assert!(error.as_ref().is_some_and(|error| error.message.contains(words)), "{error:?}");
+    };
+    let mut with_weights = Document::default();
+    let shape = json!(["batch", "time", 4]);
+    let (target, output) = (with_weights.input(shape.clone(), "float32"), with_weights.input(shape.clone(), "float32"));
+    let dense = with_weights.dense(4, "linear", true, output);
+    let result = with_weights.merge("add", &[target, dense]);
+    let parse = |text: &str| GraphDocument::parse(text).unwrap_or_else(|error| panic!("{error}"));
+    refused(parse(&with_weights.finish(&[result])), "has weights");
+    let mut wide = Document::default();
+    let (target, output) = (wide.input(shape.clone(), "float32"), wide.input(shape, "float32"));
+    let result = wide.concatenate(&[target, output]);
+    refused(parse(&wide.finish(&[result])), "shape begins as");
 }

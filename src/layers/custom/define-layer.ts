@@ -90,7 +90,10 @@ export function defineLayer<
   const defaults = definition.options ?? ({} as Options);
   return (given = {} as Partial<Options> & LayerOptions) => {
     checkKeys(type, given, [...commonOptions, ...Object.keys(defaults)]);
-    const { name, trainable, ...own } = given;
+    const { name, trainable, activityRegularizer, ...own } = given;
+    if (activityRegularizer !== undefined && activityRegularizer !== null) {
+      throw new OptionError(`${type}: give activityRegularizer to a layer that follows, such as activation "linear"`);
+    }
     const options = Object.freeze({ ...defaults, ...own }) as Readonly<Options>;
     // Whether the layer is called with a list is known when it is called.
     let listed = false;

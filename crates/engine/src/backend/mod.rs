@@ -2,6 +2,7 @@
 pub mod candle;
 mod checks;
 pub mod cpu;
+mod given;
 mod masks;
 mod metrics;
 mod reduction;
@@ -117,7 +118,7 @@ pub trait Program: Send + Sync + fmt::Debug {
     /// Of the data (`Data`), or `Cancelled`.
     fn values(&self, schedule: &Schedule, forward: Forward<'_>, wanted: &[ValueId]) -> Result<Vec<Tensor>>;
 
-    /// Losses, metrics and gradients of a batch.
+    /// Losses, metrics and gradients of a batch; after them, if the schedule has penalties on values, their sum.
     ///
     /// # Errors
     /// Of the data (`Data`), or `Cancelled`; gradients are then unspecified.

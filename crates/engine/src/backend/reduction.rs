@@ -22,7 +22,7 @@ pub struct RowWeights {
 pub fn row_weights(loss: &LossPlan, input: &LossInput, mask: Option<&[u8]>, rows: usize) -> RowWeights {
     let ignored = loss.loss.and_then(|pass| match pass.function {
         LossFunction::CrossEntropy(loss) => loss.ignore_class,
-        LossFunction::Rows(_) => None,
+        LossFunction::Rows(_) | LossFunction::Graph(_) => None,
     });
     let valid: Vec<bool> = (0..rows)
         .map(|row| {

@@ -107,6 +107,8 @@ impl Incremental {
                 producers: Vec::new(),
                 inputs: Vec::new(),
                 outputs: Vec::new(),
+                activities: Vec::new(),
+                extensions: Vec::new(),
                 equalities: Vec::new(),
             },
             mapped: vec![None; plan.values.len()],

@@ -40,6 +40,7 @@ use serde_json::Value;
 use crate::{
     error::{Code, Error, Result},
     graph::LayerDocument,
+    plan::own_options,
     shape::{Dimension, ElementType, Equality, Shape, describe},
 };
 
@@ -137,6 +138,7 @@ impl LayerKind {
     /// # Errors
     /// `Option` if an option is missing, unknown or has a wrong value; `Graph` if the type is unknown.
     pub fn parse(layer: &LayerDocument) -> Result<Self> {
+        let layer = &LayerDocument { options: own_options(&layer.options), ..layer.clone() };
         if let Some(tensor) = TensorLayer::parse(layer)? {
             return Ok(Self::Tensor(tensor));
         }

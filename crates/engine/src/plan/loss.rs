@@ -29,6 +29,8 @@ pub enum LossTarget {
     Probabilities(ValueId),
     /// Elements of a function that is no cross-entropy of classes.
     Elements(ValueId),
+    /// Losses that nodes computed.
+    Losses(ValueId),
 }
 
 /// A function with its input.
@@ -129,6 +131,7 @@ impl RowPass {
                 Self { function: LossFunction::Rows(function), target: LossTarget::Elements(producer.inputs[0]) }
             }
             LossFunction::Rows(_) => Self { function, target: LossTarget::Elements(value) },
+            LossFunction::Graph(number) => Self { function, target: LossTarget::Losses(plan.extensions[number].value) },
         }
     }
 }
@@ -151,8 +154,11 @@ impl LossPlan {
             Metric::Accuracy => !(predicts && several),
             Metric::CategoricalAccuracy | Metric::SparseCategoricalAccuracy => !predicts,
             Metric::BinaryAccuracy(_) | Metric::TopK(_) | Metric::Precision(_) | Metric::Recall(_) => true,
+            // Rows are those of the output.
+            Metric::Mean(LossFunction::Graph(_), _) => true,
             Metric::Perplexity { .. } | Metric::Mean(..) => false,
         };
+        let computed = output.loss.is_some_and(|loss| matches!(loss.function, LossFunction::Graph(_)));
         let all = || output.metrics.iter().chain(&output.weighted_metrics);
         let metrics = all().enumerate().map(|(index, &metric)| {
             let function = match metric {
@@ -169,7 +175,7 @@ impl LossPlan {
             output: number,
             loss,
             weight: output.loss.map_or(0.0, |loss| loss.weight),
-            value: all().any(needs_value).then_some(value),
+            value: (computed || all().any(needs_value)).then_some(value),
             metrics: metrics.collect(),
         })
     }
@@ -183,7 +189,10 @@ impl LossPlan {
     pub fn roots(&self) -> impl Iterator<Item = ValueId> + '_ {
         let targets = self.passes().filter_map(|pass| match pass.target {
             LossTarget::Linear(_) => None,
-            LossTarget::Logits(value) | LossTarget::Probabilities(value) | LossTarget::Elements(value) => Some(value),
+            LossTarget::Logits(value)
+            | LossTarget::Probabilities(value)
+            | LossTarget::Elements(value)
+            | LossTarget::Losses(value) => Some(value),
         });
         targets.chain(self.value)
     }
@@ -218,8 +227,9 @@ fn fuse(plan: &Plan, losses: &mut [LossPlan]) {
         // With the cross-entropies of the logits taken away, is the value still wanted by anything?
         let own = LossTarget::Logits(value);
         let mut wanted: Vec<ValueId> = losses[index].value.into_iter().collect();
+        wanted.extend(plan.activities.iter().map(|activity| activity.value));
         wanted.extend(losses[index].passes().filter_map(|pass| match pass.target {
-            LossTarget::Elements(value) | LossTarget::Probabilities(value) => Some(value),
+            LossTarget::Elements(value) | LossTarget::Probabilities(value) | LossTarget::Losses(value) => Some(value),
             LossTarget::Logits(_) | LossTarget::Linear(_) => None,
         }));
         let others = losses.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, loss)| loss);

@@ -27,6 +27,8 @@ pub enum LossFunction {
     CrossEntropy(CrossEntropy),
     /// Of elements, with a target for each.
     Rows(RowLoss),
+    /// What nodes compute: a number of [`super::Plan::extensions`].
+    Graph(usize),
 }
 
 /// A loss of an output.

@@ -2,6 +2,8 @@
 //!
 //! Layers are expanded where a layer is more than one operation (a linear layer and its activation), so that fusion and
 //! differentiation see the parts. Values are numbered; each has a signature.
+mod activity;
+mod extension;
 mod loss;
 mod loss_function;
 mod recurrent;
@@ -9,6 +11,9 @@ mod schedule;
 mod steps;
 mod tensor;
 
+pub use activity::Activity;
+pub(crate) use activity::own_options;
+pub use extension::{Extension, LossGraph};
 pub use loss::{LossPlan, LossTarget, MetricPlan, OutputPlan, RowPass, TrainingPlan};
 pub use loss_function::{CrossEntropy, LossFunction, Metric, OutputLoss};
 pub use recurrent::RecurrentPlan;
@@ -155,6 +160,10 @@ pub struct Plan {
     pub outputs: Vec<ValueId>,
     /// Dimensions that must be equal in each batch.
     pub equalities: Vec<Equality>,
+    /// Penalties on values.
+    pub activities: Vec<Activity>,
+    /// Losses that nodes compute.
+    pub extensions: Vec<Extension>,
 }
 
 impl Plan {
@@ -173,7 +182,10 @@ impl Plan {
             inputs: Vec::new(),
             outputs: Vec::new(),
             equalities: Vec::new(),
+            activities: Vec::new(),
+            extensions: Vec::new(),
         };
+        let activities = document.layers.iter().map(Activity::factors).collect::<Result<Vec<_>>>()?;
         let kinds = document.layers.iter().map(LayerKind::parse).collect::<Result<Vec<_>>>()?;
         let mut layer_weights: Vec<Option<Vec<WeightSpecification>>> = vec![None; kinds.len()];
         let mut node_values: Vec<Vec<ValueId>> = Vec::with_capacity(document.nodes.len());
@@ -206,7 +218,11 @@ impl Plan {
                     }
                 }
             }
-            node_values.push(plan.expand(&kinds[node.layer], node.layer, inputs, outputs));
+            let values = plan.expand(&kinds[node.layer], node.layer, inputs, outputs);
+            if let Some((l1, l2)) = activities[node.layer] {
+                plan.activities.extend(values.iter().map(|&value| Activity { value, l1, l2 }));
+            }
+            node_values.push(values);
         }
         for ((layer, kind), weights) in document.layers.iter().zip(kinds).zip(layer_weights) {
             let index = plan.layers.len();

@@ -1,5 +1,5 @@
 //! Which nodes run, which values have gradients, and when values can be released.
-use super::{LossPlan, Operation, Plan, ValueId};
+use super::{Activity, LossPlan, Operation, Plan, ValueId};
 use crate::{layers::Merge, shape::ElementType};
 
 /// What a schedule is for.
@@ -26,6 +26,8 @@ pub struct Schedule {
     pub release_backward: Vec<Vec<ValueId>>,
     /// For each node: whether it runs backward.
     pub backward: Vec<bool>,
+    /// Penalties on values that are parts of the loss.
+    pub activities: Vec<Activity>,
 }
 
 impl Operation {
@@ -64,11 +66,14 @@ impl Schedule {
 
     fn differentiating(plan: &Plan, roots: Roots<'_>, trainable: Option<&[bool]>, inputs: bool) -> Self {
         let mut needed = vec![false; plan.values.len()];
+        let mut activities = Vec::new();
         // Values that the losses read, after all nodes ran forward.
         let mut read_last = vec![false; plan.values.len()];
         match roots {
             Roots::Values(values) => values.iter().for_each(|&value| read_last[value] = true),
             Roots::Losses(losses) => {
+                activities.clone_from(&plan.activities);
+                plan.activities.iter().for_each(|activity| read_last[activity.value] = true);
                 for loss in losses {
                     loss.roots().for_each(|value| read_last[value] = true);
                     if let Some(node) = loss.fused() {
@@ -105,7 +110,7 @@ impl Schedule {
             }
         }
         let (release, release_backward) = releases(plan, &order, &read_last, &backward);
-        Self { order, gradient, trainable: flags, release, release_backward, backward }
+        Self { order, gradient, trainable: flags, release, release_backward, backward, activities }
     }
 
     /// Whether there is anything to differentiate.

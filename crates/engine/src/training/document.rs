@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 use super::OptimizerDocument;
 use crate::{
     error::{Code, Error, Result},
-    plan::{CrossEntropy, LossFunction, Metric, OutputLoss, OutputPlan},
+    graph::GraphDocument,
+    plan::{CrossEntropy, LossFunction, LossGraph, Metric, OutputLoss, OutputPlan},
 };
 
 /// A function of rows, as losses and metrics have it.
@@ -157,6 +158,8 @@ pub struct CompileDocument {
     pub optimizer: OptimizerDocument,
     /// One entry an output.
     pub outputs: Vec<OutputPlan>,
+    /// Losses and metrics that are graphs: the functions [`LossFunction::Graph`] of the entries.
+    pub graphs: Vec<LossGraph>,
     /// Seed of dropout.
     pub seed: u64,
 }
@@ -165,7 +168,17 @@ fn malformed(error: &serde_json::Error) -> Error {
     Error::new(Code::Option, format!("compile: {error}"))
 }
 
-fn loss(mut document: Map<String, Value>) -> Result<OutputLoss> {
+/// A function that is a graph, if the document is one: it is added to `graphs`.
+fn graph(document: &Value, output: usize, graphs: &mut Vec<LossGraph>) -> Result<Option<LossFunction>> {
+    if document.get("type").and_then(Value::as_str) != Some("graph") {
+        return Ok(None);
+    }
+    let graph = GraphDocument::parse(&document.get("graph").unwrap_or(&Value::Null).to_string())?;
+    graphs.push(LossGraph { output, graph });
+    Ok(Some(LossFunction::Graph(graphs.len() - 1)))
+}
+
+fn loss(mut document: Map<String, Value>, output: usize, graphs: &mut Vec<LossGraph>) -> Result<OutputLoss> {
     let weight = match document.remove("weight") {
         None => 1.0,
         Some(weight) => serde_json::from_value::<f32>(weight).map_err(|error| malformed(&error))?,
@@ -173,12 +186,18 @@ fn loss(mut document: Map<String, Value>) -> Result<OutputLoss> {
     if !weight.is_finite() {
         return Err(Error::new(Code::Option, format!("the weight of a loss must be finite, got {weight}")));
     }
-    let function: FunctionDocument =
-        serde_json::from_value(Value::Object(document)).map_err(|error| malformed(&error))?;
+    let document = Value::Object(document);
+    if let Some(function) = graph(&document, output, graphs)? {
+        return Ok(OutputLoss { function, weight });
+    }
+    let function: FunctionDocument = serde_json::from_value(document).map_err(|error| malformed(&error))?;
     Ok(OutputLoss { function: function.function()?, weight })
 }
 
-fn metric(document: &Value) -> Result<Metric> {
+fn metric(document: &Value, output: usize, graphs: &mut Vec<LossGraph>) -> Result<Metric> {
+    if let Some(function) = graph(document, output, graphs)? {
+        return Ok(Metric::Mean(function, 1.0));
+    }
     let mut document = document.clone();
     // What it is called is of interest where it is shown.
     if let Some(fields) = document.as_object_mut() {
@@ -215,17 +234,16 @@ impl CompileDocument {
     pub fn parse(text: &str) -> Result<Self> {
         let document: Document = serde_json::from_str(text).map_err(|error| malformed(&error))?;
         document.optimizer.check()?;
-        let outputs = document
-            .outputs
-            .into_iter()
-            .map(|output| {
-                Ok(OutputPlan {
-                    loss: output.loss.map(loss).transpose()?,
-                    metrics: output.metrics.iter().map(metric).collect::<Result<_>>()?,
-                    weighted_metrics: output.weighted_metrics.iter().map(metric).collect::<Result<_>>()?,
-                })
-            })
-            .collect::<Result<_>>()?;
-        Ok(Self { optimizer: document.optimizer, outputs, seed: document.seed })
+        let mut graphs = Vec::new();
+        let mut outputs = Vec::with_capacity(document.outputs.len());
+        for (number, output) in document.outputs.into_iter().enumerate() {
+            let mut read = |list: &[Value]| {
+                list.iter().map(|document| metric(document, number, &mut graphs)).collect::<Result<Vec<_>>>()
+            };
+            let (metrics, weighted_metrics) = (read(&output.metrics)?, read(&output.weighted_metrics)?);
+            let loss = output.loss.map(|document| loss(document, number, &mut graphs)).transpose()?;
+            outputs.push(OutputPlan { loss, metrics, weighted_metrics });
+        }
+        Ok(Self { optimizer: document.optimizer, outputs, graphs, seed: document.seed })
     }
 }

@@ -1,5 +1,6 @@
 //! Training: what `compile` was given, optimiser state, steps.
 mod document;
+mod extended;
 mod optimizer;
 mod state_file;
 mod trainer;

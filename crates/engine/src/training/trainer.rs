@@ -1,5 +1,6 @@
 //! A compiled model: one step after the other.
 use std::{
+    borrow::Cow,
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -10,7 +11,7 @@ use std::{
 
 use sconce_kernels::{Context, buffer::Buffer};
 
-use super::{CompileDocument, OptimizerState};
+use super::{CompileDocument, OptimizerState, extended::Extended};
 use crate::{
     backend::{Forward, LossInput, MetricSums, RandomState, StepRequest, TargetData, WeightGradient},
     error::{Code, Error, Result},
@@ -76,6 +77,7 @@ pub struct Trainer {
     context: Context,
     document: CompileDocument,
     plan: TrainingPlan,
+    extended: Extended,
     state: Mutex<State>,
     /// Copy of the count in the state, which is locked while a step runs.
     iterations: AtomicU64,
@@ -95,7 +97,8 @@ impl Trainer {
             .iter()
             .map(|weight| weight.specification.trainable && model.layers[weight.layer].trainable())
             .collect();
-        let plan = TrainingPlan::new(&model.plan, &document.outputs, &trainable)?;
+        let extended = Extended::new(&model, &document.graphs)?;
+        let plan = TrainingPlan::new(extended.plan(&model), &document.outputs, &trainable)?;
         let count = model.plan.weights.len();
         let copies = 2 + document.optimizer.slots().len();
         let bytes = model.weight_bytes(|index, _| trainable[index]).saturating_mul(copies);
@@ -104,7 +107,8 @@ impl Trainer {
             seed: document.seed,
             gradients: (0..count).map(|_| None).collect(),
         };
-        Ok(Self { model, context, document, plan, state: Mutex::new(state), iterations: AtomicU64::new(0), bytes })
+        let (state, iterations) = (Mutex::new(state), AtomicU64::new(0));
+        Ok(Self { model, context, document, plan, extended, state, iterations, bytes })
     }
 
     /// The model.
@@ -159,10 +163,10 @@ impl Trainer {
         let start = Instant::now();
         let mut state = self.lock();
         let state = &mut *state;
-        let losses = self.bind(&self.plan.train, &data)?;
+        let (inputs, losses) = self.bind(&self.plan.train, &data)?;
         let result = {
             let weights = WeightView::new(&self.model.layers)?;
-            let forward = Forward { inputs: &data.inputs, weights: &weights, interrupt };
+            let forward = Forward { inputs: &inputs, weights: &weights, interrupt };
             let gradients = self.plan.train.differentiates().then_some(&mut *state.gradients);
             let request = StepRequest {
                 forward,
@@ -171,7 +175,7 @@ impl Trainer {
                 gradient_scale: data.gradient_scale,
                 gradients,
             };
-            let results = self.model.program.step(&self.plan.train, &self.plan.losses, request);
+            let results = self.extended.program(&self.model).step(&self.plan.train, &self.plan.losses, request);
             if results.is_err() {
                 // Half of a gradient must not leak into the next step.
                 state.gradients.iter_mut().for_each(|gradient| *gradient = None);
@@ -197,16 +201,16 @@ impl Trainer {
     /// As [`Self::train`].
     pub fn test(&self, data: &StepData, interrupt: &Interrupt) -> Result<StepResult> {
         let start = Instant::now();
-        let losses = self.bind(&self.plan.test, data)?;
+        let (inputs, losses) = self.bind(&self.plan.test, data)?;
         let weights = WeightView::new(&self.model.layers)?;
         let request = StepRequest {
-            forward: Forward { inputs: &data.inputs, weights: &weights, interrupt },
+            forward: Forward { inputs: &inputs, weights: &weights, interrupt },
             losses: &losses,
             random: None,
             gradient_scale: 1.0,
             gradients: None,
         };
-        let results = self.model.program.step(&self.plan.test, &self.plan.losses, request)?;
+        let results = self.extended.program(&self.model).step(&self.plan.test, &self.plan.losses, request)?;
         Ok(self.summarise(&results, start))
     }
 
@@ -221,12 +225,15 @@ impl Trainer {
             }
             outputs[plan.output] = TrainedOutputResult { loss: result.loss, metrics: result.metrics.clone() };
         }
+        // Penalties on what layers give.
+        loss += results.get(self.plan.losses.len()).map_or(0.0, |penalty| penalty.loss);
         StepResult { loss, outputs, tokens, milliseconds: start.elapsed().as_secs_f64() * 1e3 }
     }
 
-    /// Checks a batch against the plan, and makes the inputs of the losses.
-    fn bind(&self, schedule: &Schedule, data: &StepData) -> Result<Vec<LossInput>> {
-        let bindings = self.model.bind_for(schedule, &data.inputs, self.bytes)?;
+    /// Checks a batch against the plan, and makes the inputs of the plan and of the losses.
+    fn bind<'a>(&self, schedule: &Schedule, data: &'a StepData) -> Result<(Cow<'a, [Tensor]>, Vec<LossInput>)> {
+        let shapes: Vec<&[usize]> = data.inputs.iter().map(|input| input.shape.as_slice()).collect();
+        let bindings = self.model.plan.bind(&shapes)?;
         let count = self.model.plan.outputs.len();
         if data.targets.len() != count || data.sample_weights.len() != count {
             return Err(Error::new(
@@ -238,7 +245,13 @@ impl Trainer {
                 ),
             ));
         }
-        self.plan.losses.iter().map(|loss| self.loss_input(loss, data, &bindings)).collect()
+        let inputs = self.plan.losses.iter().map(|loss| self.loss_input(loss, data, &bindings));
+        let inputs = inputs.collect::<Result<Vec<_>>>()?;
+        let all = self.extended.inputs(&self.model, &data.inputs, &bindings, |output| {
+            self.plan.losses.iter().zip(&inputs).find(|(loss, _)| loss.output == output).map(|(_, input)| &input.target)
+        })?;
+        self.model.bind_for(self.extended.plan(&self.model), schedule, &all, self.bytes)?;
+        Ok((all, inputs))
     }
 
     fn loss_input(&self, loss: &LossPlan, data: &StepData, bindings: &Bindings) -> Result<LossInput> {

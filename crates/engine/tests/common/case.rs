@@ -1,7 +1,7 @@
 //! A training step of a whole model, on all backends.
 use sconce_engine::{
     backend::{Backend, LossInput, LossResult, RandomState, StepRequest},
-    plan::{CrossEntropy, OutputPlan, TrainingPlan},
+    plan::{CrossEntropy, LossGraph, OutputPlan, TrainingPlan},
     tensor::Tensor,
 };
 
@@ -35,7 +35,20 @@ impl Case {
         outputs: &[OutputPlan],
         frozen: &[&str],
     ) -> Self {
-        let model = Model::new(document).unwrap_or_else(|error| panic!("{error}"));
+        Self::extended(document, &[], inputs, losses, outputs, frozen)
+    }
+
+    /// A case whose losses are graphs: their targets come after the inputs.
+    pub fn extended(
+        document: &str,
+        graphs: &[LossGraph],
+        inputs: Vec<Tensor>,
+        losses: Vec<LossInput>,
+        outputs: &[OutputPlan],
+        frozen: &[&str],
+    ) -> Self {
+        let mut model = Model::new(document).unwrap_or_else(|error| panic!("{error}"));
+        model.plan = model.plan.extended(graphs).unwrap_or_else(|error| panic!("{error}"));
         model.fill(7, 0.5);
         let trainable: Vec<bool> = (0..model.plan.weights.len())
             .map(|weight| !frozen.iter().any(|frozen| model.name(weight).starts_with(frozen)))

@@ -14,7 +14,7 @@ use crate::{
         row_targets::element_targets,
         row_weights,
     },
-    error::Result,
+    error::{Code, Error, Result},
     plan::{LossFunction, LossPlan, LossTarget, RowPass},
 };
 
@@ -50,7 +50,7 @@ impl Run<'_> {
     /// Computes a loss and its metrics; with a factor for gradients, also the gradient of what goes into it.
     pub(super) fn loss(&mut self, loss: &LossPlan, input: &LossInput, scale: Option<f32>) -> Result<LossResult> {
         let output = self.plan.outputs[loss.output];
-        let x = match (loss.fused(), loss.roots().next()) {
+        let x = match (loss.fused(), loss.value.or(loss.roots().next())) {
             (Some(node), _) => self.linear(&self.plan.nodes[node])?,
             (None, source) => self.floats(source.unwrap_or(output))?.clone(),
         };
@@ -84,16 +84,21 @@ impl Run<'_> {
         weights: &RowWeights,
         scale: Option<f32>,
     ) -> Result<RowResults> {
+        if let LossTarget::Losses(value) = pass.target {
+            return self.given(value, weights, scale);
+        }
         let x = match pass.target {
             LossTarget::Linear(node) => self.linear(&self.plan.nodes[node])?,
-            LossTarget::Logits(value) | LossTarget::Probabilities(value) | LossTarget::Elements(value) => {
-                self.floats(value)?.clone()
-            }
+            LossTarget::Logits(value)
+            | LossTarget::Probabilities(value)
+            | LossTarget::Elements(value)
+            | LossTarget::Losses(value) => self.floats(value)?.clone(),
         };
         let shape = x.dims().to_vec();
         let x = flat(&x)?;
         let (rows, classes) = x.dims2()?;
         let (row_loss, gradient) = match pass.function {
+            LossFunction::Graph(_) => return Err(Error::new(Code::Internal, "a loss that nodes compute takes theirs")),
             LossFunction::Rows(function) => {
                 let y = self.upload(&element_targets(&input.target, function), &[rows, classes])?;
                 row_losses(function, &x, &y)?
@@ -102,7 +107,9 @@ impl Run<'_> {
                 let y = self.targets(loss.label_smoothing, input, &weights.valid, classes)?;
                 match pass.target {
                     LossTarget::Linear(_) | LossTarget::Logits(_) => logits(&x, &y)?,
-                    LossTarget::Probabilities(_) | LossTarget::Elements(_) => probabilities(&x, &y)?,
+                    LossTarget::Probabilities(_) | LossTarget::Elements(_) | LossTarget::Losses(_) => {
+                        probabilities(&x, &y)?
+                    }
                 }
             }
         };
@@ -111,7 +118,10 @@ impl Run<'_> {
             let gradient = gradient.broadcast_mul(&self.upload(&factors, &[rows, 1])?)?.reshape(shape)?;
             match pass.target {
                 LossTarget::Linear(node) => self.linear_backward(&self.plan.nodes[node], &gradient)?,
-                LossTarget::Logits(value) | LossTarget::Probabilities(value) | LossTarget::Elements(value) => {
+                LossTarget::Logits(value)
+                | LossTarget::Probabilities(value)
+                | LossTarget::Elements(value)
+                | LossTarget::Losses(value) => {
                     self.add_gradient(value, gradient)?;
                 }
             }

@@ -3,6 +3,7 @@
 //! It is what the CPU backend is compared with. Nothing is fused, released early or done in place, and candle's own
 //! differentiation has no part in it. Random numbers are those of the CPU backend.
 mod activation;
+mod activity;
 mod backward;
 mod forward;
 mod gru;
@@ -275,11 +276,12 @@ impl Program for CandleProgram {
         run.run_forward()?;
         forward.interrupt.check()?;
         let wanted = gradients.is_some();
-        let results = losses
+        let mut results = losses
             .iter()
             .zip(inputs)
             .map(|(loss, input)| run.loss(loss, input, wanted.then_some(gradient_scale)))
             .collect::<Result<Vec<_>>>()?;
+        results.extend(run.activities(wanted.then_some(gradient_scale))?);
         if let Some(gradients) = gradients {
             run.run_backward(gradients)?;
         }

@@ -44,7 +44,7 @@ impl Run<'_> {
         gradients: Option<&mut WeightGradients>,
     ) -> Result<LossResult> {
         let output = self.plan.outputs[loss.output];
-        let (source, classes) = match (loss.fused(), loss.roots().next()) {
+        let (source, classes) = match (loss.fused(), loss.value.or(loss.roots().next())) {
             (Some(node), _) => {
                 let node = &self.plan.nodes[node];
                 (node.inputs[0], self.units(node))
@@ -88,6 +88,7 @@ impl Run<'_> {
         gradients: Option<&mut WeightGradients>,
     ) -> Result<RowResults> {
         match (pass.function, pass.target) {
+            (_, LossTarget::Losses(value)) => self.given(value, weights, gradients.is_some().then_some(scale)),
             (LossFunction::CrossEntropy(loss), LossTarget::Linear(node)) => {
                 self.fused(loss, node, input, weights, scale, gradients)
             }
@@ -99,6 +100,7 @@ impl Run<'_> {
                 let loss = CrossEntropy { from_logits: false, ..loss };
                 self.unfused(loss, value, input, weights, scale, gradients.is_some())
             }
+            (LossFunction::Graph(_), _) => Err(Error::new(Code::Internal, "a loss that nodes compute takes theirs")),
             (LossFunction::Rows(function), target) => {
                 let LossTarget::Elements(value) = target else {
                     return Err(Error::new(Code::Internal, "a function of elements takes a value"));

@@ -1,4 +1,5 @@
 //! The CPU backend: kernels on pooled buffers.
+mod activity;
 mod axes;
 mod backward;
 mod flip;
@@ -157,6 +158,7 @@ impl Program for CpuProgram {
         for (loss, input) in losses.iter().zip(inputs) {
             results.push(run.loss(loss, input, gradient_scale, gradients.as_deref_mut())?);
         }
+        results.extend(run.activities(gradients.is_some().then_some(gradient_scale))?);
         if let Some(gradients) = gradients {
             run.run_backward(gradients)?;
         }
