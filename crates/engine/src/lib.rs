@@ -3,6 +3,7 @@
 
 pub mod backend;
 pub mod checkpoint;
+pub mod constraint;
 pub mod decode;
 pub mod error;
 pub mod family;
@@ -13,6 +14,7 @@ pub mod layers;
 pub mod memory;
 pub mod model;
 pub mod plan;
+pub mod regularizer;
 pub mod scheduler;
 pub mod shape;
 pub mod tensor;

@@ -8,6 +8,7 @@
 pub mod activation;
 pub mod buffer;
 pub mod clip;
+pub mod constraint;
 pub mod context;
 pub mod cross_entropy;
 pub mod dense;
@@ -21,6 +22,7 @@ mod math;
 pub mod matmul;
 pub mod optimizer;
 mod panels;
+pub mod penalty;
 mod pieces;
 pub mod pool;
 pub mod random;
@@ -29,6 +31,7 @@ pub mod reduce;
 mod shared;
 pub mod simd;
 pub mod softmax;
+mod squares;
 pub mod targets;
 #[cfg(test)]
 mod testing;

@@ -26,6 +26,24 @@ pub struct LstmOptions {
     pub recurrent_initializer: Value,
     /// How the bias begins.
     pub bias_initializer: Value,
+    /// The penalty of the kernel.
+    #[serde(default)]
+    pub kernel_regularizer: Value,
+    /// What the kernel is brought back to after each step.
+    #[serde(default)]
+    pub kernel_constraint: Value,
+    /// The penalty of the recurrent kernel.
+    #[serde(default)]
+    pub recurrent_regularizer: Value,
+    /// What the recurrent kernel is brought back to after each step.
+    #[serde(default)]
+    pub recurrent_constraint: Value,
+    /// The penalty of the bias.
+    #[serde(default)]
+    pub bias_regularizer: Value,
+    /// What the bias is brought back to after each step.
+    #[serde(default)]
+    pub bias_constraint: Value,
     /// Dropout on the inputs, one mask a sequence.
     pub dropout: f32,
     /// Dropout on the state, one mask a sequence.
@@ -93,23 +111,21 @@ impl LstmOptions {
         if self.return_state {
             outputs.extend([state.clone(), state]);
         }
-        let weight = |name: &str, shape: Vec<usize>, initializer: &Value| WeightSpecification {
-            name: name.to_owned(),
-            shape,
-            initializer: initializer.clone(),
-            trainable: true,
-        };
         let gates = 4 * self.units;
+        let kernel = WeightSpecification::new("kernel", vec![features, gates], &self.kernel_initializer);
+        let recurrent =
+            WeightSpecification::new("recurrentKernel", vec![self.units, gates], &self.recurrent_initializer);
         let mut weights = vec![
-            weight("kernel", vec![features, gates], &self.kernel_initializer),
-            weight("recurrentKernel", vec![self.units, gates], &self.recurrent_initializer),
+            kernel.governed(&self.kernel_regularizer, &self.kernel_constraint),
+            recurrent.governed(&self.recurrent_regularizer, &self.recurrent_constraint),
         ];
         if self.use_bias {
-            let mut bias = self.bias_initializer.clone();
+            let mut start = self.bias_initializer.clone();
             if self.unit_forget_bias {
-                bias = serde_json::json!({ "type": "forgetBias", "of": bias });
+                start = serde_json::json!({ "type": "forgetBias", "of": start });
             }
-            weights.push(weight("bias", vec![gates], &bias));
+            let bias = WeightSpecification::new("bias", vec![gates], &start);
+            weights.push(bias.governed(&self.bias_regularizer, &self.bias_constraint));
         }
         Ok(Inference { outputs, weights, equal })
     }
