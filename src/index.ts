@@ -4,6 +4,15 @@
  * @packageDocumentation
  */
 
+export type {
+  AxisOptions,
+  Constraint,
+  ConstraintName,
+  ConstraintOption,
+  MaxNormOptions,
+  MinMaxNormOptions,
+} from "./constraints/constraint.ts";
+export * as constraints from "./constraints/index.ts";
 export type { BucketOptions } from "./data/bucketing.ts";
 export { Dataset, DatasetIterator, type DatasetPosition, type ShuffleOptions } from "./data/dataset.ts";
 export { type ArrayData, type DataBatch, type Example, type PadOptions, padSequences, stack } from "./data/example.ts";
@@ -80,6 +89,7 @@ export type {
 } from "./layers/lstm.ts";
 export type { ConcatenateOptions, MergeLayer } from "./layers/merge.ts";
 export type { RepeatVectorOptions } from "./layers/repeat-vector.ts";
+export type { BiasRules, EmbeddingsRules, KernelRules, RecurrentRules } from "./layers/weight-rules.ts";
 export type { WeightArray } from "./layers/weights.ts";
 export * as losses from "./losses/index.ts";
 export type {
@@ -103,15 +113,30 @@ export { type Environment, environment } from "./native.ts";
 export type { DataType, Dimension } from "./native-interface.ts";
 export * as optimizers from "./optimizers/index.ts";
 export { adam, adamw, rmsprop, sgd } from "./optimizers/index.ts";
+export type { Optimizer, OptimizerName, WeightDecayExclusions } from "./optimizers/optimizer.ts";
 export type {
+  AdadeltaOptions,
+  AdafactorOptions,
+  AdagradOptions,
   AdamOptions,
+  BetasOptions,
+  FtrlOptions,
   LearningRateOption,
-  Optimizer,
-  OptimizerName,
+  LionOptions,
   OptimizerOptions,
   RmspropOptions,
   SgdOptions,
-} from "./optimizers/optimizer.ts";
+} from "./optimizers/options.ts";
+export * as regularizers from "./regularizers/index.ts";
+export type {
+  L1L2Options,
+  L1Options,
+  L2Options,
+  OrthogonalRegularizerOptions,
+  Regularizer,
+  RegularizerName,
+  RegularizerOption,
+} from "./regularizers/regularizer.ts";
 export { loadModel } from "./saving/load-model.ts";
 export type { CosineDecayRestartsOptions } from "./schedules/cosine-decay-restarts.ts";
 export * as schedules from "./schedules/index.ts";

@@ -1,6 +1,6 @@
 import test from "ava";
 import { adam, adamw, OptionError, rmsprop, sgd } from "../../src/index.ts";
-import { restoreOptimizer } from "../../src/optimizers/optimizer.ts";
+import { restoreOptimizer } from "../../src/optimizers/resolve.ts";
 
 test("the defaults are those of Keras", (t) => {
   const common = { weightDecay: 0, sparse: false };

@@ -17,7 +17,7 @@ import {
   type Schedule,
   StateError,
 } from "../../src/index.ts";
-import { restoreOptimizer } from "../../src/optimizers/optimizer.ts";
+import { restoreOptimizer } from "../../src/optimizers/resolve.ts";
 import { restoreSchedule } from "../../src/schedules/restore.ts";
 import { functionSchedule } from "../../src/schedules/schedule.ts";
 

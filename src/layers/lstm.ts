@@ -6,9 +6,12 @@ import { booleanOption, checkKeys, integerOption, numberOption } from "../option
 import { checkElementwiseActivation, type ElementwiseActivationName } from "./activation-name.ts";
 import { commonOptions, Layer, type LayerOptions } from "./layer.ts";
 import { providersOf } from "./providers.ts";
+import { type BiasRules, type KernelRules, type RecurrentRules, weightRuleNames, weightRules } from "./weight-rules.ts";
+
+const weights = ["kernel", "recurrent", "bias"];
 
 /** Options of {@link lstm}. */
-export interface LstmOptions extends LayerOptions {
+export interface LstmOptions extends LayerOptions, KernelRules, RecurrentRules, BiasRules {
   /** Features of the output and of each state, at least 1. */
   units: number;
   /** Activation of the candidate and the output, default `"tanh"`. */
@@ -112,7 +115,7 @@ export function lstm(options: LstmOptions & { returnState: true }): LstmStateLay
 export function lstm(options: LstmOptions & { returnState?: false }): LstmLayer;
 export function lstm(options: LstmOptions): LstmUnionLayer;
 export function lstm(options: LstmOptions): LstmUnionLayer {
-  checkKeys("lstm", options, [...commonOptions, ...names]);
+  checkKeys("lstm", options, [...commonOptions, ...names, ...weightRuleNames(weights)]);
   const initializer = (
     option: "kernelInitializer" | "recurrentInitializer" | "biasInitializer",
     name: InitializerName,
@@ -143,6 +146,7 @@ export function lstm(options: LstmOptions): LstmUnionLayer {
       returnState: flag("returnState", false),
       goBackwards: flag("goBackwards", false),
       zeroOutputForMask: flag("zeroOutputForMask", false),
+      ...weightRules("lstm", options, weights),
     },
     providers: providersOf({ kernel, recurrentKernel, bias }),
   }) as unknown as LstmUnionLayer;

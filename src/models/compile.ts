@@ -1,7 +1,8 @@
 import { OptionError } from "../errors.ts";
 import { type Loss, type LossDocument, type LossName, resolveLoss } from "../losses/loss.ts";
 import { type Metric, type MetricDocument, type MetricName, resolveMetric } from "../metrics/metric.ts";
-import { type Optimizer, type OptimizerName, resolveOptimizer } from "../optimizers/optimizer.ts";
+import type { Optimizer, OptimizerName } from "../optimizers/optimizer.ts";
+import { resolveOptimizer } from "../optimizers/resolve.ts";
 import { checkKeys, integerOption, numberOption } from "../options.ts";
 
 /** A loss by name, or made by a function in `losses`. */

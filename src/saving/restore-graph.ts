@@ -1,3 +1,4 @@
+import { restoreConstraint } from "../constraints/resolve.ts";
 import { FormatError } from "../errors.ts";
 import type { GraphDocument, LayerDocument, ValueReference } from "../graph/document.ts";
 import type { SymbolicTensor } from "../graph/tensor.ts";
@@ -7,6 +8,7 @@ import { inputOf } from "../layers/input.ts";
 import { checkName, type Layer } from "../layers/layer.ts";
 import type { DataType, Dimension } from "../native-interface.ts";
 import { checkKeys, nameOption } from "../options.ts";
+import { restoreRegularizer } from "../regularizers/resolve.ts";
 import { asFormatError, checkComplete } from "./config.ts";
 
 /** Every layer can be loaded that can be made. */
@@ -23,6 +25,10 @@ function restoreLayer(document: LayerDocument): Layer {
   for (const key of Object.keys(options)) {
     if (key.endsWith("Initializer")) {
       options[key] = restoreInitializer(`layer ${document.name}`, key, document.options[key]);
+    } else if (key.endsWith("Regularizer")) {
+      options[key] = restoreRegularizer(`layer ${document.name}`, key, document.options[key]);
+    } else if (key.endsWith("Constraint")) {
+      options[key] = restoreConstraint(`layer ${document.name}`, key, document.options[key]);
     }
   }
   const factory = factories[type] as unknown as (options: object) => Layer;
