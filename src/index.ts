@@ -145,10 +145,12 @@ export {
   cosineDecayRestarts,
   exponentialDecay,
   inverseSqrt,
+  inverseTimeDecay,
   linearWarmup,
   piecewiseConstant,
   polynomialDecay,
 } from "./schedules/index.ts";
+export type { InverseTimeDecayOptions } from "./schedules/inverse-time-decay.ts";
 export type { LinearWarmupOptions } from "./schedules/linear-warmup.ts";
 export type { PolynomialDecayOptions } from "./schedules/polynomial-decay.ts";
 export type {

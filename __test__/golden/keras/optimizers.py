@@ -286,4 +286,5 @@ def main():
         file.write(json.dumps(about)[:-1] + f', "cases": [\n{lines}\n]}}\n')
 
 
-main()
+if __name__ == "__main__":
+    main()
