@@ -102,3 +102,38 @@ impl Constraint {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sconce_kernels::{Context, buffer::Buffer, simd::Simd};
+    use serde_json::{Value, json};
+
+    use super::Constraint;
+    use crate::layers::WeightSpecification;
+
+    /// Norms over the given axes of `[2, 3, 2]`, after the constraint.
+    #[test]
+    fn weights_of_three_axes_obey() {
+        let shape = [2, 3, 2];
+        let weight = WeightSpecification::new("kernel", shape.to_vec(), &Value::Null);
+        let context = Context::new(1, Simd::best());
+        for (axis, groups) in [(json!(0), vec![[0, 6], [1, 7], [5, 11]]), (json!(-1), vec![[0, 1], [2, 3], [10, 11]])] {
+            let document = json!({ "type": "unitNorm", "axis": axis });
+            let constraint = Constraint::parse("kernel", &document, &shape).expect("valid").expect("one");
+            let mut values = Buffer::new(12);
+            values.iter_mut().zip(1u8..).for_each(|(value, number)| *value = f32::from(number));
+            constraint.apply(&context, &weight, &mut values);
+            for [a, b] in groups {
+                let norm = values[a].hypot(values[b]);
+                assert!((norm - 1.0).abs() < 1e-6, "{document}: {norm}");
+                let ratio = values[b] / values[a];
+                assert!((ratio - (b + 1) as f32 / (a + 1) as f32).abs() < 1e-5, "{document}: {ratio}");
+            }
+        }
+    }
+
+    #[test]
+    fn null_is_no_constraint() {
+        assert_eq!(Constraint::parse("kernel", &Value::Null, &[2]), Ok(None));
+    }
+}
