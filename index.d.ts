@@ -59,10 +59,12 @@ export declare class NativeTrainer {
   trainOnBatch(request: StepRequest, cancel?: NativeCancel | undefined | null): Promise<StepResult>
   /** Losses and metrics without training. */
   testOnBatch(request: StepRequest, cancel?: NativeCancel | undefined | null): Promise<StepResult>
-  /** Updates so far. Calls that wait in the queue are not counted. */
+  /** Steps so far, several for an update if the optimiser accumulates gradients. Calls that wait in the queue are not counted. */
   iterations(): number
   /** Forgets gradients that were accumulated since the last update. */
   resetGradients(): Promise<void>
+  /** Replaces each trained weight by its average over the steps, if the optimiser keeps averages. */
+  finalizeVariableValues(): Promise<void>
   /** Writes the optimiser's state, atomically. */
   saveState(path: string): Promise<void>
   /** Reads the optimiser's state; nothing changes on failure. */
@@ -165,7 +167,7 @@ export interface StepRequest {
 
 /** What a step gives. */
 export interface StepResult {
-  /** Sum of the weighted losses. */
+  /** Sum of the weighted losses and of the penalties of weights. */
   loss: number
   /** One an output. */
   outputs: Array<OutputResult>

@@ -5,6 +5,15 @@
  */
 
 export type { Cursor } from "./data/blocks.ts";
+export type {
+  AxisOptions,
+  Constraint,
+  ConstraintName,
+  ConstraintOption,
+  MaxNormOptions,
+  MinMaxNormOptions,
+} from "./constraints/constraint.ts";
+export * as constraints from "./constraints/index.ts";
 export type { BucketOptions } from "./data/bucketing.ts";
 export { Dataset, DatasetIterator, type DatasetPosition, type ShuffleOptions } from "./data/dataset.ts";
 export { type ArrayData, type DataBatch, type Example, type PadOptions, padSequences, stack } from "./data/example.ts";
@@ -115,6 +124,7 @@ export type { ConcatenateOptions, MergeLayer } from "./layers/merge.ts";
 export type { GatedOptions, RecurrentOptions } from "./layers/recurrent.ts";
 export type { RepeatVectorOptions } from "./layers/repeat-vector.ts";
 export type { FlattenOptions, PermuteOptions, ReshapeOptions } from "./layers/reshaping.ts";
+export type { BetaRules, BiasRules, EmbeddingsRules, GammaRules, KernelRules, RecurrentRules } from "./layers/weight-rules.ts";
 export type {
   SimpleRnnCallOptions,
   SimpleRnnLayer,
@@ -157,15 +167,30 @@ export type { DataType, Dimension } from "./native-interface.ts";
 export * as ops from "./ops/index.ts";
 export * as optimizers from "./optimizers/index.ts";
 export { adam, adamw, rmsprop, sgd } from "./optimizers/index.ts";
+export type { Optimizer, OptimizerName, WeightDecayExclusions } from "./optimizers/optimizer.ts";
 export type {
+  AdadeltaOptions,
+  AdafactorOptions,
+  AdagradOptions,
   AdamOptions,
+  BetasOptions,
+  FtrlOptions,
   LearningRateOption,
-  Optimizer,
-  OptimizerName,
+  LionOptions,
   OptimizerOptions,
   RmspropOptions,
   SgdOptions,
-} from "./optimizers/optimizer.ts";
+} from "./optimizers/options.ts";
+export * as regularizers from "./regularizers/index.ts";
+export type {
+  L1L2Options,
+  L1Options,
+  L2Options,
+  OrthogonalRegularizerOptions,
+  Regularizer,
+  RegularizerName,
+  RegularizerOption,
+} from "./regularizers/regularizer.ts";
 export type { LoadWeightsOptions } from "./saving/foreign/load.ts";
 export type { TorchSource } from "./saving/foreign/pytorch.ts";
 export { loadModel } from "./saving/load-model.ts";
@@ -176,10 +201,12 @@ export {
   cosineDecayRestarts,
   exponentialDecay,
   inverseSqrt,
+  inverseTimeDecay,
   linearWarmup,
   piecewiseConstant,
   polynomialDecay,
 } from "./schedules/index.ts";
+export type { InverseTimeDecayOptions } from "./schedules/inverse-time-decay.ts";
 export type { LinearWarmupOptions } from "./schedules/linear-warmup.ts";
 export type { PolynomialDecayOptions } from "./schedules/polynomial-decay.ts";
 export type {

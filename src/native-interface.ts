@@ -40,7 +40,7 @@ export interface MetricSums {
 
 /** What a step gives. */
 export interface StepResult {
-  /** Sum of the weighted losses. */
+  /** Sum of the weighted losses and of the penalties of weights. */
   loss: number;
   /** For each output its mean loss over valid entries, and the sums of its metrics, those without sample weights first. */
   outputs: { loss: number; metrics: MetricSums[] }[];
@@ -115,10 +115,11 @@ export interface NativeModel {
   /** `FORMAT` if anything is wrong with the file; nothing changes then. */
   loadWeights(path: string): Promise<void>;
   /**
-   * JSON: `{ optimizer: { type: "sgd" | "rmsprop" | "adam" | "adamw", learningRate, ...Keras' options, clipnorm?, clipvalue?,
-   * globalClipnorm?, sparse? }, outputs: { loss: { type, ...options, weight } | null, metrics: { type, name?, ...options }[],
-   * weightedMetrics }[], seed }`, where types and options are those of `src/losses` and `src/metrics`;
-   * type `"graph"` has a `graph` (docs/graph.md) of target and output with one result.
+   * JSON: `{ optimizer: { type: OptimizerName, learningRate, ...Keras' options, clipnorm?, clipvalue?, globalClipnorm?, useEma?,
+   * emaMomentum?, emaOverwriteFrequency?, gradientAccumulationSteps?, excludeFromWeightDecay?: { varList, varNames }, sparse? },
+   * outputs: { loss: { type, ...options, weight } | null, metrics: { type, name?, ...options }[], weightedMetrics }[], seed }`, where
+   * types and options are those of `src/losses` and `src/metrics`; type `"graph"` has a `graph` (docs/graph.md) of target and
+   * output with one result.
    */
   compile(compileJson: string): NativeTrainer;
   /** Ends the model: calls that wait or run reject with `STATE`, weights that no other model has are freed. */
@@ -130,10 +131,12 @@ export interface NativeTrainer {
   trainOnBatch(request: StepRequest, cancel?: NativeCancel): Promise<StepResult>;
   /** Losses and metrics; nothing changes. */
   testOnBatch(request: StepRequest, cancel?: NativeCancel): Promise<StepResult>;
-  /** Updates so far. */
+  /** Steps so far; with `gradientAccumulationSteps` several make an update. */
   iterations(): number;
   /** Forgets gradients that were accumulated since the last update. */
   resetGradients(): Promise<void>;
+  /** Replaces each trained weight by its average over the steps, if the optimiser keeps averages. */
+  finalizeVariableValues(): Promise<void>;
   /** Writes the optimiser's state, the count of updates and the seed, whole or not at all. */
   saveState(path: string): Promise<void>;
   /** `FORMAT` if anything is wrong with the file; nothing changes then. */

@@ -209,6 +209,10 @@ export class TrainerHandle {
     return guardAsync(() => this.#native.resetGradients());
   }
 
+  finalizeVariableValues(): Promise<void> {
+    return guardAsync(() => this.#native.finalizeVariableValues());
+  }
+
   saveState(path: string): Promise<void> {
     return guardAsync(() => this.#native.saveState(path));
   }

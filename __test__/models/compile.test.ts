@@ -77,7 +77,7 @@ test("wrong options of compile are refused and leave what was compiled", (t) => 
     {},
     { loss: "crossentropy" },
     { loss: "categoricalCrossentropy", optimiser: "sgd" },
-    { loss: "categoricalCrossentropy", optimizer: "nadam" },
+    { loss: "categoricalCrossentropy", optimizer: "nadamax" },
     { loss: ["categoricalCrossentropy"] },
     { loss: [null, null] },
     { loss: { middle: "categoricalCrossentropy" } },

@@ -5,19 +5,23 @@ import {
   type CosineDecayRestartsOptions,
   cosineDecay,
   cosineDecayRestarts,
+  type ExponentialDecayOptions,
   exponentialDecay,
+  type InverseTimeDecayOptions,
   inverseSqrt,
+  inverseTimeDecay,
   type LinearWarmupOptions,
   linearWarmup,
   OptionError,
   optimizers,
+  type PiecewiseConstantOptions,
   type PolynomialDecayOptions,
   piecewiseConstant,
   polynomialDecay,
   type Schedule,
   StateError,
 } from "../../src/index.ts";
-import { restoreOptimizer } from "../../src/optimizers/optimizer.ts";
+import { restoreOptimizer } from "../../src/optimizers/resolve.ts";
 import { restoreSchedule } from "../../src/schedules/restore.ts";
 import { functionSchedule } from "../../src/schedules/schedule.ts";
 
@@ -30,6 +34,10 @@ interface Golden {
   polynomialDecay: Case<PolynomialDecayOptions>[];
   cosineDecayRestarts: Case<CosineDecayRestartsOptions>[];
   linearWarmup: (Case<LinearWarmupOptions> & { cosineDecay: CosineDecayOptions })[];
+  exponentialDecay: Case<ExponentialDecayOptions>[];
+  inverseTimeDecay: Case<InverseTimeDecayOptions>[];
+  cosineDecay: Case<CosineDecayOptions>[];
+  piecewiseConstant: Case<PiecewiseConstantOptions>[];
 }
 
 const golden: Golden = JSON.parse(readFileSync(new URL("../golden/keras/schedules.json", import.meta.url), "utf8"));
@@ -39,14 +47,18 @@ for (const item of golden.cosineDecayRestarts) made.push([cosineDecayRestarts(it
 for (const item of golden.linearWarmup) {
   made.push([linearWarmup({ ...item.options, after: cosineDecay(item.cosineDecay) }), item]);
 }
+for (const item of golden.exponentialDecay) made.push([exponentialDecay(item.options), item]);
+for (const item of golden.inverseTimeDecay) made.push([inverseTimeDecay(item.options), item]);
+for (const item of golden.cosineDecay) made.push([cosineDecay(item.options), item]);
+for (const item of golden.piecewiseConstant) made.push([piecewiseConstant(item.options), item]);
 
 test("schedules equal Keras", (t) => {
-  t.is(made.length, 36);
+  t.is(made.length, 84);
   for (const [schedule, { options, steps, rates }] of made) {
     for (const [index, step] of steps.entries()) {
       const difference = Math.abs(schedule.at(step) - rates[index]!);
       t.true(
-        difference < 1e-12,
+        difference < 1e-12 * Math.max(1, rates[index]!),
         `${schedule.document.type} ${JSON.stringify(options)} at ${step}: ${schedule.at(step)}, ${rates[index]}`,
       );
     }

@@ -5,9 +5,12 @@ import { Unary, type UnaryLayer } from "./activation.ts";
 import { type ActivationName, checkActivation } from "./activation-name.ts";
 import { commonOptions, type LayerOptions } from "./layer.ts";
 import { providersOf } from "./providers.ts";
+import { type BiasRules, type KernelRules, weightRuleNames, weightRules } from "./weight-rules.ts";
+
+const weights = ["kernel", "bias"];
 
 /** Options of {@link dense}. */
-export interface DenseOptions extends LayerOptions {
+export interface DenseOptions extends LayerOptions, KernelRules, BiasRules {
   /** Features of the output, at least 1. */
   units: number;
   /** Default `"linear"`. */
@@ -36,6 +39,7 @@ export function dense(options: DenseOptions): UnaryLayer {
     "useBias",
     "kernelInitializer",
     "biasInitializer",
+    ...weightRuleNames(weights),
   ]);
   const kernel = resolveInitializer("dense", "kernelInitializer", options.kernelInitializer ?? "glorotUniform");
   const bias = resolveInitializer("dense", "biasInitializer", options.biasInitializer ?? "zeros");
@@ -48,6 +52,7 @@ export function dense(options: DenseOptions): UnaryLayer {
       useBias: booleanOption("dense", "useBias", options.useBias ?? true),
       kernelInitializer: kernel.document,
       biasInitializer: bias.document,
+      ...weightRules("dense", options, weights),
     },
     providers: providersOf({ kernel, bias }),
   }) as unknown as UnaryLayer;

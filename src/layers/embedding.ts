@@ -7,9 +7,12 @@ import { type InitializerName, resolveInitializer } from "../initializers/resolv
 import { booleanOption, checkKeys, integerOption } from "../options.ts";
 import { commonOptions, Layer, type LayerOptions, type LayerSetup } from "./layer.ts";
 import { providersOf } from "./providers.ts";
+import { type EmbeddingsRules, weightRuleNames, weightRules } from "./weight-rules.ts";
+
+const weights = ["embeddings"];
 
 /** Options of {@link embedding}. */
-export interface EmbeddingOptions extends LayerOptions {
+export interface EmbeddingOptions extends LayerOptions, EmbeddingsRules {
   /** Rows of the table: ids are below it; at least 1. */
   inputDim: number;
   /** Width of a row, at least 1. */
@@ -77,15 +80,17 @@ export function embedding(options: EmbeddingOptions): EmbeddingLayer {
     "maskZero",
     "embeddingsInitializer",
     "vocabulary",
+    ...weightRuleNames(weights),
   ]);
   const inputDim = integerOption("embedding", "inputDim", options.inputDim, 1);
   const outputDim = integerOption("embedding", "outputDim", options.outputDim, 1);
   const maskZero = booleanOption("embedding", "maskZero", options.maskZero ?? false);
+  const rules = weightRules("embedding", options, weights);
   const start = gloveOption(options.embeddingsInitializer ?? "uniform");
   const setup = (embeddings: LayerSetup["options"], providers: LayerSetup["providers"] = {}, trainable?: boolean) => ({
     type: "embedding",
     common: { ...options, ...(trainable === undefined ? {} : { trainable }) },
-    options: { inputDim, outputDim, maskZero, embeddingsInitializer: embeddings },
+    options: { inputDim, outputDim, maskZero, embeddingsInitializer: embeddings, ...rules },
     providers,
   });
   if (start instanceof GloveInitializer) {

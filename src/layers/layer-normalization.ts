@@ -6,9 +6,12 @@ import { Unary, type UnaryLayer } from "./activation.ts";
 import { axesOption } from "./axes-option.ts";
 import { commonOptions, type LayerOptions } from "./layer.ts";
 import { providersOf } from "./providers.ts";
+import { type BetaRules, type GammaRules, weightRuleNames, weightRules } from "./weight-rules.ts";
+
+const weights = ["beta", "gamma"];
 
 /** Options of {@link layerNormalization}. */
-export interface LayerNormalizationOptions extends LayerOptions {
+export interface LayerNormalizationOptions extends LayerOptions, BetaRules, GammaRules {
   /** Axis, or axes, over which mean and variance are taken; negative counts from the end; not the batch. Default -1. */
   axis?: number | readonly number[];
   /** Added to the variance, at least 0; default 0.001. */
@@ -43,6 +46,7 @@ export function layerNormalization(options: LayerNormalizationOptions = {}): Una
     "scale",
     "betaInitializer",
     "gammaInitializer",
+    ...weightRuleNames(weights),
   ]);
   const beta = resolveInitializer(where, "betaInitializer", options.betaInitializer ?? "zeros");
   const gamma = resolveInitializer(where, "gammaInitializer", options.gammaInitializer ?? "ones");
@@ -58,6 +62,7 @@ export function layerNormalization(options: LayerNormalizationOptions = {}): Una
       scale: booleanOption(where, "scale", options.scale ?? true),
       betaInitializer: beta.document,
       gammaInitializer: gamma.document,
+      ...weightRules(where, options, weights),
     },
     providers: providersOf({ gamma, beta }),
   }) as unknown as UnaryLayer;

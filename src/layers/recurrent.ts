@@ -8,9 +8,12 @@ import { booleanOption, checkKeys, integerOption, numberOption } from "../option
 import { checkElementwiseActivation, type ElementwiseActivationName } from "./activation-name.ts";
 import { commonOptions, Layer, type LayerOptions, type LayerSetup } from "./layer.ts";
 import { providersOf } from "./providers.ts";
+import { type BiasRules, type KernelRules, type RecurrentRules, weightRuleNames, weightRules } from "./weight-rules.ts";
+
+const weights = ["kernel", "recurrent", "bias"];
 
 /** Options that all recurrent layers have. */
-export interface RecurrentOptions extends LayerOptions {
+export interface RecurrentOptions extends LayerOptions, KernelRules, RecurrentRules, BiasRules {
   /** Features of the output and of each state, at least 1. */
   units: number;
   /** Activation of the candidate and the output, default `"tanh"`. */
@@ -118,7 +121,7 @@ export function recurrent(
   options: RecurrentOptions,
   own: OwnOptions,
 ): Recurrent {
-  checkKeys(type, options, [...names, ...Object.keys(own)]);
+  checkKeys(type, options, [...names, ...weightRuleNames(weights), ...Object.keys(own)]);
   const initializer = (
     option: "kernelInitializer" | "recurrentInitializer" | "biasInitializer",
     name: InitializerName,
@@ -140,6 +143,7 @@ export function recurrent(
     returnState: flag("returnState", false),
     goBackwards: flag("goBackwards", false),
     zeroOutputForMask: flag("zeroOutputForMask", false),
+    ...weightRules(type, options, weights),
     ...own,
   };
   const providers = providersOf({ kernel, recurrentKernel, bias });

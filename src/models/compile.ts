@@ -5,7 +5,8 @@ import type { Loss, LossDocument } from "../losses/loss.ts";
 import { type LossName, resolveLoss } from "../losses/resolve.ts";
 import type { Metric, MetricDocument } from "../metrics/metric.ts";
 import { type MetricName, resolveMetric } from "../metrics/resolve.ts";
-import { type Optimizer, type OptimizerName, resolveOptimizer } from "../optimizers/optimizer.ts";
+import type { Optimizer, OptimizerName } from "../optimizers/optimizer.ts";
+import { resolveOptimizer } from "../optimizers/resolve.ts";
 import { checkKeys, integerOption, numberOption } from "../options.ts";
 
 /** A loss by name, made by a function in `losses`, or a function that makes losses of symbolic tensors. */

@@ -332,6 +332,17 @@ export class Model extends Callable implements Trainable {
   }
 
   /**
+   * Replaces each trained weight by its average over the steps, if the optimiser was made with `useEma`. `fit` does this at its
+   * end; an own loop calls it after its last step.
+   *
+   * @throws StateError if the model is not compiled.
+   * @see `keras.optimizers.Optimizer.finalize_variable_values`
+   */
+  async finalizeVariableValues(): Promise<void> {
+    return this.trainer().finalizeVariableValues();
+  }
+
+  /**
    * Makes the weights that do not exist yet; weights of layers that are shared with a built model stay.
    *
    * @param options - Seed and signal.

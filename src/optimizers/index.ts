@@ -1,2 +1,15 @@
 /** Factory functions of optimisers. */
-export { adam, adamw, rmsprop, sgd } from "./optimizer.ts";
+export {
+  adadelta,
+  adafactor,
+  adagrad,
+  adam,
+  adamax,
+  adamw,
+  ftrl,
+  lamb,
+  lion,
+  nadam,
+  rmsprop,
+  sgd,
+} from "./factories.ts";

@@ -4,7 +4,7 @@ import type { GraphDocument, LayerDocument, NodeDocument, ValueReference } from 
 import { restoreLoss } from "../losses/resolve.ts";
 import { restoreMetric } from "../metrics/resolve.ts";
 import type { Compilation, CompilationDocument } from "../models/compile.ts";
-import { restoreOptimizer } from "../optimizers/optimizer.ts";
+import { restoreOptimizer } from "../optimizers/resolve.ts";
 import { checkKeys, integerOption, numberOption } from "../options.ts";
 
 /** Names of the files in the folder of a saved model. */

@@ -1,3 +1,4 @@
+import { restoreConstraint } from "../constraints/resolve.ts";
 import { FormatError } from "../errors.ts";
 import type { GraphDocument, LayerDocument, ValueReference } from "../graph/document.ts";
 import type { SymbolicTensor } from "../graph/tensor.ts";
@@ -10,6 +11,7 @@ import { WeightLayer } from "../layers/weight.ts";
 import type { DataType, Dimension } from "../native-interface.ts";
 import { operationPrefix, restoreOperation } from "../ops/operation.ts";
 import { checkKeys, nameOption } from "../options.ts";
+import { restoreRegularizer } from "../regularizers/resolve.ts";
 import { asFormatError, checkComplete, checkLayer } from "./config.ts";
 
 /** Every layer can be loaded that can be made; one of a function is its operations. */
@@ -36,6 +38,10 @@ function restoreLayer(document: LayerDocument, depth = 0): Layer {
     } else if (key === "layer" || key === "backwardLayer") {
       const wrapped = checkLayer(`layer ${document.name}: ${key}`, document.options[key]);
       options[key] = restoreLayer(wrapped, depth + 1);
+    } else if (key !== "activityRegularizer" && key.endsWith("Regularizer")) {
+      options[key] = restoreRegularizer(`layer ${document.name}`, key, document.options[key]);
+    } else if (key.endsWith("Constraint")) {
+      options[key] = restoreConstraint(`layer ${document.name}`, key, document.options[key]);
     }
   }
   const factory = factories[type] as unknown as (options: object) => Layer;

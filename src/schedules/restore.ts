@@ -1,6 +1,7 @@
 import { StateError } from "../errors.ts";
 import { nameOption } from "../options.ts";
 import { cosineDecayRestarts } from "./cosine-decay-restarts.ts";
+import { inverseTimeDecay } from "./inverse-time-decay.ts";
 import { linearWarmup } from "./linear-warmup.ts";
 import { polynomialDecay } from "./polynomial-decay.ts";
 import {
@@ -16,6 +17,7 @@ import {
 const plain: Readonly<Record<string, (options: never) => Schedule>> = {
   inverseSqrt,
   exponentialDecay,
+  inverseTimeDecay,
   cosineDecay,
   cosineDecayRestarts,
   piecewiseConstant,

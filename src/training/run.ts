@@ -71,6 +71,7 @@ export class Run {
       while (this.#epoch < epochs && !model.stopTraining) {
         logs = await this.#runEpoch(this.#begun ? saved : undefined);
       }
+      if (model.optimizer.useEma === true && epochs > 0) await model.trainer().finalizeVariableValues();
     } catch (error) {
       await this.#afterFailure(error, logs);
       throw error;

@@ -18,7 +18,7 @@ export interface TrainingStep {
   readonly epoch: number;
   /** The step within the epoch, counted from 0. */
   readonly step: number;
-  /** Updates of the weights since the model was compiled, this one included. */
+  /** Steps since the model was compiled, this one included; each updates the weights unless the optimiser accumulates gradients. */
   readonly iteration: number;
   /** Loss of this batch; it may be not a number. */
   readonly loss: number;

@@ -35,6 +35,8 @@ export interface LearningRate {
   learningRate: number;
   /** Learning rate of step `iteration`, counted from 0. */
   at(iteration: number): number;
+  /** Whether weights are averaged over the steps; `fit` then ends with the averages as the weights. */
+  readonly useEma?: boolean;
 }
 
 /** What the training loop (`src/training`) needs of a compiled model; `Model` implements it. */

@@ -32,6 +32,34 @@ def polynomial(random_):
     )
 
 
+def exponential(random_):
+    return some(
+        random_,
+        {"initial_learning_rate": rate(random_), "decay_steps": random_.randint(1, 40), "decay_rate": random_.choice([0.1, 0.5, 0.97, 1, 2])},
+        {"staircase": random_.random() < 0.7},
+    )
+
+
+def cosine(random_):
+    options = some(
+        random_,
+        {"initial_learning_rate": rate(random_), "decay_steps": random_.randint(1, 80)},
+        {"alpha": round(random_.random(), 3), "warmup_steps": random_.randint(0, 40)},
+    )
+    return options | ({"warmup_target": rate(random_)} if random_.random() < 0.6 else {})
+
+
+def cosine_ends(options):
+    """Steps around the end of the warm-up and of the decay."""
+    start = options.get("warmup_steps", 0)
+    return {max(0, step + by) for step in (start, options["decay_steps"], start + options["decay_steps"]) for by in (-1, 0, 1)}
+
+
+def piecewise(random_):
+    boundaries = sorted(random_.sample(range(60), random_.randint(1, 5)))
+    return {"boundaries": boundaries, "values": [rate(random_) for _ in range(len(boundaries) + 1)]}
+
+
 def restarts(random_):
     return some(
         random_,
@@ -49,13 +77,14 @@ def restart_steps(options):
     return found[1:]
 
 
-def cases(make, options_of, random_, left_out=lambda options: []):
+def cases(make, options_of, random_, left_out=lambda options: [], besides=lambda options: set()):
     result = []
     for _ in range(CASES):
         options = options_of(random_)
         steps = sorted(set(range(4)) | {random_.randint(0, 200) for _ in range(STEPS)})
         if "decay_steps" in options:
             steps = sorted(set(steps) | {options["decay_steps"] * factor for factor in (1, 2, 3)})
+        steps = sorted(set(steps) | besides(options))
         steps = [step for step in steps if step not in left_out(options)]
         schedule = make(**options)
         result.append({"options": camel(options), "steps": steps, "rates": [float(schedule(step)) for step in steps]})
@@ -82,6 +111,15 @@ if __name__ == "__main__":
         "polynomialDecay": cases(schedules.PolynomialDecay, polynomial, random_),
         "cosineDecayRestarts": cases(schedules.CosineDecayRestarts, restarts, random_, restart_steps),
         "linearWarmup": warmups(random_),
+        "exponentialDecay": cases(schedules.ExponentialDecay, exponential, random_),
+        "inverseTimeDecay": cases(schedules.InverseTimeDecay, exponential, random_),
+        "cosineDecay": cases(schedules.CosineDecay, cosine, random_, besides=cosine_ends),
+        "piecewiseConstant": cases(
+            schedules.PiecewiseConstantDecay,
+            piecewise,
+            random_,
+            besides=lambda options: {max(0, step + by) for step in options["boundaries"] for by in (-1, 0, 1)},
+        ),
     }
     with open(os.path.join(HERE, "schedules.json"), "w", encoding="utf-8") as file:
         json.dump(document, file)

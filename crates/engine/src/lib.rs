@@ -3,6 +3,7 @@
 
 pub mod backend;
 pub mod checkpoint;
+pub mod constraint;
 pub mod decode;
 pub mod error;
 pub mod expression;
@@ -15,6 +16,7 @@ pub mod memory;
 pub mod model;
 pub mod ops;
 pub mod plan;
+pub mod regularizer;
 pub mod scheduler;
 pub mod shape;
 pub mod tensor;

@@ -41,7 +41,7 @@ pub fn value(ctx: &Context, gradients: &mut [f32], limit: f32) {
     });
 }
 
-struct Squares<'a>(&'a [f32]);
+pub(crate) struct Squares<'a>(pub(crate) &'a [f32]);
 
 impl Kernel for Squares<'_> {
     type Output = f64;

@@ -8,6 +8,7 @@
 pub mod activation;
 pub mod buffer;
 pub mod clip;
+pub mod constraint;
 pub mod context;
 pub mod cross_entropy;
 pub mod dense;
@@ -23,6 +24,7 @@ mod math;
 pub mod matmul;
 pub mod optimizer;
 mod panels;
+pub mod penalty;
 mod pieces;
 pub mod pool;
 pub mod random;
@@ -34,6 +36,7 @@ mod shared;
 pub mod simd;
 pub mod simple_rnn;
 pub mod softmax;
+mod squares;
 pub mod targets;
 #[cfg(test)]
 mod testing;

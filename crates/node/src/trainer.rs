@@ -80,7 +80,7 @@ pub struct OutputResult {
 /// What a step gives.
 #[napi(object, object_from_js = false)]
 pub struct StepResult {
-    /// Sum of the weighted losses.
+    /// Sum of the weighted losses and of the penalties of weights.
     pub loss: f64,
     /// One an output.
     pub outputs: Vec<OutputResult>,
@@ -164,7 +164,7 @@ impl NativeTrainer {
         })
     }
 
-    /// Updates so far. Calls that wait in the queue are not counted.
+    /// Steps so far, several for an update if the optimiser accumulates gradients. Calls that wait in the queue are not counted.
     #[napi(catch_unwind)]
     pub fn iterations(&self) -> Result<f64> {
         Ok(self.trainer()?.iterations() as f64)
@@ -178,6 +178,13 @@ impl NativeTrainer {
             trainer.reset_gradients();
             Ok(())
         })
+    }
+
+    /// Replaces each trained weight by its average over the steps, if the optimiser keeps averages.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn finalize_variable_values<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        let trainer = self.trainer()?;
+        queue_once(env, Arc::clone(trainer.model()), move |_| trainer.finalize())
     }
 
     /// Writes the optimiser's state, atomically.

@@ -19,6 +19,18 @@ pub struct DenseOptions {
     pub kernel_initializer: Value,
     /// How the bias begins.
     pub bias_initializer: Value,
+    /// The penalty of the kernel.
+    #[serde(default)]
+    pub kernel_regularizer: Value,
+    /// What the kernel is brought back to after each step.
+    #[serde(default)]
+    pub kernel_constraint: Value,
+    /// The penalty of the bias.
+    #[serde(default)]
+    pub bias_regularizer: Value,
+    /// What the bias is brought back to after each step.
+    #[serde(default)]
+    pub bias_constraint: Value,
 }
 
 impl DenseOptions {
@@ -41,19 +53,11 @@ impl DenseOptions {
         shape.pop();
         shape.push(Dimension::Size(self.units));
         let mut inference = Inference::single(shape, ElementType::Float32, x.masked);
-        inference.weights.push(WeightSpecification {
-            name: "kernel".to_owned(),
-            shape: vec![features, self.units],
-            initializer: self.kernel_initializer.clone(),
-            trainable: true,
-        });
+        let kernel = WeightSpecification::new("kernel", vec![features, self.units], &self.kernel_initializer);
+        inference.weights.push(kernel.governed(&self.kernel_regularizer, &self.kernel_constraint));
         if self.use_bias {
-            inference.weights.push(WeightSpecification {
-                name: "bias".to_owned(),
-                shape: vec![self.units],
-                initializer: self.bias_initializer.clone(),
-                trainable: true,
-            });
+            let bias = WeightSpecification::new("bias", vec![self.units], &self.bias_initializer);
+            inference.weights.push(bias.governed(&self.bias_regularizer, &self.bias_constraint));
         }
         Ok(inference)
     }

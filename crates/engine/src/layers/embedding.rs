@@ -17,6 +17,12 @@ pub struct EmbeddingOptions {
     pub mask_zero: bool,
     /// How the table begins.
     pub embeddings_initializer: Value,
+    /// The penalty of the table.
+    #[serde(default)]
+    pub embeddings_regularizer: Value,
+    /// What the table is brought back to after each step.
+    #[serde(default)]
+    pub embeddings_constraint: Value,
 }
 
 impl EmbeddingOptions {
@@ -42,12 +48,9 @@ impl EmbeddingOptions {
         let mut shape = ids.shape.clone();
         shape.push(Dimension::Size(self.output_dim));
         let mut inference = Inference::single(shape, ElementType::Float32, self.mask_zero);
-        inference.weights.push(WeightSpecification {
-            name: "embeddings".to_owned(),
-            shape: vec![self.input_dim, self.output_dim],
-            initializer: self.embeddings_initializer.clone(),
-            trainable: true,
-        });
+        let shape = vec![self.input_dim, self.output_dim];
+        let table = WeightSpecification::new("embeddings", shape, &self.embeddings_initializer);
+        inference.weights.push(table.governed(&self.embeddings_regularizer, &self.embeddings_constraint));
         Ok(inference)
     }
 }

@@ -21,6 +21,18 @@ pub struct LayerNormalizationOptions {
     pub beta_initializer: Value,
     /// How `gamma` begins.
     pub gamma_initializer: Value,
+    /// The penalty of `beta`.
+    #[serde(default)]
+    pub beta_regularizer: Value,
+    /// What `beta` is brought back to after each step.
+    #[serde(default)]
+    pub beta_constraint: Value,
+    /// The penalty of `gamma`.
+    #[serde(default)]
+    pub gamma_regularizer: Value,
+    /// What `gamma` is brought back to after each step.
+    #[serde(default)]
+    pub gamma_constraint: Value,
 }
 
 impl LayerNormalizationOptions {
@@ -52,14 +64,13 @@ impl LayerNormalizationOptions {
             .collect::<Result<Vec<_>, _>>()?;
         count(&sizes).map_err(|error| error.message)?;
         let mut inference = Inference::single(x.shape.clone(), ElementType::Float32, x.masked);
-        let options = [(self.scale, "gamma", &self.gamma_initializer), (self.center, "beta", &self.beta_initializer)];
-        for (_, name, initializer) in options.into_iter().filter(|(used, ..)| *used) {
-            inference.weights.push(WeightSpecification {
-                name: name.to_owned(),
-                shape: sizes.clone(),
-                initializer: initializer.clone(),
-                trainable: true,
-            });
+        if self.scale {
+            let gamma = WeightSpecification::new("gamma", sizes.clone(), &self.gamma_initializer);
+            inference.weights.push(gamma.governed(&self.gamma_regularizer, &self.gamma_constraint));
+        }
+        if self.center {
+            let beta = WeightSpecification::new("beta", sizes, &self.beta_initializer);
+            inference.weights.push(beta.governed(&self.beta_regularizer, &self.beta_constraint));
         }
         Ok(inference)
     }

@@ -66,6 +66,33 @@ pub struct WeightSpecification {
     pub initializer: Value,
     /// Whether it is trained if its layer is.
     pub trainable: bool,
+    /// The penalty of its values (`docs/graph.md`); `null`: none.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub regularizer: Value,
+    /// What its values are brought back to after each step (`docs/graph.md`); `null`: nothing.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub constraint: Value,
+}
+
+impl WeightSpecification {
+    /// A trainable weight without regulariser and constraint.
+    #[must_use]
+    pub fn new(name: &str, shape: Vec<usize>, initializer: &Value) -> Self {
+        Self {
+            name: name.to_owned(),
+            shape,
+            initializer: initializer.clone(),
+            trainable: true,
+            regularizer: Value::Null,
+            constraint: Value::Null,
+        }
+    }
+
+    /// The same weight with a regulariser and a constraint.
+    #[must_use]
+    pub fn governed(self, regularizer: &Value, constraint: &Value) -> Self {
+        Self { regularizer: regularizer.clone(), constraint: constraint.clone(), ..self }
+    }
 }
 
 /// What a call of a layer gives.

@@ -73,6 +73,24 @@ pub struct RecurrentOptions {
     pub recurrent_initializer: Value,
     /// How the bias begins.
     pub bias_initializer: Value,
+    /// The penalty of the kernel.
+    #[serde(default)]
+    pub kernel_regularizer: Value,
+    /// What the kernel is brought back to after each step.
+    #[serde(default)]
+    pub kernel_constraint: Value,
+    /// The penalty of the recurrent kernel.
+    #[serde(default)]
+    pub recurrent_regularizer: Value,
+    /// What the recurrent kernel is brought back to after each step.
+    #[serde(default)]
+    pub recurrent_constraint: Value,
+    /// The penalty of the bias.
+    #[serde(default)]
+    pub bias_regularizer: Value,
+    /// What the bias is brought back to after each step.
+    #[serde(default)]
+    pub bias_constraint: Value,
     /// Dropout on the inputs, one mask a sequence.
     pub dropout: f32,
     /// Dropout on the state, one mask a sequence.
@@ -185,24 +203,22 @@ impl RecurrentOptions {
     }
 
     fn weights(&self, features: usize) -> Vec<WeightSpecification> {
-        let weight = |name: &str, shape: Vec<usize>, initializer: &Value| WeightSpecification {
-            name: name.to_owned(),
-            shape,
-            initializer: initializer.clone(),
-            trainable: true,
-        };
         let gates = self.cell.gates() * self.units;
+        let kernel = WeightSpecification::new("kernel", vec![features, gates], &self.kernel_initializer);
+        let recurrent =
+            WeightSpecification::new("recurrentKernel", vec![self.units, gates], &self.recurrent_initializer);
         let mut weights = vec![
-            weight("kernel", vec![features, gates], &self.kernel_initializer),
-            weight("recurrentKernel", vec![self.units, gates], &self.recurrent_initializer),
+            kernel.governed(&self.kernel_regularizer, &self.kernel_constraint),
+            recurrent.governed(&self.recurrent_regularizer, &self.recurrent_constraint),
         ];
         if self.use_bias {
-            let mut bias = self.bias_initializer.clone();
+            let mut start = self.bias_initializer.clone();
             if self.unit_forget_bias == Some(true) {
-                bias = serde_json::json!({ "type": "forgetBias", "of": bias });
+                start = serde_json::json!({ "type": "forgetBias", "of": start });
             }
             let shape = if self.cell.biases() == 1 { vec![gates] } else { vec![self.cell.biases(), gates] };
-            weights.push(weight("bias", shape, &bias));
+            let bias = WeightSpecification::new("bias", shape, &start);
+            weights.push(bias.governed(&self.bias_regularizer, &self.bias_constraint));
         }
         weights
     }

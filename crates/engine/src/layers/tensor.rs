@@ -40,6 +40,12 @@ pub struct WeightOptions {
     pub shape: Vec<usize>,
     /// How its values begin.
     pub initializer: Value,
+    /// The penalty of its values.
+    #[serde(default)]
+    pub regularizer: Value,
+    /// What its values are brought back to after each step.
+    #[serde(default)]
+    pub constraint: Value,
 }
 
 #[derive(Deserialize)]
@@ -173,12 +179,8 @@ impl TensorLayer {
             if !inputs.is_empty() {
                 return Err(format!("expected no inputs, got {}", inputs.len()));
             }
-            inference.weights.push(WeightSpecification {
-                name: "value".to_owned(),
-                shape: options.shape.clone(),
-                initializer: options.initializer.clone(),
-                trainable: true,
-            });
+            let weight = WeightSpecification::new("value", options.shape.clone(), &options.initializer);
+            inference.weights.push(weight.governed(&options.regularizer, &options.constraint));
         }
         Ok(inference)
     }

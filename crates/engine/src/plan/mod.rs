@@ -23,11 +23,13 @@ pub use steps::{Normalization, Pooling};
 use sconce_kernels::activation::Activation;
 
 use crate::{
+    constraint::Constraint,
     error::{Code, Error, Result},
     graph::GraphDocument,
     initializer::Start,
     layers::{Inference, LayerKind, Merge, Signature, WeightSpecification},
     ops::TensorOperation,
+    regularizer::Regularizer,
     shape::{Bindings, Equality},
 };
 
@@ -126,6 +128,10 @@ pub struct PlanWeight {
     pub specification: WeightSpecification,
     /// How its values begin.
     pub start: Start,
+    /// The penalty of its values.
+    pub regularizer: Option<Regularizer>,
+    /// What its values are brought back to.
+    pub constraint: Option<Constraint>,
 }
 
 /// A layer of a plan.
@@ -230,7 +236,10 @@ impl Plan {
             for (number, specification) in weights.unwrap_or_default().into_iter().enumerate() {
                 let what = format!("layer {}: {}", layer.name, specification.name);
                 let start = Start::parse(&what, &specification.initializer, &specification.shape)?;
-                plan.weights.push(PlanWeight { layer: index, index: number, specification, start });
+                let regularizer = Regularizer::parse(&what, &specification.regularizer, &specification.shape)?;
+                let constraint = Constraint::parse(&what, &specification.constraint, &specification.shape)?;
+                let weight = PlanWeight { layer: index, index: number, specification, start, regularizer, constraint };
+                plan.weights.push(weight);
             }
             let weight_count = plan.weights.len() - first_weight;
             plan.layers.push(PlanLayer { name: layer.name.clone(), kind, first_weight, weight_count });

@@ -1,10 +1,12 @@
 //! Training: what `compile` was given, optimiser state, steps.
 mod document;
 mod extended;
-mod optimizer;
+mod optimizers;
+mod penalties;
 mod state_file;
 mod trainer;
 
 pub use document::CompileDocument;
-pub use optimizer::{OptimizerDocument, OptimizerState};
+pub use optimizers::{OptimizerDocument, OptimizerState};
+pub use penalties::Penalties;
 pub use trainer::{StepData, StepResult, TrainedOutputResult, Trainer};

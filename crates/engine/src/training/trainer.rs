@@ -11,7 +11,7 @@ use std::{
 
 use sconce_kernels::{Context, buffer::Buffer};
 
-use super::{CompileDocument, OptimizerState, extended::Extended};
+use super::{CompileDocument, OptimizerState, Penalties, extended::Extended};
 use crate::{
     backend::{Forward, LossInput, MetricSums, RandomState, StepRequest, TargetData, WeightGradient},
     error::{Code, Error, Result},
@@ -52,7 +52,7 @@ pub struct TrainedOutputResult {
 /// What a step gave.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepResult {
-    /// Sum of the weighted losses.
+    /// Sum of the weighted losses and of the penalties of weights.
     pub loss: f64,
     /// One an output.
     pub outputs: Vec<TrainedOutputResult>,
@@ -78,6 +78,7 @@ pub struct Trainer {
     document: CompileDocument,
     plan: TrainingPlan,
     extended: Extended,
+    penalties: Penalties,
     state: Mutex<State>,
     /// Copy of the count in the state, which is locked while a step runs.
     iterations: AtomicU64,
@@ -100,15 +101,16 @@ impl Trainer {
         let extended = Extended::new(&model, &document.graphs)?;
         let plan = TrainingPlan::new(extended.plan(&model), &document.outputs, &trainable)?;
         let count = model.plan.weights.len();
-        let copies = 2 + document.optimizer.slots().len();
+        let penalties = Penalties::new(&model.plan, &trainable);
+        let copies = 2 + document.optimizer.copies();
         let bytes = model.weight_bytes(|index, _| trainable[index]).saturating_mul(copies);
         let state = State {
-            optimizer: OptimizerState::new(document.optimizer, count),
+            optimizer: OptimizerState::new(document.optimizer.clone(), count),
             seed: document.seed,
             gradients: (0..count).map(|_| None).collect(),
         };
         let (state, iterations) = (Mutex::new(state), AtomicU64::new(0));
-        Ok(Self { model, context, document, plan, extended, state, iterations, bytes })
+        Ok(Self { model, context, document, plan, extended, penalties, state, iterations, bytes })
     }
 
     /// The model.
@@ -146,13 +148,21 @@ impl Trainer {
     /// # Errors
     /// `File` or `Format`.
     pub fn load_state(&self, path: &Path) -> Result<()> {
-        let (optimizer, seed) = OptimizerState::load(self.document.optimizer, &self.model.plan, path)?;
+        let (optimizer, seed) = OptimizerState::load(self.document.optimizer.clone(), &self.model.plan, path)?;
         let mut state = self.lock();
         state.optimizer = optimizer;
         state.seed = seed;
         self.iterations.store(state.optimizer.iterations, Ordering::Release);
         state.gradients.iter_mut().for_each(|gradient| *gradient = None);
         Ok(())
+    }
+
+    /// Replaces each trained weight by its average over the steps, if the optimiser keeps averages.
+    ///
+    /// # Errors
+    /// `State` if a weight has no values.
+    pub fn finalize(&self) -> Result<()> {
+        self.lock().optimizer.finalize(&self.model.plan, &self.model.layers)
     }
 
     /// A training step.
@@ -164,7 +174,7 @@ impl Trainer {
         let mut state = self.lock();
         let state = &mut *state;
         let (inputs, losses) = self.bind(&self.plan.train, &data)?;
-        let result = {
+        let (result, penalty) = {
             let weights = WeightView::new(&self.model.layers)?;
             let forward = Forward { inputs: &inputs, weights: &weights, interrupt };
             let gradients = self.plan.train.differentiates().then_some(&mut *state.gradients);
@@ -180,7 +190,9 @@ impl Trainer {
                 // Half of a gradient must not leak into the next step.
                 state.gradients.iter_mut().for_each(|gradient| *gradient = None);
             }
-            results?
+            let results = results?;
+            let scaled = (f64::from(data.gradient_scale), &mut *state.gradients);
+            (results, self.penalties.value(&self.context, &self.model.plan, &weights, Some(scaled))?)
         };
         if data.update {
             state.optimizer.update(
@@ -192,7 +204,7 @@ impl Trainer {
             )?;
             self.iterations.store(state.optimizer.iterations, Ordering::Release);
         }
-        Ok(self.summarise(&result, start))
+        Ok(self.summarise(&result, penalty, start))
     }
 
     /// Losses and metrics without training.
@@ -211,13 +223,14 @@ impl Trainer {
             gradients: None,
         };
         let results = self.extended.program(&self.model).step(&self.plan.test, &self.plan.losses, request)?;
-        Ok(self.summarise(&results, start))
+        let penalty = self.penalties.value(&self.context, &self.model.plan, &weights, None)?;
+        Ok(self.summarise(&results, penalty, start))
     }
 
-    fn summarise(&self, results: &[crate::backend::LossResult], start: Instant) -> StepResult {
+    fn summarise(&self, results: &[crate::backend::LossResult], penalty: f64, start: Instant) -> StepResult {
         let empty = TrainedOutputResult { loss: 0.0, metrics: Vec::new() };
         let mut outputs = vec![empty; self.model.plan.outputs.len()];
-        let (mut loss, mut tokens) = (0.0, 0);
+        let (mut loss, mut tokens) = (penalty, 0);
         for (plan, result) in self.plan.losses.iter().zip(results) {
             if plan.loss.is_some() {
                 loss += result.loss * f64::from(plan.weight);

@@ -2,6 +2,7 @@
 use super::{
     RowUpdate, Update,
     drive::{self, Rule},
+    power_of_beta,
 };
 use crate::{Context, simd::Lanes};
 
@@ -49,9 +50,7 @@ struct Adam {
 
 impl Adam {
     fn new(options: &AdamOptions, learning_rate: f32, iteration: u64) -> Self {
-        // Keras takes powers of betas in single precision, which moves alpha by some 1e-5 at first.
-        let time = iteration.saturating_add(1) as f64;
-        let power = |beta: f64| f64::from(beta as f32).powf(time) as f32;
+        let power = |beta: f64| power_of_beta(beta, iteration);
         Self {
             alpha: learning_rate * (1.0 - power(options.beta_2)).sqrt() / (1.0 - power(options.beta_1)),
             added_1: (1.0 - options.beta_1) as f32,

@@ -1,10 +1,20 @@
 //! Optimisers in one pass over flat slices, with Keras' formulas in Keras' order of operations: every path rounds alike.
 //!
 //! # Source
-//! `keras/src/optimizers/{base_optimizer,sgd,rmsprop,adam,adamw}.py` of Keras 3.15.
+//! `keras/src/optimizers/*.py` of Keras 3.15.
+pub mod adadelta;
+pub mod adafactor;
+pub mod adagrad;
 pub mod adam;
+pub mod adamax;
+pub mod average;
 mod drive;
+pub mod ftrl;
+pub mod lamb;
+pub mod lion;
+pub mod nadam;
 pub mod rmsprop;
+mod settle;
 pub mod sgd;
 
 use crate::embedding::RowGradients;
@@ -41,7 +51,15 @@ pub struct RowUpdate<'a> {
     pub gradient_factor: f32,
 }
 
+/// `beta^t` with t counting from 1. Keras takes it in single precision, which moves what it corrects by some 1e-5 at
+/// first.
+fn power_of_beta(beta: f64, iteration: u64) -> f32 {
+    f64::from(beta as f32).powf(iteration.saturating_add(1) as f64) as f32
+}
+
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod rules_tests;
 #[cfg(test)]
 mod tests;

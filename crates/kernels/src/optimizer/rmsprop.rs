@@ -2,6 +2,7 @@
 use super::{
     RowUpdate, Update,
     drive::{self, Rule},
+    settle::{self, kept, step_number},
 };
 use crate::{Context, simd::Lanes};
 
@@ -117,15 +118,6 @@ pub struct RmspropRowState<'a> {
     pub last: &'a mut [u32],
 }
 
-/// What averages keep over the steps from `last` to `now`.
-fn kept(rho: f64, last: u32, now: u32) -> f32 {
-    rho.powi(i32::try_from(now.saturating_sub(last)).unwrap_or(i32::MAX)) as f32
-}
-
-fn step_number(iteration: u64) -> u32 {
-    u32::try_from(iteration).unwrap_or(u32::MAX)
-}
-
 /// One step without momentum and weight decay on the rows that have a gradient. A row without one does not move under
 /// the dense rule, its averages only decay; here they decay when the row is next touched, so that the result is that of
 /// the dense rule but for rounding.
@@ -147,21 +139,14 @@ pub fn step_rows(ctx: &Context, options: &RmspropOptions, update: RowUpdate<'_>,
             ..Rmsprop::new(options, rate)
         }),
     }
-    for &row in &gradients.rows {
-        last[row as usize] = now;
-    }
+    settle::touch(last, &gradients.rows, now);
 }
 
 /// Decays the averages of every row up to step `iteration`, after which the dense [`step`] may follow.
 pub fn settle_rows(options: &RmspropOptions, width: usize, iteration: u64, state: RmspropRowState<'_>) {
     let RmspropRowState { velocity, average_gradient, last } = state;
-    let now = step_number(iteration);
-    for average in [Some(velocity), average_gradient].into_iter().flatten() {
-        assert_eq!(average.len(), last.len() * width, "rmsprop: one step number a row is needed");
-        for (row, &last) in average.chunks_exact_mut(width.max(1)).zip(&*last) {
-            let kept = kept(options.rho, last, now);
-            row.iter_mut().for_each(|value| *value *= kept);
-        }
+    match average_gradient {
+        None => settle::settle(options.rho, width, iteration, &mut [velocity], last),
+        Some(average) => settle::settle(options.rho, width, iteration, &mut [velocity, average], last),
     }
-    last.fill(now);
 }

@@ -17,8 +17,8 @@ pub struct SgdOptions {
 }
 
 #[derive(Clone, Copy)]
-struct Plain {
-    learning_rate: f32,
+pub(super) struct Plain {
+    pub(super) learning_rate: f32,
 }
 
 impl Rule<0> for Plain {

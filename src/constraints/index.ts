@@ -1,0 +1,2 @@
+/** Factory functions of constraints. */
+export { maxNorm, minMaxNorm, nonNeg, unitNorm } from "./constraint.ts";

@@ -1,0 +1,2 @@
+/** Factory functions of regularisers. */
+export { l1, l1L2, l2, orthogonalRegularizer } from "./regularizer.ts";
