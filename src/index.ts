@@ -4,7 +4,6 @@
  * @packageDocumentation
  */
 
-export type { Cursor } from "./data/blocks.ts";
 export type {
   AxisOptions,
   Constraint,
@@ -14,6 +13,7 @@ export type {
   MinMaxNormOptions,
 } from "./constraints/constraint.ts";
 export * as constraints from "./constraints/index.ts";
+export type { Cursor } from "./data/blocks.ts";
 export type { BucketOptions } from "./data/bucketing.ts";
 export { Dataset, DatasetIterator, type DatasetPosition, type ShuffleOptions } from "./data/dataset.ts";
 export { type ArrayData, type DataBatch, type Example, type PadOptions, padSequences, stack } from "./data/example.ts";
@@ -74,6 +74,7 @@ export type {
 } from "./initializers/rules.ts";
 export type { ActivationOptions, UnaryLayer } from "./layers/activation.ts";
 export type { ActivationName, ElementwiseActivationName } from "./layers/activation-name.ts";
+export type { ActivityRegularizerDocument, ActivityRegularizerOption } from "./layers/activity-regularizer.ts";
 export type {
   BidirectionalLayer,
   BidirectionalMergeMode,
@@ -82,7 +83,6 @@ export type {
   BidirectionalStates,
   RecurrentLayer,
 } from "./layers/bidirectional.ts";
-export type { ActivityRegularizerDocument, ActivityRegularizerOption } from "./layers/activity-regularizer.ts";
 export type { MaybeMask } from "./layers/custom/custom-layer.ts";
 export {
   type CallContext,
@@ -124,7 +124,6 @@ export type { ConcatenateOptions, MergeLayer } from "./layers/merge.ts";
 export type { GatedOptions, RecurrentOptions } from "./layers/recurrent.ts";
 export type { RepeatVectorOptions } from "./layers/repeat-vector.ts";
 export type { FlattenOptions, PermuteOptions, ReshapeOptions } from "./layers/reshaping.ts";
-export type { BetaRules, BiasRules, EmbeddingsRules, GammaRules, KernelRules, RecurrentRules } from "./layers/weight-rules.ts";
 export type {
   SimpleRnnCallOptions,
   SimpleRnnLayer,
@@ -135,6 +134,14 @@ export type {
 } from "./layers/simple-rnn.ts";
 export type { SoftmaxCallOptions, SoftmaxLayer, SoftmaxOptions } from "./layers/softmax.ts";
 export type { StepLayer, TimeDistributedLayer, TimeDistributedOptions } from "./layers/time-distributed.ts";
+export type {
+  BetaRules,
+  BiasRules,
+  EmbeddingsRules,
+  GammaRules,
+  KernelRules,
+  RecurrentRules,
+} from "./layers/weight-rules.ts";
 export type { WeightArray } from "./layers/weights.ts";
 export type {
   BinaryCrossentropyOptions,

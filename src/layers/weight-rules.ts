@@ -52,6 +52,9 @@ export interface GammaRules {
   gammaConstraint?: ConstraintOption;
 }
 
+/** Regularisers and constraints by the names of their options. */
+export type WeightRuleDocuments = Readonly<Record<string, Json>>;
+
 /** Names of the options of some weights, such as `"kernel"`. */
 export function weightRuleNames(weights: readonly string[]): string[] {
   return weights.flatMap((weight) => [`${weight}Regularizer`, `${weight}Constraint`]);
@@ -65,15 +68,23 @@ export function weightRuleNames(weights: readonly string[]): string[] {
  * @param weights - Which weights the layer has, such as `"kernel"`.
  * @throws OptionError if one has an unknown name.
  */
-export function weightRules(where: string, options: object, weights: readonly string[]): Record<string, Json> {
+export function weightRules(where: string, options: object, weights: readonly string[]): WeightRuleDocuments {
+  const rules = weights.map((weight) => weightRule(where, `${weight}Regularizer`, `${weight}Constraint`, options));
+  return Object.assign({}, ...rules) as WeightRuleDocuments;
+}
+
+/** As {@link weightRules}, of one weight whose options have these names. */
+export function weightRule(
+  where: string,
+  regularizer: string,
+  constraint: string,
+  options: object,
+): WeightRuleDocuments {
   const given = options as Readonly<Record<string, unknown>>;
-  const documents: Record<string, Json> = {};
-  for (const weight of weights) {
-    const [regularizer, constraint] = [`${weight}Regularizer`, `${weight}Constraint`];
-    const penalty = resolveRegularizer(where, regularizer, given[regularizer] as RegularizerOption | undefined);
-    if (penalty !== undefined) documents[regularizer] = penalty.document;
-    const limit = resolveConstraint(where, constraint, given[constraint] as ConstraintOption | undefined);
-    if (limit !== undefined) documents[constraint] = limit.document;
-  }
-  return documents;
+  const penalty = resolveRegularizer(where, regularizer, given[regularizer] as RegularizerOption | undefined);
+  const limit = resolveConstraint(where, constraint, given[constraint] as ConstraintOption | undefined);
+  return {
+    ...(penalty !== undefined && { [regularizer]: penalty.document }),
+    ...(limit !== undefined && { [constraint]: limit.document }),
+  };
 }

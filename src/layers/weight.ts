@@ -3,6 +3,7 @@ import type { SymbolicTensor } from "../graph/tensor.ts";
 import type { Initializer } from "../initializers/initializer.ts";
 import { Layer } from "./layer.ts";
 import { providersOf } from "./providers.ts";
+import type { WeightRuleDocuments } from "./weight-rules.ts";
 
 /** What names a weight within a model: the layer that it belongs to. */
 export interface WeightOwner {
@@ -23,13 +24,14 @@ export class WeightLayer extends Layer {
     shape: readonly number[],
     initializer: Initializer,
     trainable: boolean,
+    rules: WeightRuleDocuments = {},
     owner?: WeightOwner,
     key = "",
   ) {
     super({
       type: "weight",
       common: { name, trainable },
-      options: { shape, initializer: initializer.document },
+      options: { shape, initializer: initializer.document, ...rules },
       providers: providersOf({ value: initializer }),
     });
     this.#owner = owner;

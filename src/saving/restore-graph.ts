@@ -53,12 +53,15 @@ function restoreLayer(document: LayerDocument, depth = 0): Layer {
 /** A weight of an own layer: its options are sizes and an initialiser. */
 function restoreWeight(document: LayerDocument): Layer {
   const where = `layer ${document.name}`;
-  checkKeys(where, document.options, ["shape", "initializer"]);
-  const { shape, initializer } = document.options;
+  checkKeys(where, document.options, ["shape", "initializer", "regularizer", "constraint"]);
+  const { shape, initializer, regularizer, constraint } = document.options;
   const request = weight(shape as readonly number[], {
     initializer: restoreInitializer(where, "initializer", initializer),
+    ...(regularizer !== undefined && { regularizer: restoreRegularizer(where, "regularizer", regularizer) }),
+    ...(constraint !== undefined && { constraint: restoreConstraint(where, "constraint", constraint) }),
   });
-  return new WeightLayer(checkName(where, document.name), request.shape, request.initializer, document.trainable);
+  const name = checkName(where, document.name);
+  return new WeightLayer(name, request.shape, request.initializer, document.trainable, request.rules);
 }
 
 function restoreInput(document: LayerDocument): SymbolicTensor {

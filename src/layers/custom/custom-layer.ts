@@ -119,7 +119,15 @@ export class CustomLayer extends Layer {
     return checkParts(where, this.#behaviour.build(inputs.map(({ shape }) => shape))).map(([key, part]) => {
       if (part instanceof Layer) return { key, layer: part };
       const trainable = part.trainable && this.trainable;
-      const layer = new WeightLayer(`${this.name}.${key}`, part.shape, part.initializer, trainable, this, key);
+      const layer = new WeightLayer(
+        `${this.name}.${key}`,
+        part.shape,
+        part.initializer,
+        trainable,
+        part.rules,
+        this,
+        key,
+      );
       return { key, layer, request: part, tensor: layer.apply([])[0]! };
     });
   }

@@ -1,15 +1,22 @@
 import { inspect } from "node:util";
+import type { ConstraintOption } from "../../constraints/constraint.ts";
 import { OptionError } from "../../errors.ts";
 import type { SymbolicTensor } from "../../graph/tensor.ts";
 import type { Initializer } from "../../initializers/initializer.ts";
 import { type InitializerName, resolveInitializer } from "../../initializers/resolve.ts";
 import { booleanOption, checkKeys } from "../../options.ts";
+import type { RegularizerOption } from "../../regularizers/regularizer.ts";
 import { Layer } from "../layer.ts";
+import { type WeightRuleDocuments, weightRule } from "../weight-rules.ts";
 
 /** Options of {@link weight}. */
 export interface WeightOptions {
   /** How the values begin; default `"glorotUniform"`. */
   initializer?: InitializerName | Initializer;
+  /** A penalty on the values, which the loss includes; default none. */
+  regularizer?: RegularizerOption;
+  /** What the values are brought back to after each step; default nothing. */
+  constraint?: ConstraintOption;
   /** Whether training changes the values, if it does those of the layer; default `true`. */
   trainable?: boolean;
 }
@@ -22,12 +29,15 @@ export class WeightRequest {
   readonly initializer: Initializer;
   /** @internal */
   readonly trainable: boolean;
+  /** @internal */
+  readonly rules: WeightRuleDocuments;
 
   /** @internal */
-  constructor(shape: readonly number[], initializer: Initializer, trainable: boolean) {
+  constructor(shape: readonly number[], initializer: Initializer, trainable: boolean, rules: WeightRuleDocuments) {
     this.shape = shape;
     this.initializer = initializer;
     this.trainable = trainable;
+    this.rules = rules;
   }
 }
 
@@ -36,7 +46,7 @@ export type LayerParts = Readonly<Record<string, WeightRequest | Layer>>;
 
 /** What `call` gets of them: weights as tensors without a batch. */
 export type BuiltParts<Parts> = {
-  readonly [Key in keyof Parts]: Parts[Key] extends WeightRequest ? SymbolicTensor : Parts[Key];
+  readonly [Key in keyof Parts]: Parts[Key] extends WeightRequest | undefined ? SymbolicTensor : Parts[Key];
 };
 
 /**
@@ -48,7 +58,7 @@ export type BuiltParts<Parts> = {
  * @throws OptionError if an option is unknown or out of range.
  */
 export function weight(shape: readonly number[], options: WeightOptions = {}): WeightRequest {
-  checkKeys("weight", options, ["initializer", "trainable"]);
+  checkKeys("weight", options, ["initializer", "regularizer", "constraint", "trainable"]);
   const sizes = Array.isArray(shape) ? shape : [Number.NaN];
   if (sizes.length > 32 || sizes.some((size) => !Number.isSafeInteger(size) || size < 1)) {
     throw new OptionError(`weight: shape must be a list of integers of at least 1, got ${inspect(shape)}`);
@@ -57,6 +67,7 @@ export function weight(shape: readonly number[], options: WeightOptions = {}): W
     Object.freeze([...sizes]),
     resolveInitializer("weight", "initializer", options.initializer ?? "glorotUniform"),
     booleanOption("weight", "trainable", options.trainable ?? true),
+    weightRule("weight", "regularizer", "constraint", options),
   );
 }
 
