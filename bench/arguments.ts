@@ -18,7 +18,7 @@ export interface BenchOptions {
 export class UsageError extends Error {}
 
 const usage = `usage: npm run bench -- NAME [--python PY] [--case C] [--json] [--threads N] [--percent P]
-  NAME         lstm-step, event-loop, memory, start, demo or character
+  NAME         lstm-step, event-loop, memory, start, demo, character or tokenizer
   --python PY  Python with the packages of bench/peers/requirements.txt; needed for comparisons
   --case C     run this case only (lstm-step: V8000, V30000, tatoeba, tatoeba-bucketed)
   --json       print one JSON object as the last line

@@ -8,6 +8,7 @@ import { lstmStep } from "./lstm-step.ts";
 import { memory } from "./memory.ts";
 import type { Report } from "./report.ts";
 import { start } from "./start.ts";
+import { tokenizer } from "./tokenizer.ts";
 
 const benches: Record<string, (options: BenchOptions) => Promise<Report>> = {
   "lstm-step": lstmStep,
@@ -16,6 +17,7 @@ const benches: Record<string, (options: BenchOptions) => Promise<Report>> = {
   start,
   demo,
   character,
+  tokenizer,
 };
 
 try {

@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers/promises";
 import { Dataset } from "../../data/dataset.ts";
 import { ParallelText, type TextPair } from "../../data/parallel-text.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
@@ -21,9 +20,8 @@ export interface TargetFrame {
   readonly end: number;
 }
 
-/** Texts encoded between two looks at the clock, and milliseconds after which other work gets its turn. */
-const block = 64;
-const turn = 4;
+/** Pairs that are encoded in one call. */
+const blockPairs = 4096;
 
 /** Turns sentence pairs into ids. */
 export class PairEncoder {
@@ -44,8 +42,31 @@ export class PairEncoder {
 
   /** Both sides of a pair. */
   encode({ source, target }: TextPair): EncodedPair {
-    const { begin, end } = this.frame;
-    return { source: this.encodeSource(source), target: Int32Array.from([begin, ...this.target.encode(target), end]) };
+    return { source: this.encodeSource(source), target: this.#framed(this.target.encode(target)) };
+  }
+
+  /** Many pairs, on the compute threads. */
+  async #encodeBlock(pairs: readonly TextPair[], signal: AbortSignal | undefined): Promise<EncodedPair[]> {
+    const options = signal === undefined ? {} : { signal };
+    const [sources, targets] = await Promise.all([
+      this.source.encodeBatch(
+        pairs.map(({ source }) => source),
+        { ...options, addEnd: true },
+      ),
+      this.target.encodeBatch(
+        pairs.map(({ target }) => target),
+        options,
+      ),
+    ]);
+    return pairs.map((_, index) => ({ source: sources.at(index), target: this.#framed(targets.at(index)) }));
+  }
+
+  #framed(ids: Int32Array): Int32Array {
+    const framed = new Int32Array(ids.length + 2);
+    framed[0] = this.frame.begin;
+    framed.set(ids, 1);
+    framed[ids.length + 1] = this.frame.end;
+    return framed;
   }
 
   /**
@@ -68,20 +89,25 @@ export class PairEncoder {
     const text = pairs instanceof ParallelText ? pairs : ParallelText.from(pairs);
     const encoded: EncodedPair[] = [];
     let number = 0;
-    let since = performance.now();
-    for (const pair of text) {
-      const ids = this.encode(pair);
-      if (fits(ids)) encoded.push(ids);
-      number += 1;
-      if (number % block === 0 && performance.now() - since > turn) {
-        await setImmediate();
-        signal?.throwIfAborted();
-        since = performance.now();
-      }
+    for (const block of blocks(text)) {
+      number += block.length;
+      for (const ids of await this.#encodeBlock(block, signal)) if (fits(ids)) encoded.push(ids);
     }
     if (encoded.length === 0) {
       throw new DataError(number === 0 ? `${where}: there are no sentence pairs` : `${where}: all pairs are too long`);
     }
     return Dataset.from(encoded);
   }
+}
+
+/** Pairs in lists. */
+function* blocks(pairs: Iterable<TextPair>): Generator<TextPair[]> {
+  let block: TextPair[] = [];
+  for (const pair of pairs) {
+    block.push(pair);
+    if (block.length < blockPairs) continue;
+    yield block;
+    block = [];
+  }
+  if (block.length > 0) yield block;
 }
