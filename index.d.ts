@@ -53,6 +53,42 @@ export declare class NativeModel {
   dispose(): void
 }
 
+/** Turns text into ids and ids into text. */
+export declare class NativeTokenizer {
+  /** The tokenizer of the text of a `tokenizer.json`; JSON of the names of special tokens. */
+  constructor(document: string, namesJson: string)
+  /** Reads a `tokenizer.json`. */
+  static load(path: string, namesJson: string): Promise<NativeTokenizer>
+  /** A word or character tokenizer of all its tokens by id; JSON of options as for training. */
+  static ofTokens(optionsJson: string, tokens: Array<string>): NativeTokenizer
+  /** Kind, tokens and ids of special tokens (-1: none), as JSON. */
+  describe(): string
+  /** The text of its `tokenizer.json`. */
+  document(): string
+  /** The tokens of a text. */
+  tokenize(text: string): Array<string>
+  /** The ids of a text. */
+  encode(text: string): Int32Array
+  /** The text of ids. */
+  decode(ids: Int32Array): string
+  /** The ids of many texts, each after `begin` and before `end` unless these are -1. */
+  encodeBatch(texts: Array<string>, begin: number, end: number, cancel?: NativeCancel | undefined | null): Promise<EncodedResult>
+  /** The texts of many rows of ids. */
+  decodeBatch(ids: Int32Array, offsets: Int32Array, cancel?: NativeCancel | undefined | null): Promise<string[]>
+}
+
+/** Counts the words of texts, then learns a vocabulary. */
+export declare class NativeTokenizerTrainer {
+  /** Begins training with options as JSON. */
+  constructor(optionsJson: string)
+  /** Counts the words of more texts. */
+  add(texts: Array<string>, cancel?: NativeCancel | undefined | null): Promise<void>
+  /** Tokens so far, and at most. */
+  progress(): Array<number>
+  /** Learns from what was counted. */
+  finish(cancel?: NativeCancel | undefined | null): Promise<NativeTokenizer>
+}
+
 /** Losses, metrics and optimiser state of a compiled model. */
 export declare class NativeTrainer {
   /** A training step. */
@@ -87,6 +123,14 @@ export interface BatchResult {
   data: Float32Array
   /** Sizes of the axes. */
   shape: Array<number>
+}
+
+/** Ids of several texts, one after the other. */
+export interface EncodedResult {
+  /** All ids. */
+  ids: Int32Array
+  /** Where each text begins, and the end of the last. */
+  offsets: Int32Array
 }
 
 /** Facts about the native addon and the machine, as JSON. */

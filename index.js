@@ -773,10 +773,12 @@ if (
   }
 }
 
-const { NativeCancel, NativeLayer, NativeModel, NativeTrainer, environment, inferLayer, readGlove, shuffle, syncFile } = nativeBinding
+const { NativeCancel, NativeLayer, NativeModel, NativeTokenizer, NativeTokenizerTrainer, NativeTrainer, environment, inferLayer, readGlove, shuffle, syncFile } = nativeBinding
 export { NativeCancel }
 export { NativeLayer }
 export { NativeModel }
+export { NativeTokenizer }
+export { NativeTokenizerTrainer }
 export { NativeTrainer }
 export { environment }
 export { inferLayer }

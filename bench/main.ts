@@ -10,6 +10,7 @@ import { memory } from "./memory.ts";
 import type { Report } from "./report.ts";
 import { rnnStep } from "./rnn-step.ts";
 import { start } from "./start.ts";
+import { tokenizer } from "./tokenizer.ts";
 
 const benches: Record<string, (options: BenchOptions) => Promise<Report>> = {
   "lstm-step": lstmStep,
@@ -20,6 +21,7 @@ const benches: Record<string, (options: BenchOptions) => Promise<Report>> = {
   demo,
   character,
   "input-pipeline": inputPipeline,
+  tokenizer,
 };
 
 try {

@@ -36,13 +36,22 @@ export {
 } from "./data/readers/parallel-text.ts";
 export type { TokenBatchOptions } from "./data/token-batches.ts";
 export {
+  type DecodeBatchOptions,
+  type EncodeBatchOptions,
   type EncodeOptions,
+  type Normalization,
+  type SpecialTokenNames,
+  type StatisticsOptions,
   Tokenizer,
   type TokenizerDocument,
   type TokenizerOptions,
+  type TokenizerProgress,
   type TokenizerType,
+  type TrainedTokenizerType,
 } from "./data/tokenizer.ts";
-export { Vocabulary, type VocabularyOptions } from "./data/vocabulary.ts";
+export { EncodedTexts } from "./data/tokenizers/encoded.ts";
+export type { TokenStatistics } from "./data/tokenizers/statistics.ts";
+export { type SpecialIds, Vocabulary, type VocabularyOptions } from "./data/vocabulary.ts";
 export type { GenerateOptions, Generation } from "./decoding/options.ts";
 export {
   DataError,
@@ -59,7 +68,13 @@ export {
   StateError,
 } from "./errors.ts";
 export { SymbolicTensor } from "./graph/tensor.ts";
-export { type Coverage, type GloveInitializer, type GloveOptions, glove } from "./initializers/glove.ts";
+export {
+  type Coverage,
+  type GloveInitializer,
+  type GloveOptions,
+  glove,
+  type UnknownWords,
+} from "./initializers/glove.ts";
 export * as initializers from "./initializers/index.ts";
 export type { Initializer } from "./initializers/initializer.ts";
 export type { InitializerName } from "./initializers/resolve.ts";

@@ -70,6 +70,35 @@ export interface GloveResult {
   dimension: number;
 }
 
+/** What `NativeTokenizer.encodeBatch` gives. */
+export interface EncodedResult {
+  ids: Int32Array;
+  /** Where each text begins in `ids`, and the end of the last. */
+  offsets: Int32Array;
+}
+
+/** Turns text into ids and ids into text. */
+export interface NativeTokenizer {
+  /** JSON: `{ type, lowercase, tokens: string[], padding, unknown, begin, end }`; -1: no such token. */
+  describe(): string;
+  /** The text of its `tokenizer.json`. */
+  document(): string;
+  tokenize(text: string): string[];
+  encode(text: string): Int32Array;
+  decode(ids: Int32Array): string;
+  /** Each text after `begin` and before `end` unless these are -1. */
+  encodeBatch(texts: string[], begin: number, end: number, cancel?: NativeCancel): Promise<EncodedResult>;
+  decodeBatch(ids: Int32Array, offsets: Int32Array, cancel?: NativeCancel): Promise<string[]>;
+}
+
+/** Counts the words of texts, then learns a vocabulary. */
+export interface NativeTokenizerTrainer {
+  add(texts: string[], cancel?: NativeCancel): Promise<void>;
+  /** Tokens so far, and at most. */
+  progress(): number[];
+  finish(cancel?: NativeCancel): Promise<NativeTokenizer>;
+}
+
 /** Values for a weight whose initialiser is `provided`. */
 export interface ProvidedWeight {
   layer: string;
@@ -167,6 +196,20 @@ export interface NativeAddon {
   ) => NativeModel;
   /** Vectors of words from a plain or gzip file; dimension 0 takes the file's. */
   readGlove(path: string, words: string[], dimension: number, cancel?: NativeCancel): Promise<GloveResult>;
+  /** Text of a `tokenizer.json`, and JSON of the names of special tokens: `{ padding?, unknown?, begin?, end? }`. */
+  NativeTokenizer: {
+    new (document: string, namesJson: string): NativeTokenizer;
+    load(path: string, namesJson: string): Promise<NativeTokenizer>;
+    /** Words or characters of a saved model: JSON of `TrainingOptions`, and all tokens by id. */
+    ofTokens(optionsJson: string, tokens: string[]): NativeTokenizer;
+  };
+  /**
+   * JSON: `{ type: "word" | "character" | "bpe", vocabularySize: number | null, minimumCount, specialTokens: string[], lowercase,
+   * normalization: "none" | "nfc" | "nfd" | "nfkc" | "nfkd", byteLevel }`.
+   */
+  NativeTokenizerTrainer: new (
+    optionsJson: string,
+  ) => NativeTokenizerTrainer;
   /** Makes the content of a file, or the entries of a folder, durable. */
   syncFile(path: string): Promise<void>;
   /** The permutation of `0..length` that belongs to a seed and an epoch. */

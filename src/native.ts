@@ -3,12 +3,15 @@ import * as addonModule from "../index.js";
 import { DataError, fromNative, OptionError } from "./errors.ts";
 import type {
   Batch,
+  EncodedResult,
   GenerateResult,
   GloveResult,
   NativeAddon,
   NativeCancel,
   NativeLayer,
   NativeModel,
+  NativeTokenizer,
+  NativeTokenizerTrainer,
   NativeTrainer,
   ProvidedWeight,
   StepRequest,
@@ -232,6 +235,79 @@ function checkRequest(request: StepRequest): void {
   for (const weights of request.sampleWeights) if (weights !== null) checkBatch(weights);
   if (!Number.isFinite(request.learningRate)) {
     throw new OptionError(`learningRate: expected a finite number, got ${request.learningRate}`);
+  }
+}
+
+/** A tokenizer, owned by the addon. */
+export class TokenizerHandle {
+  readonly #native: NativeTokenizer;
+
+  constructor(native: NativeTokenizer) {
+    this.#native = native;
+  }
+
+  /** Of the text of a `tokenizer.json`. */
+  static parse(document: string, namesJson: string): TokenizerHandle {
+    return new TokenizerHandle(guard(() => new addon.NativeTokenizer(document, namesJson)));
+  }
+
+  /** Of all tokens of a word or character tokenizer. */
+  static ofTokens(optionsJson: string, tokens: string[]): TokenizerHandle {
+    return new TokenizerHandle(guard(() => addon.NativeTokenizer.ofTokens(optionsJson, tokens)));
+  }
+
+  static async load(path: string, namesJson: string): Promise<TokenizerHandle> {
+    return new TokenizerHandle(await guardAsync(() => addon.NativeTokenizer.load(path, namesJson)));
+  }
+
+  describe(): string {
+    return guard(() => this.#native.describe());
+  }
+
+  document(): string {
+    return guard(() => this.#native.document());
+  }
+
+  tokenize(text: string): string[] {
+    return guard(() => this.#native.tokenize(text));
+  }
+
+  encode(text: string): Int32Array {
+    return guard(() => this.#native.encode(text));
+  }
+
+  decode(ids: Int32Array): string {
+    return guard(() => this.#native.decode(ids));
+  }
+
+  encodeBatch(texts: string[], begin: number, end: number, signal: AbortSignal | undefined): Promise<EncodedResult> {
+    return cancellable(signal, (cancel) => this.#native.encodeBatch(texts, begin, end, cancel));
+  }
+
+  decodeBatch(ids: Int32Array, offsets: Int32Array, signal: AbortSignal | undefined): Promise<string[]> {
+    return cancellable(signal, (cancel) => this.#native.decodeBatch(ids, offsets, cancel));
+  }
+}
+
+/** Training of a tokenizer, owned by the addon. */
+export class TokenizerTrainerHandle {
+  readonly #native: NativeTokenizerTrainer;
+
+  constructor(optionsJson: string) {
+    this.#native = guard(() => new addon.NativeTokenizerTrainer(optionsJson));
+  }
+
+  add(texts: string[], signal: AbortSignal | undefined): Promise<void> {
+    return cancellable(signal, (cancel) => this.#native.add(texts, cancel));
+  }
+
+  /** Tokens so far. */
+  tokens(): number {
+    return guard(() => this.#native.progress())[0] ?? 0;
+  }
+
+  async finish(signal: AbortSignal | undefined): Promise<TokenizerHandle> {
+    return new TokenizerHandle(await cancellable(signal, (cancel) => this.#native.finish(cancel)));
   }
 }
 

@@ -60,7 +60,7 @@ test("training takes async iterables, stops by its signal, and repeats", async (
 test("wrong options and lines are typed errors", async (t) => {
   for (const bad of [
     {},
-    { type: "bpe" },
+    { type: "sentencepiece" },
     { type: "word", vocabularySize: 4 },
     { type: "word", vocabularySize: Number.POSITIVE_INFINITY },
     { type: "word", minimumCount: 0.5 },

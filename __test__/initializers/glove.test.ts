@@ -51,6 +51,23 @@ test("later files fill words that earlier ones lack", async (t) => {
   t.deepEqual((await table.getWeights())[0]!.data.subarray(4, 10), Float32Array.of(1, 2, 7, 8, 3, 4));
 });
 
+test("unknown words begin as zeros or as the mean of those found, if that is wanted", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "sconce-glove-"));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const path = join(folder, "vectors.txt");
+  await writeFile(path, "other 9 9\nthe 1 2\nhouse 3 6\n");
+  const rows = async (options: Parameters<typeof glove>[0]) => {
+    const { table } = tableModel({ outputDim: 2, embeddingsInitializer: glove(options) });
+    await table.build();
+    return [...(await table.getWeights())[0]!.data];
+  };
+  t.deepEqual(await rows({ path, unknownWords: "zeros" }), [0, 0, 0, 0, 1, 2, 3, 6, 0, 0, 0, 0]);
+  t.deepEqual(await rows({ path, unknownWords: "mean" }), [0, 0, 2, 4, 1, 2, 3, 6, 2, 4, 2, 4]);
+  await writeFile(path, "other 9 9\n");
+  t.deepEqual(await rows({ path, unknownWords: "mean" }), new Array(12).fill(0));
+  t.throws(() => glove({ path, unknownWords: "random" as "mean" }), { instanceOf: OptionError });
+});
+
 test("without maskZero id 0 is a word", async (t) => {
   const words = { size: 2, tokens: ["the", "house"] };
   const { table } = tableModel({

@@ -1,29 +1,22 @@
-import { setImmediate } from "node:timers/promises";
-import { DataError, FormatError } from "../errors.ts";
-import { booleanOption, checkKeys, checkSignal, integerOption, nameOption } from "../options.ts";
-import { isCharacter, joinCharacters, splitCharacters } from "./tokenizers/characters.ts";
-import { joinWords, splitWords } from "./tokenizers/words.ts";
-import { Vocabulary } from "./vocabulary.ts";
+import { DataError, fromFile, OptionError } from "../errors.ts";
+import { TokenizerHandle } from "../native.ts";
+import { checkKeys, checkSignal, integerOption } from "../options.ts";
+import { blocksOf, checkTexts, inBlocks, type Texts } from "./tokenizers/blocks.ts";
+import { readDocument, type SpecialTokenNames, type TokenizerDocument } from "./tokenizers/document.ts";
+import { EncodedTexts } from "./tokenizers/encoded.ts";
+import type { TokenizerOptions, TokenizerType } from "./tokenizers/options.ts";
+import { TokenCounter, type TokenStatistics } from "./tokenizers/statistics.ts";
+import { train } from "./tokenizers/training.ts";
+import { type SpecialIds, Vocabulary } from "./vocabulary.ts";
 
-/** How a {@link Tokenizer} cuts text: into words and punctuation marks, or into characters. */
-export type TokenizerType = "word" | "character";
-
-/** Options of {@link Tokenizer.train}. */
-export interface TokenizerOptions {
-  /**
-   * `"word"`: words and punctuation marks, Chinese and Japanese characters one by one; decoding puts spaces back by rules.
-   * `"character"`: code points; decoding gives the same text.
-   */
-  type: TokenizerType;
-  /** Most entries of the vocabulary, its four special ones included; at least 5, default no limit. */
-  vocabularySize?: number;
-  /** How often a token must occur in the texts to get an id, at least 1; default 1. */
-  minimumCount?: number;
-  /** Whether text is put into lower case first, as GloVe's words are; default `false`. */
-  lowercase?: boolean;
-  /** Stops training; the rejection is its reason. */
-  signal?: AbortSignal;
-}
+export type { SpecialTokenNames, TokenizerDocument } from "./tokenizers/document.ts";
+export type {
+  Normalization,
+  TokenizerOptions,
+  TokenizerProgress,
+  TokenizerType,
+  TrainedTokenizerType,
+} from "./tokenizers/options.ts";
 
 /** Options of {@link Tokenizer.encode}. */
 export interface EncodeOptions {
@@ -33,26 +26,30 @@ export interface EncodeOptions {
   addEnd?: boolean;
 }
 
-/** How text is cut, joined again, and what tokens can occur. */
-interface Scheme {
-  split(text: string): string[];
-  join(tokens: readonly string[]): string;
-  canBe(token: string): boolean;
+/** Options of {@link Tokenizer.encodeBatch}. */
+export interface EncodeBatchOptions extends EncodeOptions {
+  /** Stops encoding; the rejection is its reason. */
+  signal?: AbortSignal;
 }
 
-const schemes: Readonly<Record<TokenizerType, Scheme>> = {
-  word: { split: splitWords, join: joinWords, canBe: (token) => !/\s/u.test(token) },
-  character: { split: splitCharacters, join: joinCharacters, canBe: isCharacter },
-};
+/** Options of {@link Tokenizer.decodeBatch}. */
+export interface DecodeBatchOptions {
+  /** Stops decoding; the rejection is its reason. */
+  signal?: AbortSignal;
+}
 
-const types = ["word", "character"] as const;
+/** Options of {@link Tokenizer.statistics}. */
+export interface StatisticsOptions {
+  /** Most entries of `mostFrequent`, at least 0; default 20. */
+  mostFrequent?: number;
+  /** Stops counting; the rejection is its reason. */
+  signal?: AbortSignal;
+}
 
-/** Texts read between two looks at the clock. */
-const block = 64;
-/** Milliseconds of counting after which other work of the process gets its turn. */
-const turn = 4;
+/** Rows decoded in one call of the addon. */
+const decodedRows = 1024;
 
-/** Turns text into ids and ids into text. Text is brought into Unicode's composed form (NFC) first. */
+/** Turns text into ids and ids into text. */
 export class Tokenizer {
   /** How text is cut. */
   readonly type: TokenizerType;
@@ -60,51 +57,55 @@ export class Tokenizer {
   readonly lowercase: boolean;
   /** The tokens and their ids. */
   readonly vocabulary: Vocabulary;
-  readonly #scheme: Scheme;
+  readonly #handle: TokenizerHandle;
+  /** Whether version 1 of the format can hold it. */
+  readonly #isWords: boolean;
 
-  private constructor(type: TokenizerType, lowercase: boolean, vocabulary: Vocabulary) {
+  private constructor(handle: TokenizerHandle, isWords: boolean) {
+    const { type, lowercase, tokens, ...ids } = JSON.parse(handle.describe()) as {
+      type: TokenizerType;
+      lowercase: boolean;
+      tokens: string[];
+    } & SpecialIds;
     this.type = type;
     this.lowercase = lowercase;
-    this.vocabulary = vocabulary;
-    this.#scheme = schemes[type];
+    this.vocabulary = Vocabulary.ofTokens(tokens, ids);
+    this.#handle = handle;
+    this.#isWords = isWords;
   }
 
   /**
-   * Counts the tokens of texts and makes a vocabulary of them.
+   * Makes a vocabulary of texts, on the compute threads. Texts are read as they come and only their words are kept. The
+   * same texts give the same tokenizer, in whatever order they come and for any number of threads.
    *
-   * @param lines - The texts, such as `pairs.sources()`.
+   * @param texts - The texts, such as `pairs.sources()`; of both sides for a joint vocabulary.
    * @param options - How text is cut, and which tokens get an id.
-   * @throws OptionError if an option is wrong; DataError if a line is no string or no token is left.
+   * @throws OptionError if an option is wrong; DataError if a text is no string or no token is left.
    */
-  static async train(lines: Iterable<string> | AsyncIterable<string>, options: TokenizerOptions): Promise<Tokenizer> {
-    const where = "Tokenizer.train";
-    checkKeys(where, options, ["type", "vocabularySize", "minimumCount", "lowercase", "signal"]);
-    checkSignal(where, options.signal);
-    const type = nameOption(where, "type", options.type, types);
-    const lowercase = booleanOption(where, "lowercase", options.lowercase ?? false);
-    const minimumCount = integerOption(where, "minimumCount", options.minimumCount ?? 1, 1);
-    const limit =
-      options.vocabularySize === undefined
-        ? {}
-        : { limit: integerOption(where, "vocabularySize", options.vocabularySize, 5) };
-    const counts = new Map<string, number>();
-    let number = 0;
-    let since = performance.now();
-    for await (const line of lines) {
-      if (typeof line !== "string") throw new DataError(`${where}: line ${number} is a ${typeof line}, not a text`);
-      for (const token of schemes[type].split(normalize(line, lowercase))) {
-        counts.set(token, (counts.get(token) ?? 0) + 1);
-      }
-      number += 1;
-      if (number % block === 0 && performance.now() - since > turn) {
-        await setImmediate();
-        options.signal?.throwIfAborted();
-        since = performance.now();
-      }
+  static async train(texts: Texts, options: TokenizerOptions): Promise<Tokenizer> {
+    const { handle, checked } = await train("Tokenizer.train", texts, options);
+    const isUsual = checked.normalization === "nfc" && checked.specialTokens.length === 0;
+    return new Tokenizer(handle, checked.type !== "bpe" && isUsual);
+  }
+
+  /**
+   * Reads a `tokenizer.json` in the format of Hugging Face's `tokenizers`: models BPE, WordPiece, WordLevel and Unigram.
+   * Truncation, padding and post-processor of the file have no effect: `addBegin` and `addEnd` say what is added. The texts of
+   * the tokens for padding, unknown, begin and end are ordinary text, as with `encode_special_tokens` there; other added
+   * tokens are found in text.
+   *
+   * @param path - The file, of at most 64 MiB.
+   * @param names - Special tokens, where their usual names do not tell.
+   * @throws FileError if it cannot be read; FormatError if it is damaged or of an unknown kind; LimitError if it is too
+   *   large; OptionError if a name is no token.
+   */
+  static async load(path: string, names: SpecialTokenNames = {}): Promise<Tokenizer> {
+    if (typeof path !== "string") throw new OptionError("Tokenizer.load: the path must be a text");
+    checkKeys("Tokenizer.load", names, ["padding", "unknown", "begin", "end"]);
+    for (const [key, name] of Object.entries(names)) {
+      if (typeof name !== "string") throw new OptionError(`Tokenizer.load: ${key} must be a text`);
     }
-    const vocabulary = Vocabulary.fromCounts(counts, { ...limit, minimumCount });
-    if (vocabulary.tokens.length === 4) throw new DataError(`${where}: ${number} lines without a token to keep`);
-    return new Tokenizer(type, lowercase, vocabulary);
+    return new Tokenizer(await TokenizerHandle.load(path, JSON.stringify(names)), false);
   }
 
   /**
@@ -114,47 +115,73 @@ export class Tokenizer {
    * @throws FormatError if it is none, or of an unknown version.
    */
   static fromJSON(json: unknown): Tokenizer {
-    if (typeof json !== "object" || json === null) throw new FormatError("tokenizer: expected an object");
-    const { format, version, type, lowercase, tokens } = json as Record<string, unknown>;
-    if (format !== "sconce-tokenizer") throw new FormatError("tokenizer: this is no tokenizer of sconce");
-    if (version !== 1) throw new FormatError(`tokenizer: version ${String(version)} is not known, only 1`);
-    const known = types.find((name) => name === type);
-    if (known === undefined) throw new FormatError(`tokenizer: type must be one of ${types.join(", ")}`);
-    if (typeof lowercase !== "boolean") throw new FormatError("tokenizer: lowercase must be true or false");
-    const vocabulary = Vocabulary.fromJSON(tokens);
-    for (const [id, token] of vocabulary.tokens.entries()) {
-      if (id > vocabulary.end && !schemes[known].canBe(token)) {
-        throw new FormatError(`tokenizer: token ${id} ${JSON.stringify(token)} is no ${known}`);
-      }
-    }
-    return new Tokenizer(known, lowercase, vocabulary);
+    const { handle, isWords } = readDocument(json);
+    return new Tokenizer(handle, isWords);
   }
 
   /**
-   * The tokens of a text, known or not.
+   * Writes `tokenizer.json` in the format of Hugging Face's `tokenizers`, which encodes the same there: the file is written
+   * beside its place and renamed. Rules by which words are joined when decoding are not part of the format.
+   *
+   * @param path - The file.
+   * @throws FileError if it cannot be written.
+   */
+  async save(path: string): Promise<void> {
+    if (typeof path !== "string") throw new OptionError("Tokenizer.save: the path must be a text");
+    const { rename, rm, writeFile } = await import("node:fs/promises");
+    const temporary = `${path}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`;
+    try {
+      await writeFile(temporary, this.#handle.document());
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true }).catch(() => {});
+      throw fromFile("cannot write", path, error);
+    }
+  }
+
+  /**
+   * The tokens of a text, known or not; of `"bpe"`, `"wordPiece"` and `"unigram"` those that have ids.
    *
    * @param text - Any text.
    * @throws DataError if it is no string.
    */
   tokenize(text: string): string[] {
-    if (typeof text !== "string") throw new DataError(`tokenize: expected a text, got ${typeof text}`);
-    return this.#scheme.split(normalize(text, this.lowercase));
+    return this.#handle.tokenize(checkText("tokenize", text));
   }
 
   /**
-   * The ids of a text.
+   * The ids of a text, at once; for many texts `encodeBatch` is faster and leaves the event loop free.
    *
    * @param text - Any text; the empty one has no ids of its own.
    * @param options - Whether to add begin and end.
    * @returns Ids of `vocabulary`.
-   * @throws DataError if it is no string.
+   * @throws DataError if it is no string; OptionError if the vocabulary has no begin or end token to add.
    */
   encode(text: string, options: EncodeOptions = {}): Int32Array {
     checkKeys("encode", options, ["addBegin", "addEnd"]);
-    const ids = this.tokenize(text).map((token) => this.vocabulary.id(token));
-    if (options.addBegin) ids.unshift(this.vocabulary.begin);
-    if (options.addEnd) ids.push(this.vocabulary.end);
-    return Int32Array.from(ids);
+    const [begin, end] = this.#frame("encode", options);
+    const ids = this.#handle.encode(checkText("encode", text));
+    if (begin < 0 && end < 0) return ids;
+    const framed = new Int32Array(ids.length + (begin < 0 ? 0 : 1) + (end < 0 ? 0 : 1));
+    framed.set(ids, begin < 0 ? 0 : 1);
+    if (begin >= 0) framed[0] = begin;
+    if (end >= 0) framed[framed.length - 1] = end;
+    return framed;
+  }
+
+  /**
+   * The ids of many texts, on the compute threads.
+   *
+   * @param texts - Any texts.
+   * @param options - Whether to add begin and end.
+   * @returns Ids of `vocabulary` in one array, in the order of the texts.
+   * @throws DataError if a text is no string; LimitError if there are more than 2^31 ids; OptionError if the vocabulary has no
+   *   begin or end token to add.
+   */
+  async encodeBatch(texts: Texts, options: EncodeBatchOptions = {}): Promise<EncodedTexts> {
+    const parts: { ids: Int32Array; offsets: Int32Array }[] = [];
+    await this.#encodeBlocks("encodeBatch", texts, options, (part) => parts.push(part));
+    return EncodedTexts.join(parts);
   }
 
   /**
@@ -164,40 +191,122 @@ export class Tokenizer {
    * @throws DataError if there is no such id.
    */
   decode(ids: ArrayLike<number>): string {
-    const { padding, begin, end } = this.vocabulary;
-    const tokens: string[] = [];
-    for (let index = 0; index < ids.length; index++) {
-      const id = ids[index]!;
-      if (id !== padding && id !== begin && id !== end) tokens.push(this.vocabulary.token(id));
-    }
-    return this.#scheme.join(tokens);
+    return this.#handle.decode(this.#checkIds(ids));
+  }
+
+  /**
+   * The texts of many rows of ids, on the compute threads.
+   *
+   * @param rows - What `encodeBatch` gave, or rows of ids.
+   * @param options - Cancellation.
+   * @returns A text for each row.
+   * @throws DataError if there is no such id, or offsets do not fit.
+   */
+  async decodeBatch(
+    rows: EncodedTexts | Iterable<ArrayLike<number>>,
+    options: DecodeBatchOptions = {},
+  ): Promise<string[]> {
+    checkKeys("decodeBatch", options, ["signal"]);
+    checkSignal("decodeBatch", options.signal);
+    options.signal?.throwIfAborted();
+    const encoded =
+      rows instanceof EncodedTexts ? rows : EncodedTexts.from(Array.from(rows, (row) => this.#checkIds(row)));
+    const { ids, offsets } = encoded;
+    const texts: string[] = [];
+    const starts = Array.from({ length: Math.ceil(encoded.length / decodedRows) }, (_, index) => index * decodedRows);
+    await inBlocks(
+      starts,
+      (start) => {
+        const own = offsets.slice(start, start + decodedRows + 1);
+        const [first = 0] = own;
+        const part = ids.subarray(first, own.at(-1));
+        return this.#handle.decodeBatch(
+          part,
+          own.map((offset) => offset - first),
+          options.signal,
+        );
+      },
+      (part) => {
+        for (const text of part) texts.push(text);
+      },
+    );
+    return texts;
+  }
+
+  /**
+   * Counts what this tokenizer makes of texts, on the compute threads and in bounded memory.
+   *
+   * @param texts - Any texts.
+   * @param options - How many frequent tokens to list.
+   * @throws DataError if a text is no string; OptionError if an option is wrong.
+   */
+  async statistics(texts: Texts, options: StatisticsOptions = {}): Promise<TokenStatistics> {
+    const where = "statistics";
+    checkKeys(where, options, ["mostFrequent", "signal"]);
+    const most = integerOption(where, "mostFrequent", options.mostFrequent ?? 20, 0);
+    const counter = new TokenCounter(this.vocabulary);
+    const { signal } = options;
+    await this.#encodeBlocks(where, texts, signal === undefined ? {} : { signal }, ({ ids, offsets }) =>
+      counter.add(ids, offsets),
+    );
+    return counter.statistics(most);
   }
 
   /** What {@link Tokenizer.fromJSON} reads. */
   toJSON(): TokenizerDocument {
     const { type, lowercase, vocabulary } = this;
-    return { format: "sconce-tokenizer", version: 1, type, lowercase, tokens: vocabulary.toJSON() };
+    if (this.#isWords && (type === "word" || type === "character")) {
+      return { format: "sconce-tokenizer", version: 1, type, lowercase, tokens: vocabulary.toJSON() };
+    }
+    const special: SpecialTokenNames = {};
+    for (const name of ["padding", "unknown", "begin", "end"] as const) {
+      if (vocabulary[name] >= 0) special[name] = vocabulary.token(vocabulary[name]);
+    }
+    return { format: "sconce-tokenizer", version: 2, special, tokenizer: JSON.parse(this.#handle.document()) };
+  }
+
+  /** Ids before and after a text, -1 for none. */
+  #frame(where: string, { addBegin, addEnd }: EncodeOptions): readonly [begin: number, end: number] {
+    const { begin, end } = this.vocabulary;
+    if (addBegin && begin < 0) {
+      throw new OptionError(`${where}: the vocabulary has no begin token to add; name it when loading`);
+    }
+    if (addEnd && end < 0)
+      throw new OptionError(`${where}: the vocabulary has no end token to add; name it when loading`);
+    return [addBegin ? begin : -1, addEnd ? end : -1];
+  }
+
+  #checkIds(ids: ArrayLike<number>): Int32Array {
+    if (ids instanceof Int32Array) return ids;
+    const checked = Int32Array.from(ids);
+    for (let index = 0; index < checked.length; index++) {
+      if (checked[index] !== ids[index]) {
+        throw new DataError(`id ${String(ids[index])} is not in a vocabulary of ${this.vocabulary.size} tokens`);
+      }
+    }
+    return checked;
+  }
+
+  async #encodeBlocks(
+    where: string,
+    texts: Texts,
+    options: EncodeBatchOptions,
+    done: (part: { ids: Int32Array; offsets: Int32Array }) => void,
+  ): Promise<void> {
+    checkKeys(where, options, ["addBegin", "addEnd", "signal"]);
+    checkSignal(where, options.signal);
+    checkTexts(where, texts);
+    const [begin, end] = this.#frame(where, options);
+    options.signal?.throwIfAborted();
+    await inBlocks(
+      blocksOf(where, texts),
+      (block) => this.#handle.encodeBatch(block, begin, end, options.signal),
+      done,
+    );
   }
 }
 
-/** A {@link Tokenizer} as JSON. */
-export interface TokenizerDocument {
-  /** What this is. */
-  format: "sconce-tokenizer";
-  /** Version of the format. */
-  version: 1;
-  /** How text is cut. */
-  type: TokenizerType;
-  /** Whether text is put into lower case first. */
-  lowercase: boolean;
-  /** The vocabulary in the order of ids. */
-  tokens: readonly string[];
-}
-
-/** Composed form, whole code points only, lower case on request. */
-function normalize(text: string, lowercase: boolean): string {
-  // Halves of surrogate pairs cannot be written to a file.
-  const composed = text.replace(/\p{Surrogate}/gu, "\ufffd").normalize("NFC");
-  // Lower case can decompose: the capital I with a dot becomes two code points.
-  return lowercase ? composed.toLowerCase().normalize("NFC") : composed;
+function checkText(where: string, text: unknown): string {
+  if (typeof text !== "string") throw new DataError(`${where}: expected a text, got ${typeof text}`);
+  return text;
 }

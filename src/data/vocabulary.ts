@@ -12,26 +12,56 @@ export interface VocabularyOptions {
   minimumCount?: number;
 }
 
+/** Ids of tokens with a meaning of their own; -1 where there is none. */
+export interface SpecialIds {
+  /** What fills up short texts of a batch. */
+  readonly padding: number;
+  /** What is not in the vocabulary. */
+  readonly unknown: number;
+  /** The token before the first of a target. */
+  readonly begin: number;
+  /** The token after the last. */
+  readonly end: number;
+}
+
+const usual: SpecialIds = { padding: 0, unknown: 1, begin: 2, end: 3 };
+
 /**
- * Tokens and their ids. Ids 0 to 3 are special: padding `<pad>`, unknown `<unk>`, begin `<s>` and end `</s>`. The others
- * follow from frequent to rare, equally frequent ones by code point, so that the same text gives the same vocabulary.
+ * Tokens and their ids. In vocabularies made here ids 0 to 3 are special: padding `<pad>`, unknown `<unk>`, begin `<s>` and
+ * end `</s>`. Words and characters follow from frequent to rare, equally frequent ones by code point, so that the same text
+ * gives the same vocabulary; byte pairs follow in the order of merging. A vocabulary that was read from `tokenizer.json`
+ * may have special tokens elsewhere, and ids without a token, whose token is then the empty text.
  */
 export class Vocabulary {
   /** All tokens, in the order of their ids. */
   readonly tokens: readonly string[];
-  /** Id of padding, always 0: what `maskZero` masks. */
-  readonly padding = 0;
-  /** Id of what is not in the vocabulary, always 1. */
-  readonly unknown = 1;
-  /** Id of the token before the first of a target, always 2. */
-  readonly begin = 2;
-  /** Id of the token after the last, always 3. */
-  readonly end = 3;
-  readonly #ids: ReadonlyMap<string, number>;
+  /** Id of padding, 0 unless a file says otherwise: what `maskZero` masks; -1 if there is none. */
+  readonly padding: number;
+  /** Id of what is not in the vocabulary, 1 unless a file says otherwise; -1 if there is none. */
+  readonly unknown: number;
+  /** Id of the token before the first of a target, 2 unless a file says otherwise; -1 if there is none. */
+  readonly begin: number;
+  /** Id of the token after the last, 3 unless a file says otherwise; -1 if there is none. */
+  readonly end: number;
+  readonly #ids: Map<string, number>;
 
-  private constructor(tokens: readonly string[]) {
+  private constructor(tokens: readonly string[], { padding, unknown, begin, end }: SpecialIds = usual) {
     this.tokens = Object.freeze([...tokens]);
     this.#ids = new Map(this.tokens.map((token, id) => [token, id]));
+    this.#ids.delete("");
+    this.padding = padding;
+    this.unknown = unknown;
+    this.begin = begin;
+    this.end = end;
+  }
+
+  /**
+   * The vocabulary of tokens by id, which are known to be right.
+   *
+   * @internal
+   */
+  static ofTokens(tokens: readonly string[], ids: SpecialIds): Vocabulary {
+    return new Vocabulary(tokens, ids);
   }
 
   /**
@@ -88,7 +118,7 @@ export class Vocabulary {
    * Id of a token.
    *
    * @param token - Any text.
-   * @returns Its id, or that of unknown.
+   * @returns Its id, or that of unknown (-1 if there is none).
    */
   id(token: string): number {
     return this.#ids.get(token) ?? this.unknown;
@@ -102,7 +132,7 @@ export class Vocabulary {
    */
   token(id: number): string {
     const token = this.tokens[id];
-    if (token === undefined) throw new DataError(`id ${id} is not in a vocabulary of ${this.size} tokens`);
+    if (!token) throw new DataError(`id ${id} is not in a vocabulary of ${this.size} tokens`);
     return token;
   }
 

@@ -1,7 +1,7 @@
 import { readWordVectors, type VocabularyLike } from "../data/glove.ts";
 import { philox } from "../data/random.ts";
 import { FileError, FormatError, OptionError, SconceError } from "../errors.ts";
-import { booleanOption, checkKeys } from "../options.ts";
+import { booleanOption, checkKeys, nameOption } from "../options.ts";
 import type { Provider } from "./initializer.ts";
 
 /** Options of {@link glove}. */
@@ -13,13 +13,23 @@ export interface GloveOptions {
   path: string | readonly string[];
   /** Whether training changes the vectors; default the `trainable` of the layer. */
   trainable?: boolean;
+  /**
+   * How words that are not found begin: `"uniform"` at random between -0.05 and 0.05, `"zeros"`, or `"mean"`, the mean of
+   * the vectors that are found; default `"uniform"`. The padding row is 0 in any case.
+   */
+  unknownWords?: UnknownWords;
 }
+
+/** How words without a vector begin. */
+export type UnknownWords = "uniform" | "zeros" | "mean";
+
+const unknownWords = ["uniform", "zeros", "mean"] as const;
 
 /** Which words of a vocabulary have vectors. */
 export interface Coverage {
   /** Words with a vector, in the order of ids. */
   found: string[];
-  /** Words without: their vectors begin at random. */
+  /** Words without: their vectors begin as the option `unknownWords` says. */
   notFound: string[];
 }
 
@@ -29,11 +39,14 @@ export class GloveInitializer {
   readonly paths: readonly string[];
   /** Whether training changes the vectors, if that was said. */
   readonly trainable: boolean | undefined;
+  /** How words that are not found begin. */
+  readonly unknownWords: UnknownWords;
 
   /** @internal */
-  constructor(paths: readonly string[], trainable: boolean | undefined) {
+  constructor(paths: readonly string[], trainable: boolean | undefined, unknown: UnknownWords = "uniform") {
     this.paths = paths;
     this.trainable = trainable;
+    this.unknownWords = unknown;
   }
 }
 
@@ -42,26 +55,28 @@ export class GloveInitializer {
  *
  * `"50d"` is the file `glove.6B.50d.txt` or `glove.6B.50d.txt.gz` in the folder that the environment variable
  * `SCONCE_GLOVE` names (which may also name the file), else in `~/.cache/sconce`. Nothing is read before the weights are
- * built. Words that are not found begin uniformly between -0.05 and 0.05.
+ * built. Words that are not found begin uniformly between -0.05 and 0.05 unless `unknownWords` says otherwise.
  *
  * @param options - Where the vectors are.
  * @throws OptionError if an option is unknown or wrong.
  * @see Pennington, Socher and Manning, "GloVe: Global Vectors for Word Representation" (2014).
  */
 export function glove(options: GloveOptions): GloveInitializer {
-  checkKeys("glove", options, ["path", "trainable"]);
+  checkKeys("glove", options, ["path", "trainable", "unknownWords"]);
   const paths = typeof options.path === "string" ? [options.path] : [...(options.path ?? [])];
   if (paths.length === 0 || paths.some((path) => typeof path !== "string" || path === "")) {
     throw new OptionError("glove: path must be a path or a list of paths");
   }
   const { trainable } = options;
   if (trainable !== undefined) booleanOption("glove", "trainable", trainable);
-  return new GloveInitializer(paths, trainable);
+  const unknown = nameOption("glove", "unknownWords", options.unknownWords ?? "uniform", unknownWords);
+  return new GloveInitializer(paths, trainable, unknown);
 }
 
 /** A table of word vectors for one embedding. */
 export class GloveTable {
   readonly #paths: readonly string[];
+  readonly #unknownWords: UnknownWords;
   readonly #vocabulary: VocabularyLike;
   readonly #options: { inputDim: number; outputDim: number; maskZero: boolean };
   #coverage: Coverage | undefined;
@@ -72,15 +87,20 @@ export class GloveTable {
     options: { inputDim: number; outputDim: number; maskZero: boolean },
   ) {
     this.#paths = initializer.paths;
+    this.#unknownWords = initializer.unknownWords;
     this.#vocabulary = vocabulary;
     this.#options = options;
   }
 
-  /** Fills the table: vectors of words, random rows for others, and zeros for the padding row. */
+  /** Fills the table: vectors of words, what was asked for in other rows, and zeros in the padding row. */
   readonly provide: Provider = async ({ layer, seed, signal }) => {
     const { inputDim, outputDim, maskZero } = this.#options;
     const { matrix, found } = await this.#read(layer, signal);
-    const table = uniformTable(layer, seed, inputDim, outputDim);
+    const table =
+      this.#unknownWords === "uniform"
+        ? uniformTable(layer, seed, inputDim, outputDim)
+        : new Float32Array(inputDim * outputDim);
+    if (this.#unknownWords === "mean") fillRows(table, meanRow(matrix, found, outputDim));
     const first = maskZero ? 1 : 0;
     for (const [index, isFound] of found.entries()) {
       const row = index + first;
@@ -116,6 +136,20 @@ export class GloveTable {
       throw error.code === "FORMAT" ? new FormatError(message, { cause: error }) : error;
     }
   }
+}
+
+/** The mean of the rows that were found; 0 if there are none. */
+function meanRow(matrix: Float32Array, found: readonly boolean[], width: number): Float32Array {
+  const sum = new Float64Array(width);
+  const count = found.filter(Boolean).length;
+  for (const [row, isFound] of found.entries()) {
+    for (let index = 0; isFound && index < width; index++) sum[index]! += matrix[row * width + index]!;
+  }
+  return Float32Array.from(sum, (value) => (count === 0 ? 0 : value / count));
+}
+
+function fillRows(table: Float32Array, row: Float32Array): void {
+  for (let start = 0; start < table.length; start += row.length) table.set(row, start);
 }
 
 /** Marks the stream of random numbers of this module among others with the same key. */

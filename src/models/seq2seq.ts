@@ -112,8 +112,12 @@ export class Seq2Seq {
     if (!(model instanceof Model)) throw new OptionError(`${where}: model must be a model made by model()`);
     for (const [name, tokenizer] of [["source", source] as const, ["target", target] as const]) {
       if (!(tokenizer instanceof Tokenizer)) throw new OptionError(`${where}: ${name} must be a Tokenizer`);
+      checkSpecials(where, name, tokenizer);
     }
     const { vocabulary } = target;
+    if (beginToken === undefined && vocabulary.begin < 0) {
+      throw new OptionError(`${where}: target has no begin token; name one of its tokens with beginToken`);
+    }
     const frame = {
       begin: beginToken === undefined ? vocabulary.begin : tokenId(target, "beginToken", beginToken),
       end: endToken === undefined ? vocabulary.end : tokenId(target, "endToken", endToken),
@@ -254,11 +258,14 @@ export class Seq2Seq {
     let shown = 0;
     for (let limit = Math.min(firstPiece, maxNewTokens); ; limit = Math.min(2 * limit, maxNewTokens)) {
       const [result] = await this.generate([text], { ...options, maxNewTokens: limit });
-      const { text: whole, tokens } = result!;
-      if (whole.length > shown) yield whole.slice(shown);
-      shown = whole.length;
+      const { text: made, tokens } = result!;
       // The end token takes a place, but is not among the tokens.
-      if (tokens.length < limit || limit === maxNewTokens) return;
+      const isLast = tokens.length < limit || limit === maxNewTokens;
+      // The bytes of the last character may not be complete yet.
+      const whole = isLast ? made : made.replace(/\ufffd+$/u, "");
+      if (whole.length > shown) yield whole.slice(shown);
+      shown = Math.max(shown, whole.length);
+      if (isLast) return;
     }
   }
 
@@ -319,6 +326,17 @@ export class Seq2Seq {
   #batch(items: readonly EncodedPair[]): DataBatch {
     const sizes = { source: this.source.vocabulary.size, target: this.target.vocabulary.size };
     return batchOf(items, this.#roles, sizes);
+  }
+}
+
+/** Files may have special tokens elsewhere or not at all. */
+function checkSpecials(where: string, name: string, { vocabulary }: Tokenizer): void {
+  if (vocabulary.padding > 0) {
+    const token = JSON.stringify(vocabulary.token(vocabulary.padding));
+    throw new OptionError(`${where}: padding ${token} of ${name} must have id 0, got ${vocabulary.padding}`);
+  }
+  if (vocabulary.end < 0) {
+    throw new OptionError(`${where}: ${name} has no end token; name it with the option end of Tokenizer.load`);
   }
 }
 

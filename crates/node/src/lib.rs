@@ -6,6 +6,7 @@ pub mod infer;
 pub mod layer;
 pub mod model;
 pub mod settle;
+pub mod tokenizer;
 pub mod trainer;
 
 use napi_derive::napi;

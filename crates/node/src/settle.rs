@@ -26,7 +26,7 @@ thread_local! {
 }
 
 /// Keeps panics for the errors they become; prints them only if `SCONCE_PANIC` is set.
-fn watch_panics() {
+pub fn watch_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let before = std::panic::take_hook();

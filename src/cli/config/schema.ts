@@ -29,7 +29,7 @@ const data = v.strictObject({
 });
 
 const tokenizer = v.strictObject({
-  type: v.optional(oneOf(["word", "character"]), "word"),
+  type: v.optional(oneOf(["word", "character", "bpe"]), "word"),
   vocabularySize: v.optional(integer(5)),
   lowercase: v.optional(flag()),
 });

@@ -1,7 +1,6 @@
 import { Dataset } from "../../data/dataset.ts";
 import { ParallelText, type TextPair } from "../../data/parallel-text.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
-import { Turn } from "../../data/turn.ts";
 import { DataError, OptionError } from "../../errors.ts";
 import { type EncodedPair, EncodedPairs } from "./encoded-pairs.ts";
 
@@ -15,6 +14,9 @@ export interface TargetFrame {
   readonly begin: number;
   readonly end: number;
 }
+
+/** Pairs that are encoded in one call. */
+const blockPairs = 4096;
 
 /** Turns sentence pairs into ids. */
 export class PairEncoder {
@@ -35,13 +37,31 @@ export class PairEncoder {
 
   /** Both sides of a pair. */
   encode({ source, target }: TextPair): EncodedPair {
-    const { begin, end } = this.frame;
-    const ids = this.target.encode(target);
+    return { source: this.encodeSource(source), target: this.#framed(this.target.encode(target)) };
+  }
+
+  /** Many pairs, on the compute threads. */
+  async #encodeBlock(pairs: readonly TextPair[], signal: AbortSignal | undefined): Promise<EncodedPair[]> {
+    const options = signal === undefined ? {} : { signal };
+    const [sources, targets] = await Promise.all([
+      this.source.encodeBatch(
+        pairs.map(({ source }) => source),
+        { ...options, addEnd: true },
+      ),
+      this.target.encodeBatch(
+        pairs.map(({ target }) => target),
+        options,
+      ),
+    ]);
+    return pairs.map((_, index) => ({ source: sources.at(index), target: this.#framed(targets.at(index)) }));
+  }
+
+  #framed(ids: Int32Array): Int32Array {
     const framed = new Int32Array(ids.length + 2);
-    framed[0] = begin;
+    framed[0] = this.frame.begin;
     framed.set(ids, 1);
-    framed[ids.length + 1] = end;
-    return { source: this.encodeSource(source), target: framed };
+    framed[ids.length + 1] = this.frame.end;
+    return framed;
   }
 
   /**
@@ -63,13 +83,8 @@ export class PairEncoder {
     }
     const text = pairs instanceof ParallelText ? pairs : ParallelText.from(pairs);
     const encoded = new EncodedPairs();
-    const turn = new Turn();
-    for (const pair of text) {
-      const ids = this.encode(pair);
-      if (fits(ids)) encoded.push(ids);
-      const waiting = turn.count();
-      if (waiting === undefined) continue;
-      await waiting;
+    for (const block of blocks(text)) {
+      for (const ids of await this.#encodeBlock(block, signal)) if (fits(ids)) encoded.push(ids);
       signal?.throwIfAborted();
     }
     if (encoded.length === 0) {
@@ -98,4 +113,16 @@ export class PairEncoder {
     if (encoded.length === 0) throw new DataError(`${where}: there are no sentence pairs that are short enough`);
     return Dataset.fromView(encoded);
   }
+}
+
+/** Pairs in lists. */
+function* blocks(pairs: Iterable<TextPair>): Generator<TextPair[]> {
+  let block: TextPair[] = [];
+  for (const pair of pairs) {
+    block.push(pair);
+    if (block.length < blockPairs) continue;
+    yield block;
+    block = [];
+  }
+  if (block.length > 0) yield block;
 }

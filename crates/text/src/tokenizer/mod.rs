@@ -1,0 +1,535 @@
+//! Tokenizers: text to ids and back, trained here or read from `tokenizer.json`.
+//!
+//! What training gives is run by own code, everything else by the `tokenizers` crate; on what both can run they agree.
+use std::sync::{Mutex, PoisonError};
+
+use ahash::AHashMap;
+
+mod classes;
+mod cutter;
+mod document;
+mod error;
+mod general;
+mod merges;
+mod normalize;
+mod pieces;
+pub mod training;
+mod words;
+
+pub use document::{LARGEST_DOCUMENT, SPECIALS};
+pub use error::{Fault, Result, TokenizerError};
+pub use normalize::Step;
+
+use cutter::{Cut, Cutter, Part};
+use document::Document;
+use general::General;
+use merges::Merges;
+
+/// Runs `work(piece)` once for each piece in `0..pieces`, on as many threads as it likes, and returns when all have ended.
+pub type Run<'run> = &'run (dyn Fn(usize, &(dyn Fn(usize) + Sync)) + Sync);
+
+/// Bytes of text that one piece of work takes.
+const WORK: usize = 1 << 15;
+/// Most words whose ids a worker remembers, and the longest such word in bytes.
+const REMEMBERED: usize = 1 << 16;
+const LONGEST_REMEMBERED: usize = 64;
+
+/// How a tokenizer makes tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Words and punctuation marks, or whatever else a file of whole words says.
+    Word,
+    /// Code points.
+    Character,
+    /// Byte pairs.
+    Bpe,
+    /// WordPiece, as in BERT.
+    WordPiece,
+    /// Unigram language model, as in SentencePiece.
+    Unigram,
+}
+
+impl Kind {
+    /// Its name in JavaScript.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Word => "word",
+            Self::Character => "character",
+            Self::Bpe => "bpe",
+            Self::WordPiece => "wordPiece",
+            Self::Unigram => "unigram",
+        }
+    }
+}
+
+/// Ids of tokens with a meaning of their own, where there are any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Specials {
+    /// Padding.
+    pub padding: Option<u32>,
+    /// What is not in the vocabulary.
+    pub unknown: Option<u32>,
+    /// Before the first token of a target.
+    pub begin: Option<u32>,
+    /// After the last.
+    pub end: Option<u32>,
+}
+
+/// Tokens that stand for padding, begin and end where their usual names do not tell.
+#[derive(Clone, Debug, Default)]
+pub struct SpecialNames {
+    /// The padding token.
+    pub padding: Option<String>,
+    /// The unknown token.
+    pub unknown: Option<String>,
+    /// The begin token.
+    pub begin: Option<String>,
+    /// The end token.
+    pub end: Option<String>,
+}
+
+/// Ids of several texts, one after the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Encoded {
+    /// All ids.
+    pub ids: Vec<i32>,
+    /// Where each text begins, and the end of the last.
+    pub offsets: Vec<i32>,
+}
+
+enum Encoder {
+    Table { cutter: Cutter, unknown: i32 },
+    Pairs { cutter: Cutter, unknown: Option<u32>, fuse: bool, merges: Merges },
+    General(Box<General>),
+}
+
+/// What a worker keeps between texts.
+#[derive(Default)]
+struct Room {
+    buffer: String,
+    bytes: String,
+    symbols: Vec<u32>,
+    /// Words and where their ids lie in `known`.
+    words: AHashMap<Box<str>, (u32, u32)>,
+    known: Vec<i32>,
+}
+
+/// Turns text into ids and ids into text.
+pub struct Tokenizer {
+    kind: Kind,
+    steps: Vec<Step>,
+    tokens: Vec<Box<str>>,
+    ids: AHashMap<Box<str>, u32>,
+    specials: Specials,
+    /// Ids of tokens that are found in raw text, in the order in which the cutter knows them.
+    added: Vec<i32>,
+    encoder: Encoder,
+    /// How tokens are joined, where the document does not tell.
+    cut: Option<Cut>,
+    text: String,
+    rooms: Mutex<Vec<Room>>,
+}
+
+impl std::fmt::Debug for Tokenizer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Tokenizer").field("kind", &self.kind).field("tokens", &self.tokens.len()).finish()
+    }
+}
+
+fn cancelled_error(flag: bool) -> Result<()> {
+    if flag { Err(TokenizerError::cancelled()) } else { Ok(()) }
+}
+
+impl Tokenizer {
+    /// Reads the text of a `tokenizer.json`, which may come from anywhere. Truncation, padding and the post-processor
+    /// have no effect here.
+    ///
+    /// # Errors
+    /// `Format` if it is damaged or of an unknown kind, `Limit` if it is too large, `Option` if a name is no token.
+    pub fn parse(text: String, names: &SpecialNames) -> Result<Self> {
+        let document = Document::parse(&text)?;
+        let specials = find_specials(&document, names)?;
+        let cut = Cut::recognize(document.part("pre_tokenizer"), document.part("decoder"));
+        let steps = normalize::recognize(document.part("normalizer"));
+        let kind = match document.model.as_str() {
+            "BPE" => Kind::Bpe,
+            "WordPiece" => Kind::WordPiece,
+            "Unigram" => Kind::Unigram,
+            _ if cut == Some(Cut::Characters) => Kind::Character,
+            _ => Kind::Word,
+        };
+        let controls = [specials.padding, specials.unknown, specials.begin, specials.end];
+        let controls: Vec<u32> = controls.into_iter().flatten().collect();
+        let is_control = |id: u32| controls.contains(&id);
+        let own = match (&steps, cut) {
+            (Some(steps), Some(cut)) => own_encoder(&document, steps, cut, &is_control)?,
+            _ => None,
+        };
+        let (encoder, cut) = match own {
+            Some(encoder) => (encoder, cut),
+            None => {
+                let names: Vec<&str> =
+                    controls.iter().filter_map(|&id| Some(&**document.tokens.get(id as usize)?)).collect();
+                (Encoder::General(Box::new(General::new(&document, &names)?)), None)
+            }
+        };
+        let added = document.added.iter().filter(|added| !is_control(added.id)).map(|added| added.id as i32).collect();
+        let Document { tokens, ids, .. } = document;
+        Ok(Self {
+            kind,
+            steps: steps.unwrap_or_default(),
+            tokens,
+            ids,
+            specials,
+            added,
+            encoder,
+            cut,
+            text,
+            rooms: Mutex::default(),
+        })
+    }
+
+    /// How tokens are made.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether text becomes lower case first.
+    #[must_use]
+    pub fn lowercase(&self) -> bool {
+        self.steps.contains(&Step::Lowercase)
+    }
+
+    /// Tokens by id; empty where there is none.
+    #[must_use]
+    pub fn tokens(&self) -> &[Box<str>] {
+        &self.tokens
+    }
+
+    /// Ids of special tokens.
+    #[must_use]
+    pub fn specials(&self) -> Specials {
+        self.specials
+    }
+
+    /// The text of its `tokenizer.json`.
+    #[must_use]
+    pub fn document(&self) -> &str {
+        &self.text
+    }
+
+    /// The tokens of a text, known or not; of byte pairs and other kinds of parts of words those that have ids.
+    ///
+    /// # Errors
+    /// `Data` if the rules of a file cannot be applied to the text.
+    pub fn tokenize(&self, text: &str) -> Result<Vec<String>> {
+        if let Encoder::Table { cutter, .. } = &self.encoder {
+            let mut tokens = Vec::new();
+            cutter.each(text, &mut String::new(), &mut |part| match part {
+                Part::Added(index) => tokens.push(self.tokens[self.added[index] as usize].to_string()),
+                Part::Piece(piece) => tokens.push(piece.to_owned()),
+            });
+            return Ok(tokens);
+        }
+        let ids = self.encode(text)?;
+        Ok(ids.iter().filter_map(|&id| self.tokens.get(id as usize)).map(ToString::to_string).collect())
+    }
+
+    /// The ids of one text.
+    ///
+    /// # Errors
+    /// `Data` if the rules of a file cannot be applied to the text.
+    pub fn encode(&self, text: &str) -> Result<Vec<i32>> {
+        let mut ids = Vec::new();
+        self.with_room(|room| self.append(text, room, &mut ids))?;
+        Ok(ids)
+    }
+
+    /// The ids of many texts, on many threads; `frame` are ids before and after each.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`]; `Limit` if there are too many ids; `Cancelled` if `cancelled` gives true.
+    pub fn encode_batch<T: AsRef<str> + Sync>(
+        &self,
+        texts: &[T],
+        frame: (Option<i32>, Option<i32>),
+        run: Run<'_>,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Encoded> {
+        let parts = in_parallel(texts, run, cancelled, |texts| {
+            self.with_room(|room| {
+                let mut part = Encoded::default();
+                for text in texts {
+                    part.ids.extend(frame.0);
+                    self.append(text.as_ref(), room, &mut part.ids)?;
+                    part.ids.extend(frame.1);
+                    part.offsets.push(i32::try_from(part.ids.len()).map_err(|_| too_many())?);
+                }
+                Ok(part)
+            })
+        })?;
+        let total = parts.iter().map(|part| part.ids.len()).sum();
+        i32::try_from(total).map_err(|_| too_many())?;
+        let mut all = Encoded { ids: Vec::with_capacity(total), offsets: Vec::with_capacity(texts.len() + 1) };
+        all.offsets.push(0);
+        for part in parts {
+            let start = all.ids.len() as i32;
+            all.ids.extend(part.ids);
+            all.offsets.extend(part.offsets.iter().map(|end| start + end));
+        }
+        Ok(all)
+    }
+
+    /// The text of ids. Padding, begin and end leave no trace.
+    ///
+    /// # Errors
+    /// `Data` if there is no such id.
+    pub fn decode(&self, ids: &[i32]) -> Result<String> {
+        let Specials { padding, begin, end, .. } = self.specials;
+        let silent = [padding, begin, end].map(|id| id.map_or(-1, |id| id as i32));
+        let mut tokens = Vec::with_capacity(ids.len());
+        for id in ids.iter().filter(|&id| !silent.contains(id)) {
+            match usize::try_from(*id).ok().and_then(|id| self.tokens.get(id)).filter(|token| !token.is_empty()) {
+                Some(token) => tokens.push(&**token),
+                None => {
+                    let message = format!("id {id} is not in a vocabulary of {} tokens", self.tokens.len());
+                    return Err(TokenizerError::new(Fault::Data, message));
+                }
+            }
+        }
+        if let Encoder::General(general) = &self.encoder {
+            return general.decode(tokens.into_iter().map(str::to_owned).collect());
+        }
+        Ok(match self.cut {
+            Some(Cut::Words) => words::join(tokens.into_iter()),
+            Some(Cut::Marked) => {
+                let mut text = String::new();
+                for (index, token) in tokens.into_iter().enumerate() {
+                    let space = if index == 0 { "" } else { " " };
+                    for (index, part) in token.split(pieces::WORD_START).enumerate() {
+                        text.push_str(if index > 0 { space } else { "" });
+                        text.push_str(part);
+                    }
+                }
+                text
+            }
+            Some(Cut::Bytes) => {
+                let mut bytes = Vec::new();
+                for token in tokens {
+                    match token.chars().map(pieces::byte_of).collect::<Option<Vec<u8>>>() {
+                        Some(own) => bytes.extend(own),
+                        None => bytes.extend(token.bytes()),
+                    }
+                }
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+            Some(Cut::Characters) | None => tokens.concat(),
+        })
+    }
+
+    /// The texts of many rows of ids; row `r` is `ids[offsets[r]..offsets[r + 1]]`.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::decode`]; `Data` if the offsets do not fit; `Cancelled` if `cancelled` gives true.
+    pub fn decode_batch(
+        &self,
+        ids: &[i32],
+        offsets: &[i32],
+        run: Run<'_>,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<String>> {
+        let mut rows = Vec::with_capacity(offsets.len());
+        for (row, pair) in offsets.windows(2).enumerate() {
+            let range = usize::try_from(pair[0]).ok().zip(usize::try_from(pair[1]).ok());
+            let Some(ids) = range.and_then(|(start, end)| ids.get(start..end)) else {
+                let message = format!("row {row} from {} to {} is not within {} ids", pair[0], pair[1], ids.len());
+                return Err(TokenizerError::new(Fault::Data, message));
+            };
+            rows.push(Row(ids));
+        }
+        let parts = in_parallel(&rows, run, cancelled, |rows| rows.iter().map(|row| self.decode(row.0)).collect())?;
+        Ok(parts.into_iter().flat_map(|part: Vec<String>| part).collect())
+    }
+
+    fn with_room<T>(&self, work: impl FnOnce(&mut Room) -> T) -> T {
+        let rooms = || self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut room = rooms().pop().unwrap_or_default();
+        let result = work(&mut room);
+        // A long text must not keep its room.
+        room.buffer.shrink_to(WORK);
+        room.bytes.shrink_to(WORK);
+        room.symbols.shrink_to(WORK);
+        rooms().push(room);
+        result
+    }
+
+    fn append(&self, text: &str, room: &mut Room, ids: &mut Vec<i32>) -> Result<()> {
+        let Room { buffer, bytes, symbols, words, known } = room;
+        match &self.encoder {
+            Encoder::General(general) => return general.encode(text, ids),
+            Encoder::Table { cutter, unknown } => cutter.each(text, buffer, &mut |part| {
+                ids.push(match part {
+                    Part::Added(index) => self.added[index],
+                    Part::Piece(piece) => self.ids.get(piece).map_or(*unknown, |&id| id as i32),
+                });
+            }),
+            Encoder::Pairs { cutter, unknown, fuse, merges } => cutter.each(text, buffer, &mut |part| {
+                let piece = match part {
+                    Part::Added(index) => return ids.push(self.added[index]),
+                    Part::Piece(piece) => piece,
+                };
+                if let Some(&(start, length)) = words.get(piece) {
+                    let start = start as usize;
+                    ids.extend_from_slice(&known[start..start + length as usize]);
+                    return;
+                }
+                let source = if cutter.cut == Cut::Bytes {
+                    pieces::write_bytes(piece, bytes);
+                    bytes.as_str()
+                } else {
+                    piece
+                };
+                self.symbols(source, *unknown, *fuse, symbols);
+                merges.apply(symbols);
+                ids.extend(symbols.iter().map(|&id| id as i32));
+                if piece.len() <= LONGEST_REMEMBERED && words.len() < REMEMBERED {
+                    words.insert(piece.into(), (known.len() as u32, symbols.len() as u32));
+                    known.extend(symbols.iter().map(|&id| id as i32));
+                }
+            }),
+        }
+        Ok(())
+    }
+
+    /// The ids of the characters of a piece.
+    fn symbols(&self, piece: &str, unknown: Option<u32>, fuse: bool, symbols: &mut Vec<u32>) {
+        symbols.clear();
+        let mut after_unknown = false;
+        for (start, character) in piece.char_indices() {
+            let id = self.ids.get(&piece[start..start + character.len_utf8()]).copied();
+            match (id, unknown) {
+                (Some(id), _) => symbols.push(id),
+                (None, Some(unknown)) if !(fuse && after_unknown) => symbols.push(unknown),
+                _ => {}
+            }
+            after_unknown = id.is_none();
+        }
+    }
+}
+
+struct Row<'ids>(&'ids [i32]);
+
+/// What work weighs, in bytes.
+trait Weight {
+    fn weight(&self) -> usize;
+}
+
+impl<T: AsRef<str>> Weight for T {
+    fn weight(&self) -> usize {
+        self.as_ref().len() + 16
+    }
+}
+
+impl Weight for Row<'_> {
+    fn weight(&self) -> usize {
+        4 * self.0.len() + 16
+    }
+}
+
+/// Works on items in runs of some size, cut by sizes alone; the results in order.
+fn in_parallel<I: Weight + Sync, T: Send>(
+    items: &[I],
+    run: Run<'_>,
+    cancelled: &(dyn Fn() -> bool + Sync),
+    work: impl Fn(&[I]) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let mut ranges = Vec::new();
+    let (mut start, mut weight) = (0, 0);
+    for (index, item) in items.iter().enumerate() {
+        weight += item.weight();
+        if weight >= WORK {
+            ranges.push(start..index + 1);
+            (start, weight) = (index + 1, 0);
+        }
+    }
+    if start < items.len() {
+        ranges.push(start..items.len());
+    }
+    let results: Vec<Mutex<Option<Result<T>>>> = ranges.iter().map(|_| Mutex::new(None)).collect();
+    run(ranges.len(), &|piece| {
+        let result = cancelled_error(cancelled()).and_then(|()| work(&items[ranges[piece].clone()]));
+        *results[piece].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+    });
+    let done = results.into_iter().map(|result| {
+        let result = result.into_inner().unwrap_or_else(PoisonError::into_inner);
+        result.unwrap_or_else(|| Err(TokenizerError::cancelled()))
+    });
+    done.collect()
+}
+
+fn too_many() -> TokenizerError {
+    TokenizerError::new(Fault::Limit, "more than 2^31 ids at once: encode fewer texts")
+}
+
+/// The encoder of this crate, if it can do what the document says.
+fn own_encoder(
+    document: &Document,
+    steps: &[Step],
+    cut: Cut,
+    is_control: &dyn Fn(u32) -> bool,
+) -> Result<Option<Encoder>> {
+    let model = document.part("model");
+    let added: Vec<&document::Added> = document.added.iter().filter(|added| !is_control(added.id)).collect();
+    if added.iter().any(|added| !added.plain) {
+        return Ok(None);
+    }
+    let contents: Vec<&str> = added.iter().map(|added| added.content.as_str()).collect();
+    let cutter = || Cutter::new(steps.to_vec(), cut, &contents);
+    let unknown = match model.get("unk_token").and_then(|name| name.as_str()) {
+        Some(name) => match document.id(name) {
+            Some(id) => Some(id),
+            None => return Ok(None),
+        },
+        None => None,
+    };
+    if document.model == "WordLevel" && matches!(cut, Cut::Words | Cut::Characters) {
+        return unknown.map(|id| Ok(Encoder::Table { cutter: cutter()?, unknown: id as i32 })).transpose();
+    }
+    let is_off = |name: &str| {
+        model.get(name).is_none_or(|value| value.is_null() || value == false || value == "" || value == 0.0)
+    };
+    if document.model != "BPE"
+        || !matches!(cut, Cut::Marked | Cut::Bytes)
+        || !["dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges"]
+            .into_iter()
+            .all(is_off)
+    {
+        return Ok(None);
+    }
+    let merges = Merges::new(document::merges(document)?.into_iter());
+    Ok(Some(Encoder::Pairs { cutter: cutter()?, unknown, fuse: model["fuse_unk"] == true, merges }))
+}
+
+fn find_specials(document: &Document, names: &SpecialNames) -> Result<Specials> {
+    let find = |what: &str, name: &Option<String>, own: Option<&str>, usual: &[&str]| match name {
+        Some(name) => document.id(name).map(Some).ok_or_else(|| {
+            TokenizerError::new(Fault::Option, format!("{what}: {name:?} is no token of the vocabulary"))
+        }),
+        None => Ok(own.into_iter().chain(usual.iter().copied()).find_map(|name| document.id(name))),
+    };
+    let model = document.part("model");
+    let by_id = model.get("unk_id").and_then(|id| id.as_u64()).and_then(|id| document.tokens.get(id as usize));
+    let unknown = model.get("unk_token").and_then(|name| name.as_str()).or(by_id.map(|token| &**token));
+    let padding = document.part("padding").get("pad_token").and_then(|name| name.as_str());
+    Ok(Specials {
+        padding: find("padding", &names.padding, padding, &["<pad>", "[PAD]", "<|pad|>"])?,
+        unknown: find("unknown", &names.unknown, unknown, &["<unk>", "[UNK]"])?,
+        begin: find("begin", &names.begin, None, &["<s>", "[CLS]", "<bos>", "<|begin_of_text|>", "<|startoftext|>"])?,
+        end: find("end", &names.end, None, &["</s>", "[SEP]", "<eos>", "<|end_of_text|>", "<|endoftext|>"])?,
+    })
+}
+
+#[cfg(test)]
+mod tests;
