@@ -28,9 +28,10 @@ function restoreLayer(document: LayerDocument, depth = 0): Layer {
   for (const key of Object.keys(options)) {
     if (key.endsWith("Initializer")) {
       options[key] = restoreInitializer(`layer ${document.name}`, key, document.options[key]);
+    } else if (type === "timeDistributed" && key === "layer") {
+      options[key] = restoreLayer(checkLayer(`layer ${document.name}: ${key}`, document.options[key]), depth + 1);
     }
   }
-  if ("layer" in options) options.layer = restoreLayer(checkLayer(`layer ${document.name}`, options.layer), depth + 1);
   const factory = factories[type] as unknown as (options: object) => Layer;
   const layer = factory({ ...options, name: document.name, trainable: document.trainable });
   checkComplete(`layer ${document.name}`, document.options, layer.options);

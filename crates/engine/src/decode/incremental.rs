@@ -4,7 +4,7 @@
 //! their states; pointwise nodes see one step instead of all.
 use serde::Serialize;
 
-use super::steps::{is_folded, refusal};
+use super::steps::{folded, refusal};
 use crate::{
     error::{Code, Error, Result},
     layers::Signature,
@@ -52,6 +52,8 @@ pub struct Incremental {
 struct Builder<'a> {
     plan: &'a Plan,
     dependent: Vec<bool>,
+    /// Values within layers at each step.
+    folded: Vec<bool>,
     step: Plan,
     /// Value of the step for each value of the plan.
     mapped: Vec<Option<ValueId>>,
@@ -93,6 +95,7 @@ impl Incremental {
         let mut builder = Builder {
             plan,
             dependent,
+            folded: folded(plan),
             step: Plan {
                 layers: plan.layers.clone(),
                 weights: plan.weights.clone(),
@@ -193,12 +196,13 @@ impl Builder<'_> {
         let name = &self.plan.layers[node.layer].name;
         let refuse = |why: &str| Err(Error::new(Code::Graph, format!("layer {name} cannot decode: {why}")));
         let rank = |value: ValueId| self.plan.values[value].shape.len();
-        if let Some(why) = refusal(self.plan, &self.dependent, node) {
+        // Within a layer at each step, nothing sees more than its step.
+        let inside = node.inputs.first().is_some_and(|&input| self.folded[input]);
+        if let Some(why) = refusal(self.plan, &self.dependent, node).filter(|_| !inside) {
             return refuse(why);
         }
         match node.operation {
-            // Within a layer at each step, nothing sees more than its step.
-            _ if is_folded(self.plan, node) => {}
+            _ if inside => {}
             Operation::Lstm(options) => return self.lstm(node, options),
             Operation::Linear | Operation::Softmax if rank(node.inputs[0]) < 3 => {
                 return refuse("it mixes the steps of the decoder's input");
