@@ -68,7 +68,7 @@ function references(what: string, value: unknown, nodes: number): ValueReference
 }
 
 /**
- * Checks the fields of a layer's document.
+ * A layer of a document, of which the options are not checked yet.
  *
  * @throws FormatError naming the field.
  */

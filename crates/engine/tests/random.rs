@@ -4,7 +4,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{
-    buffer,
+    along_time, buffer,
     case::Case,
     floats, integers,
     models::{Document, MERGES, Reference},
@@ -117,11 +117,21 @@ impl Graph {
         let input = choices.one(&self.sequences);
         let others = [input, choices.one(&self.sequences), choices.one(&self.sequences)];
         let activation = choices.one(&ACTIVATIONS);
-        let output = match choices.below(9) {
+        let output = match choices.below(12) {
             0..=2 => return self.lstm(choices, input),
             7 | 8 => return self.recurrent(choices, input),
             3 => self.document.dense(WIDTH, activation, choices.yes(), input),
             4 => self.document.dropout(0.2, input),
+            9 | 10 => along_time::any(&mut self.document, choices.below(7), WIDTH, input, others[1]),
+            11 => {
+                let pooled = along_time::call(
+                    &mut self.document,
+                    "globalAveragePooling1d",
+                    along_time::pooling(false),
+                    &[input],
+                );
+                return self.states.push(pooled);
+            }
             5 => {
                 let kind = choices.one(&MERGES);
                 let count = if kind == "subtract" { 2 } else { 2 + choices.below(2) };

@@ -4,10 +4,11 @@ mod common;
 use std::sync::Arc;
 
 use common::{
+    along_time::{call, dense_options, inner, lstm_options, normalization, pooling},
     buffer, candle_double,
     case::{Case, Found, PLAIN},
     cpus, floats, integers,
-    models::{Document, Reference},
+    models::Document,
 };
 use sconce_engine::{
     Code,
@@ -20,40 +21,6 @@ use serde_json::{Value, json};
 const ROWS: usize = 11;
 const WIDTH: usize = 6;
 const BATCH: usize = 4;
-
-fn call(document: &mut Document, kind: &str, options: Value, inputs: &[Reference]) -> Reference {
-    let layer = document.layer(kind, options);
-    document.call(layer, inputs)
-}
-
-fn normalization(axis: &[i64]) -> Value {
-    let start = json!({ "type": "provided" });
-    json!({
-        "axis": axis, "epsilon": 1e-3, "center": true, "scale": true, "betaInitializer": start, "gammaInitializer": start
-    })
-}
-
-/// The document of a layer within another.
-fn inner(kind: &str, options: Value) -> Value {
-    json!({ "layer": { "name": kind, "type": kind, "trainable": true, "options": options } })
-}
-
-fn lstm_options(units: usize, sequences: bool) -> Value {
-    let start = json!({ "type": "provided" });
-    json!({
-        "units": units, "activation": "tanh", "recurrentActivation": "sigmoid", "useBias": true, "unitForgetBias": true,
-        "kernelInitializer": start, "recurrentInitializer": start, "biasInitializer": start, "dropout": 0.0,
-        "recurrentDropout": 0.0, "returnSequences": sequences, "returnState": false, "goBackwards": false,
-        "zeroOutputForMask": false
-    })
-}
-
-fn dense_options(units: usize) -> Value {
-    let start = json!({ "type": "provided" });
-    json!({
-        "units": units, "activation": "tanh", "useBias": true, "kernelInitializer": start, "biasInitializer": start
-    })
-}
 
 /// Sequences of ids with a mask and of features with one, and what is pooled of them. With `mixing`, also layers that
 /// look at steps without regard to masks.
@@ -82,20 +49,10 @@ fn model(rate: f32, mixing: bool) -> String {
         last = document.add(&[attention, gate, over_time, last]);
     }
     let output = document.dense(ROWS, "softmax", true, last);
-    let mean = call(
-        &mut document,
-        "globalAveragePooling1d",
-        json!({ "dataFormat": "channelsLast", "keepdims": false }),
-        &[last],
-    );
+    let mean = call(&mut document, "globalAveragePooling1d", pooling(false), &[last]);
     let mut pooled = vec![mean];
     if mixing {
-        pooled.push(call(
-            &mut document,
-            "globalMaxPooling1d",
-            json!({ "dataFormat": "channelsLast", "keepdims": false }),
-            &[last],
-        ));
+        pooled.push(call(&mut document, "globalMaxPooling1d", pooling(false), &[last]));
     }
     let joined = if mixing { document.concatenate(&pooled) } else { mean };
     let class = document.dense(5, "softmax", true, joined);
@@ -224,7 +181,6 @@ fn refusal(kind: &str, options: Value, shape: Value, dtype: &str) -> (Code, Stri
 
 #[test]
 fn what_does_not_fit_is_refused_by_name() {
-    let pooling = json!({ "dataFormat": "channelsLast", "keepdims": false });
     let sequence = json!(["batch", "time", 3]);
     let cases: Vec<(&str, Value, Value, &str, Code, &str)> = vec![
         ("layerNormalization", normalization(&[1]), sequence.clone(), "float32", Code::Shape, "axis 1 to be known"),
@@ -235,7 +191,7 @@ fn what_does_not_fit_is_refused_by_name() {
         ("layerNormalization", normalization(&[-1]), json!(["batch", 3]), "int32", Code::Shape, "float32"),
         ("softmax", json!({ "axis": [0] }), sequence.clone(), "float32", Code::Shape, "got axis 0"),
         ("softmax", json!({ "axis": [99] }), sequence.clone(), "float32", Code::Option, "from -32 to 32"),
-        ("globalAveragePooling1d", pooling.clone(), json!(["batch", 3]), "float32", Code::Shape, "three axes"),
+        ("globalAveragePooling1d", pooling(false), json!(["batch", 3]), "float32", Code::Shape, "three axes"),
         (
             "globalMaxPooling1d",
             json!({ "dataFormat": "nchw", "keepdims": false }),
@@ -278,5 +234,40 @@ fn what_does_not_fit_is_refused_by_name() {
         let (found, message) = refusal(kind, options, shape, dtype);
         assert_eq!(found, code, "{message}");
         assert!(message.contains(&format!("layer {kind}1")) && message.contains(part), "{part}: {message}");
+    }
+}
+
+/// Work on rows that is cut into several pieces: 6 sequences of 50 steps of 80 features.
+#[test]
+fn large_batches_are_the_same_on_any_number_of_threads() {
+    const STEPS: usize = 50;
+    const FEATURES: usize = 80;
+    for masked in [false, true] {
+        let mut document = Document::default();
+        let source = document.input(json!(["batch", STEPS]), "int32");
+        let features = document.input(json!(["batch", STEPS, FEATURES]), "float32");
+        let table = document.embedding_layer(ROWS, FEATURES);
+        let words = document.call(table, &[source]);
+        let free = document.dense(FEATURES, "tanh", true, features);
+        let first = if masked { words } else { free };
+        let product = document.merge("multiply", &[first, features, free]);
+        let largest = document.merge("maximum", &[product, first, features]);
+        let kept = call(&mut document, "masking", json!({ "maskValue": 0.0 }), &[largest]);
+        let dropped = call(&mut document, "spatialDropout1d", json!({ "rate": 0.3 }), &[kept]);
+        let normal = call(&mut document, "layerNormalization", normalization(&[1]), &[dropped]);
+        let mean = call(&mut document, "globalAveragePooling1d", pooling(false), &[normal]);
+        let repeated = document.repeat_vector(STEPS, mean);
+        let weights = call(&mut document, "softmax", json!({ "axis": [1] }), &[normal, features]);
+        let smallest = document.merge("minimum", &[repeated, weights]);
+        let top = call(&mut document, "globalMaxPooling1d", pooling(false), &[smallest]);
+        let word = call(&mut document, "globalAveragePooling1d", pooling(false), &[words]);
+        let joined = document.concatenate(&[top, mean, word]);
+        let class = document.dense(5, "softmax", true, joined);
+        let outputs = [OutputPlan { loss: Some(PLAIN.into()), ..OutputPlan::default() }];
+        let inputs = vec![
+            Tensor::ids(vec![6, STEPS], integers(1, 6 * STEPS, 0, ROWS as i32)),
+            Tensor::float(vec![6, STEPS, FEATURES], buffer(&floats(2, 6 * STEPS * FEATURES, 1.0))),
+        ];
+        Case::new(&document.finish(&[class]), inputs, vec![ids(vec![0, 1, 2, 3, 4, 0])], &outputs, &[]).check();
     }
 }

@@ -1,14 +1,13 @@
 //! Masks of other shapes than those of their values.
 use std::sync::Arc;
 
-use crate::{
-    error::Result,
-    tensor::{Data, Mask, Tensor},
-};
+use sconce_kernels::{Context, rows::for_rows};
+
+use crate::tensor::{Data, Mask, Tensor};
 
 /// Which elements of a tensor of `shape` a mask keeps, whose last axes are 1 or those of the tensor: where it is above
 /// one half.
-pub(super) fn broadcast_mask(mask: &Tensor, shape: &[usize]) -> Result<Vec<bool>> {
+pub(super) fn broadcast_mask(context: &Context, mask: &Tensor, shape: &[usize]) -> Vec<bool> {
     let kept: Vec<bool> = match &mask.data {
         Data::Float(values) => values.iter().map(|&value| value > 0.5).collect(),
         Data::Ids(ids) => ids.iter().map(|&id| id > 0).collect(),
@@ -23,17 +22,19 @@ pub(super) fn broadcast_mask(mask: &Tensor, shape: &[usize]) -> Result<Vec<bool>
         }
         step *= mask.shape[axis];
     }
-    let count: usize = shape.iter().product();
-    Ok((0..count)
-        .map(|mut at| {
-            let mut place = 0;
-            for (size, step) in shape.iter().zip(&steps).rev() {
-                place += at % size * step;
-                at /= size;
+    let mut spread = vec![false; shape.iter().product()];
+    let (Some((&width, outer)), Some((&last, steps))) = (shape.split_last(), steps.split_last()) else { return spread };
+    for_rows(context, &mut spread, width, width, |first, spread| {
+        for (row, spread) in spread.chunks_exact_mut(width).enumerate() {
+            let (mut rest, mut place) = (first + row, 0);
+            for (size, step) in outer.iter().zip(steps).rev() {
+                place += rest % size * step;
+                rest /= size;
             }
-            kept[place]
-        })
-        .collect())
+            spread.iter_mut().enumerate().for_each(|(at, spread)| *spread = kept[place + at * last]);
+        }
+    });
+    spread
 }
 
 /// The mask of `positions` within a number of steps, of one over other positions within the same steps: as it is if
@@ -51,21 +52,22 @@ pub(super) fn step_mask(mask: &Mask, steps: usize, positions: usize) -> Mask {
 mod tests {
     use std::sync::Arc;
 
-    use sconce_kernels::buffer::Buffer;
+    use sconce_kernels::{Context, buffer::Buffer, simd::Simd};
 
     use super::{broadcast_mask, step_mask};
     use crate::tensor::Tensor;
 
     #[test]
     fn masks_are_spread_over_the_axes_that_they_lack() {
+        let context = Context::new(2, Simd::Scalar);
         let mut values = Buffer::new(2);
         values.copy_from_slice(&[0.5, 0.6]);
         let mask = Tensor::float(vec![2, 1], values);
-        let kept = broadcast_mask(&mask, &[2, 2, 3]).unwrap();
+        let kept = broadcast_mask(&context, &mask, &[2, 2, 3]);
         assert_eq!(kept, [[false; 3], [true; 3], [false; 3], [true; 3]].concat());
         let ids = Tensor::ids(vec![3], vec![-1, 0, 7]);
-        assert_eq!(broadcast_mask(&ids, &[2, 3]).unwrap(), [false, false, true, false, false, true]);
-        assert!(broadcast_mask(&ids, &[0, 3]).unwrap().is_empty());
+        assert_eq!(broadcast_mask(&context, &ids, &[2, 3]), [false, false, true, false, false, true]);
+        assert!(broadcast_mask(&context, &ids, &[0, 3]).is_empty());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! their states; pointwise nodes see one step instead of all.
 use serde::Serialize;
 
-use super::steps::{is_folded, refusal};
+use super::steps::{folded, refusal};
 use crate::{
     error::{Code, Error, Result},
     layers::{LayerKind, Signature},
@@ -56,6 +56,8 @@ pub(super) struct Builder<'a> {
     pub(super) constant: Vec<bool>,
     /// The axis on which a dependent value has the decoder's steps; `None` if it is the same at each.
     pub(super) time: Vec<Option<usize>>,
+    /// Values within layers at each step.
+    folded: Vec<bool>,
     pub(super) step: Plan,
     /// Value of the step for each value of the plan.
     pub(super) mapped: Vec<Option<ValueId>>,
@@ -99,6 +101,7 @@ impl Incremental {
             dependent,
             constant: super::tensor::constants(plan),
             time: vec![Some(1); plan.values.len()],
+            folded: folded(plan),
             step: Plan {
                 layers: plan.layers.clone(),
                 weights: plan.weights.clone(),
@@ -211,18 +214,21 @@ impl Builder<'_> {
         let name = &self.plan.layers[node.layer].name;
         let refuse = |why: &str| Err(Error::new(Code::Graph, format!("layer {name} cannot decode: {why}")));
         let rank = |value: ValueId| self.plan.values[value].shape.len();
-        if let Some(why) = refusal(self.plan, &self.dependent, node) {
+        // Within a layer at each step, nothing sees more than its step.
+        let inside = node.inputs.first().is_some_and(|&input| self.folded[input]);
+        if let Some(why) = refusal(self.plan, &self.dependent, node).filter(|_| !inside) {
             return refuse(why);
         }
-        if let Operation::Tensor(operation) = &node.operation {
+        if let Operation::Tensor(operation) = &node.operation
+            && !inside
+        {
             return self.tensor(node, operation);
         }
         if node.inputs.iter().any(|&input| self.dependent[input] && self.time[input] != Some(1)) {
             return refuse("the steps of the decoder's input are on another axis than 1");
         }
         match node.operation {
-            // Within a layer at each step, nothing sees more than its step.
-            _ if is_folded(self.plan, node) => {}
+            _ if inside => {}
             Operation::Recurrent(options) => return self.recurrent(node, options),
             Operation::Linear | Operation::Softmax if rank(node.inputs[0]) < 3 => {
                 return refuse("it mixes the steps of the decoder's input");

@@ -4,33 +4,34 @@ use crate::{
     shape::Dimension,
 };
 
-/// Whether a node runs within a layer at each step, whose inputs have batch and time as one axis.
-pub(super) fn is_folded(plan: &Plan, node: &Node) -> bool {
-    let mut inputs = &node.inputs;
-    while let Some(&input) = inputs.first() {
-        let producer = &plan.nodes[plan.producers[input]];
-        match producer.operation {
-            Operation::FoldTime => return true,
-            Operation::UnfoldTime => return false,
-            _ => inputs = &producer.inputs,
-        }
+/// For each value whether batch and time are one axis of it: it is within a layer at each step.
+pub(super) fn folded(plan: &Plan) -> Vec<bool> {
+    let mut folded = vec![false; plan.values.len()];
+    for node in &plan.nodes {
+        let inside = match node.operation {
+            Operation::FoldTime => true,
+            Operation::UnfoldTime => false,
+            _ => node.inputs.first().is_some_and(|&input| folded[input]),
+        };
+        node.outputs.iter().for_each(|&output| folded[output] = inside);
     }
-    false
+    folded
 }
 
-/// Why a node that depends on the decoder's input cannot run step by step, if it is one along axes.
+/// Why a node that depends on the decoder's input, and is not within a layer at each step, cannot run step by step; only
+/// of operations along axes.
 pub(super) fn refusal(plan: &Plan, dependent: &[bool], node: &Node) -> Option<&'static str> {
     let shape = |value: ValueId| plan.values[value].shape.as_slice();
     let mixes = Some("it mixes the steps of the decoder's input");
     match &node.operation {
-        Operation::Pool(_) if !is_folded(plan, node) => Some("it takes all steps of the decoder's input together"),
+        Operation::Pool(_) => Some("it takes all steps of the decoder's input together"),
         Operation::Normalize(_) | Operation::SoftmaxOver(_) | Operation::LogSoftmax | Operation::Mask(_)
-            if shape(node.inputs[0]).len() < 3 && !is_folded(plan, node) =>
+            if shape(node.inputs[0]).len() < 3 =>
         {
             mixes
         }
-        Operation::Normalize(normalization) if normalization.axes.contains(&1) && !is_folded(plan, node) => mixes,
-        Operation::SoftmaxOver(axes) if axes.contains(&1) && !is_folded(plan, node) => mixes,
+        Operation::Normalize(normalization) if normalization.axes.contains(&1) => mixes,
+        Operation::SoftmaxOver(axes) if axes.contains(&1) => mixes,
         Operation::SoftmaxOver(_) => match *node.inputs.as_slice() {
             [x, mask] if !dependent[x] || shape(mask).len() != shape(x).len() => {
                 Some("its mask does not go along with the steps of the decoder's input")

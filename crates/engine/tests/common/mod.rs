@@ -1,5 +1,6 @@
 //! Helpers of the integration tests.
 #![allow(dead_code, reason = "each test uses a part")]
+pub mod along_time;
 pub mod case;
 pub mod models;
 

@@ -1,9 +1,9 @@
 //! Linear layer, softmax and cross-entropy in one: neither logits nor probabilities of all rows ever exist.
 //!
-//! Rows are taken chunk by chunk (see [`plan`]). Of a chunk, the logits are computed as token panels, a block of classes at a
+//! Rows are taken chunk by chunk (see `plan`). Of a chunk, the logits are computed as token panels, a block of classes at a
 //! time, and at once exponentiated in place and multiplied with the weights of the block. Only the exponentials are kept,
 //! for the gradient of the weights. They are relative to a reference that is found in advance rather than to the largest
-//! logit (see [`chunk::Chunk::pack`]), and nothing is normalised: `1 / sum` goes onto the rows of `h` and `dh`, and the target
+//! logit (see `chunk::Chunk::pack`), and nothing is normalised: `1 / sum` goes onto the rows of `h` and `dh`, and the target
 //! onto one element of each column.
 mod chunk;
 mod finish;

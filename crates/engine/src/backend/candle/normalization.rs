@@ -99,7 +99,7 @@ impl Run<'_> {
                 Tensor::float(mask.dims().to_vec(), Self::download(mask)?)
             }
         };
-        let kept: Vec<u8> = broadcast_mask(&mask, x.dims())?.into_iter().map(u8::from).collect();
+        let kept: Vec<u8> = broadcast_mask(&self.program.context, &mask, x.dims()).into_iter().map(u8::from).collect();
         let kept = Array::from_vec(kept, x.dims(), &self.program.placement.device)?;
         let logits = kept.where_cond(x, &x.zeros_like()?.affine(1.0, -1e9)?)?;
         let y = rows.back(&softmax(&rows.take(&logits)?)?)?;

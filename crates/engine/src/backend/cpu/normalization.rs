@@ -3,6 +3,7 @@ use sconce_kernels::{
     Destination,
     buffer::Buffer,
     layer_norm::{self, LayerNormGradients, LayerNormInputs, LayerNormSaved, LayerNormWeights},
+    rows::for_rows,
     softmax,
 };
 
@@ -134,7 +135,8 @@ impl<'a> Run<'a> {
 
     pub(super) fn softmax_over_forward(&self, node: &Node, axes: &[usize]) -> Result<Tensor> {
         let x = self.value(node.inputs[0])?;
-        let mask = node.inputs.get(1).map(|&mask| broadcast_mask(self.value(mask)?, &x.shape)).transpose()?;
+        let mask = node.inputs.get(1).map(|&mask| self.value(mask)).transpose()?;
+        let mask = mask.map(|mask| broadcast_mask(self.context, mask, &x.shape));
         let layout = Layout::new(&x.shape, axes);
         let mut y = Buffer::new(x.len());
         if y.is_empty() {
@@ -143,9 +145,11 @@ impl<'a> Run<'a> {
         let mut kept = Buffer::new(if mask.is_some() { x.len() } else { 0 });
         let mut logits = x.floats()?;
         if let Some(mask) = &mask {
-            for ((kept, &x), &counts) in kept.iter_mut().zip(logits).zip(mask) {
-                *kept = if counts { x } else { MASKED };
-            }
+            for_rows(self.context, &mut kept, 1, 1, |first, kept| {
+                for ((kept, &x), &counts) in kept.iter_mut().zip(&logits[first..]).zip(&mask[first..]) {
+                    *kept = if counts { x } else { MASKED };
+                }
+            });
             logits = &kept;
         }
         softmax::forward(self.context, layout.width, &layout.rows(self.context, logits), &mut y);
@@ -155,7 +159,9 @@ impl<'a> Run<'a> {
             y = placed;
         }
         if let Some(mask) = &mask {
-            y.iter_mut().zip(mask).filter(|(_, counts)| !**counts).for_each(|(y, _)| *y = 0.0);
+            for_rows(self.context, &mut y, 1, 1, |first, y| {
+                y.iter_mut().zip(&mask[first..]).filter(|(_, counts)| !**counts).for_each(|(y, _)| *y = 0.0);
+            });
         }
         Ok(Tensor::float(x.shape.clone(), y))
     }
