@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-const names = "config graph model weights optimizer state tokenizer seq2seq glove tsv csv jsonl".split(" ");
+const names = "config graph model weights optimizer state tokenizer seq2seq glove tsv csv jsonl parquet".split(" ");
 const { values } = parseArgs({
   options: {
     target: { type: "string" },

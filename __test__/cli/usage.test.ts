@@ -40,8 +40,8 @@ const usage: [args: string[], message: RegExp][] = [
     /--optimizer: expected the name of an optimiser.* got "adan"; did you mean adam\?/,
   ],
   [
-    ["train", "--train", "a", "--out", "b", "--format", "parquet"],
-    /--format: expected one of tsv, csv, jsonl, got "parquet"/,
+    ["train", "--train", "a", "--out", "b", "--format", "parket"],
+    /--format: expected one of tsv, csv, jsonl, parquet, got "parket"; did you mean parquet\?/,
   ],
   [["train", "--train", "a", "--out", "b", "--columns", "1"], /--columns: expected a list of two columns/],
   [["train", "--train", "a", "--out", "b", "--valid-target", "c"], /--valid is missing/],

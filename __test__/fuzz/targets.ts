@@ -215,6 +215,20 @@ function table(name: string, good: string): MakeTarget {
   };
 }
 
+/** Several files, by compression. */
+const parquet: MakeTarget = async (folder) => {
+  const path = join(folder, "pairs.parquet");
+  const names = ["none", "snappy", "gzip", "brotli", "version1"];
+  const good = await Promise.all(names.map((name) => readFile(`__test__/golden/parquet/${name}.parquet`)));
+  return {
+    make: (random) => mutateBytes(random, random.pick(good)),
+    read: async (input) => {
+      writeFileSync(path, input);
+      await readParallelText(path, { columns: ["en", "zh"] });
+    },
+  };
+};
+
 const rows = Array.from({ length: 8 }, (_, row) => row);
 
 /** All targets by name. */
@@ -231,4 +245,5 @@ export const targets: Readonly<Record<string, MakeTarget>> = {
   tsv: table("pairs.tsv", rows.map((row) => `Sentence ${row}.\t第${row}句。\n`).join("")),
   csv: table("pairs.csv", rows.map((row) => `"Sentence, ""${row}"".","第\r\n${row}句。"\r\n`).join("")),
   jsonl: table("pairs.jsonl", rows.map((row) => `{"source":"S ${row}.","target":"\\u7b2c${row}"}\n`).join("")),
+  parquet,
 };

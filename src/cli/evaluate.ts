@@ -13,7 +13,7 @@ reference.
 Example: sconce evaluate runs/en-zh --test test.tsv.gz
 
   DIR                      a folder that sconce train or Seq2Seq.save wrote
-  --test PAIRS             sentence pairs: tab-separated, CSV or JSON Lines; plain or gzip
+  --test PAIRS             sentence pairs: tab-separated, CSV, JSON Lines or Parquet
   --test-target FILE       translations of the lines of --test, if they are in a file of their own
 ${pairsHelp}  --metrics A,B            of loss, perplexity, tokenAccuracy, exactMatch; default all. exactMatch translates every source
   --batch-size N           pairs computed together, default 64

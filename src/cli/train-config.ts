@@ -15,7 +15,7 @@ last. Ctrl-C saves a checkpoint; the same command resumes there and ends with th
 Example: sconce train --train train.tsv.gz --valid valid.tsv.gz --target-type character --epochs 10 --out runs/en-zh
 
   CONFIG                   configuration; flags win, paths are relative to the file
-  --train PAIRS            pairs to learn from: tab-separated, CSV or JSON Lines; plain or gzip
+  --train PAIRS            pairs to learn from: tab-separated, CSV, JSON Lines or Parquet
   --train-target FILE      translations of the lines of --train, if they are in a file of their own
   --out DIR                folder of the run; new, or that of an interrupted run
   --valid PAIRS            pairs to validate with after each epoch

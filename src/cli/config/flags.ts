@@ -19,7 +19,7 @@ export const pairFlags: Readonly<Record<string, ConfigFlag>> = {
 };
 
 /** The lines of a help text on {@link pairFlags}. */
-export const pairsHelp = `  --format NAME            tsv, csv or jsonl, default by the end of the name (.csv, .jsonl or .ndjson, before .gz), else tsv
+export const pairsHelp = `  --format NAME            tsv, csv, jsonl or parquet, default by the end of the name (.csv, .jsonl, .ndjson, .parquet), else tsv
   --columns A,B            columns of source and target in a table: numbers from 0, or names in its header; default 0,1
   --keys A,B               keys of source and target in JSON Lines, such as translation.en; default source,target
 `;

@@ -3,7 +3,7 @@ import { couple, flag, integer, isText, number, oneOf, rate, text } from "./kind
 
 /** How files of pairs are read; what is left out follows from names and `readParallelText`. */
 export const pairEntries = {
-  format: v.optional(oneOf(["tsv", "csv", "jsonl"])),
+  format: v.optional(oneOf(["tsv", "csv", "jsonl", "parquet"])),
   columns: v.optional(
     couple<string | number>(
       "columns (numbers from 0, or names)",
