@@ -88,7 +88,10 @@ async function equal(t: ExecutionContext, net: Model, x: ModelData, expected: Ex
   const got = await net.predict(x);
   if (Array.isArray(got)) return t.fail("expected one output");
   t.deepEqual([...got.shape], expected.shape);
-  const worst = [...got.data].reduce((most, value, index) => Math.max(most, Math.abs(value - expected.output[index]!)), 0);
+  const worst = [...got.data].reduce(
+    (most, value, index) => Math.max(most, Math.abs(value - expected.output[index]!)),
+    0,
+  );
   return t.true(worst < 1e-5, `${worst}`);
 }
 
