@@ -8,6 +8,8 @@ import type { Column } from "./table.ts";
 const blockRows = 1024;
 /** Bytes of the columns of one group of rows, unpacked, beyond which a file is refused: a group is held whole. */
 const largestGroup = 2 ** 30;
+/** Rows of a group beyond which a file is refused. */
+const mostRows = 2 ** 24;
 
 /** A place in a Parquet file. */
 interface RowPlace {
@@ -172,6 +174,38 @@ class ParquetFile {
     };
   }
 
+  /** Throws unless the pages of a chunk follow each other to its end: the parser takes their sizes at their word. */
+  async #checkPages(chunk: Chunk, rows: number): Promise<void> {
+    const { deserializeTCompactProtocol } = await import("hyparquet/src/thrift.js");
+    const data = Number(chunk.data_page_offset);
+    const start = Math.min(Number(chunk.dictionary_page_offset ?? data) || data, data);
+    const bytes = await this.#buffer.slice(start, start + Number(chunk.total_compressed_size));
+    const reader = { view: new DataView(bytes), offset: 0 };
+    const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+    let values = 0;
+    let unpacked = 0;
+    while (reader.offset < bytes.byteLength - 1) {
+      const header: Header = deserializeTCompactProtocol(reader);
+      const { field_2: size, field_3: packed, field_5: first, field_7: dictionary, field_8: second } = header;
+      const page = (first ?? dictionary ?? second) as Header | undefined;
+      const count = page?.field_1 ?? 0;
+      // Version 2 says how many bytes its levels take; both say how values and levels are written.
+      const levels = second === undefined ? [] : [page?.field_5, page?.field_6];
+      const codes = first === undefined ? [] : [page?.field_2, page?.field_3, page?.field_4];
+      if (second !== undefined) codes.push(page?.field_4);
+      const fits = levels.every(isSize) && levels.reduce((sum, bytes) => sum + bytes, 0) <= Number(packed);
+      if (!fits || !codes.every(isSize)) throw new Error(`a page at ${start + reader.offset} has no levels`);
+      if (!isSize(size) || !isSize(packed) || !isSize(count) || reader.offset + packed > bytes.byteLength) {
+        throw new Error(`a page at ${start + reader.offset} has no size`);
+      }
+      reader.offset += packed;
+      unpacked += size;
+      if (dictionary === undefined) values += count;
+      if (unpacked > largestGroup || count > mostRows || values > 64 * mostRows) throw new Error("a page is too large");
+    }
+    if (values < rows) throw new Error(`a column has ${values} values for ${rows} rows`);
+  }
+
   /** The rows of a group. */
   async read(group: number, first: number, columns: string[]): Promise<Row[]> {
     const { parquetReadObjects } = await import("hyparquet/src/read.js");
@@ -180,10 +214,14 @@ class ParquetFile {
       const isWanted = columns.includes(data?.path_in_schema[0] ?? "");
       return sum + (isWanted ? Number(data?.total_uncompressed_size ?? 0) : 0);
     }, 0);
-    if (bytes > largestGroup || Number(rows) > largestGroup / 8) {
+    if (!(bytes <= largestGroup && Number(rows) >= 0 && Number(rows) <= mostRows)) {
       throw new FormatError(
-        `${this.path}: group ${group} has ${rows} rows and ${bytes} bytes; write it in groups of at most ${largestGroup} bytes`,
+        `${this.path}: group ${group} has ${rows} rows and ${bytes} bytes; write it in groups of at most ${mostRows} rows and ${largestGroup} bytes`,
       );
+    }
+    for (const { meta_data: data } of chunks) {
+      if (data !== undefined && columns.includes(data.path_in_schema[0] ?? ""))
+        await this.#checkPages(data, Number(rows));
     }
     const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
     return parquetReadObjects({
@@ -208,6 +246,8 @@ class ParquetFile {
   }
 }
 
+type Header = Readonly<Record<string, unknown>>;
+type Chunk = NonNullable<Metadata["row_groups"][number]["columns"][number]["meta_data"]>;
 type Metadata = Awaited<ReturnType<typeof import("hyparquet/src/metadata.js")["parquetMetadataAsync"]>>;
 type Buffered = Parameters<typeof import("hyparquet/src/metadata.js")["parquetMetadataAsync"]>[0];
 type Decompress = (packed: Uint8Array, size: number) => Uint8Array;
