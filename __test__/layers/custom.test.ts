@@ -190,7 +190,7 @@ test("wrong definitions and calls are refused by name", (t) => {
     [() => defineLayer({ name: "a", call: same, compute: same } as never), /compute/],
     [() => project({ unit: 3 } as never), /project: unknown option "unit"/],
     [() => project()(3 as never), /layer project\d*: expected tensors/],
-    [() => project()(x, x as never), /expected a tensor or a list of tensors/],
+    [() => (project() as unknown as (...xs: unknown[]) => unknown)(x, x), /expected a tensor or a list of tensors/],
     [() => defineLayer({ name: "bad", call: () => 3 as never })()(x), /layer bad: call must return tensors/],
     [() => defineLayer({ name: "bad", build: () => 3 as never, call: same })()(x), /build must return an object/],
     [() => defineLayer({ name: "bad", build: () => ({ w: 3 as never }), call: same })()(x), /w must be a weight/],

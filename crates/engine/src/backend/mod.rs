@@ -4,6 +4,7 @@ mod checks;
 pub mod cpu;
 mod metrics;
 mod reduction;
+mod scan;
 
 pub use reduction::{RowWeights, metric_sums, row_weights};
 

@@ -8,6 +8,7 @@ mod input;
 mod lstm;
 mod merge;
 mod repeat_vector;
+mod scan;
 mod tensor;
 
 pub use activation::ActivationOptions;
@@ -19,6 +20,7 @@ pub use input::InputOptions;
 pub use lstm::LstmOptions;
 pub use merge::Merge;
 pub use repeat_vector::RepeatVectorOptions;
+pub use scan::{Scan, ScanBody, ScanOptions};
 pub use tensor::{DataFormat, TensorLayer, WeightOptions};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -95,6 +97,8 @@ pub enum LayerKind {
     RepeatVector(RepeatVectorOptions),
     /// Primitive operations on tensors.
     Tensor(TensorLayer),
+    /// A graph for each step of sequences.
+    Scan(Scan),
 }
 
 fn options<T: DeserializeOwned>(layer: &LayerDocument) -> Result<T> {
@@ -108,6 +112,11 @@ impl LayerKind {
     /// # Errors
     /// `Option` if an option is missing, unknown or has a wrong value; `Graph` if the type is unknown.
     pub fn parse(layer: &LayerDocument) -> Result<Self> {
+        if layer.kind == "ops.scan" {
+            let scan = Scan::new(options(layer)?);
+            let scan = scan.map_err(|why| Error::new(Code::Option, format!("layer {}: {why}", layer.name)))?;
+            return Ok(Self::Scan(scan));
+        }
         if let Some(tensor) = TensorLayer::parse(layer)? {
             return Ok(Self::Tensor(tensor));
         }
@@ -132,7 +141,7 @@ impl LayerKind {
             Self::Dropout(options) => options.check(),
             Self::Activation(options) => options.check(),
             Self::RepeatVector(options) => options.check(),
-            Self::Input(_) | Self::Concatenate(_) | Self::Merge(_) | Self::Tensor(_) => Ok(()),
+            Self::Input(_) | Self::Concatenate(_) | Self::Merge(_) | Self::Tensor(_) | Self::Scan(_) => Ok(()),
         }
         .map_err(|reason| Error::new(Code::Option, format!("layer {}: {reason}", layer.name)))?;
         Ok(kind)
@@ -153,6 +162,7 @@ impl LayerKind {
             Self::Merge(merge) => merge.infer(inputs),
             Self::RepeatVector(options) => options.infer(inputs),
             Self::Tensor(tensor) => tensor.infer(inputs),
+            Self::Scan(scan) => scan.infer(inputs),
         }
         .map_err(|reason| Error::new(Code::Shape, format!("layer {layer}: {reason}")))
     }

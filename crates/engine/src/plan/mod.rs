@@ -15,7 +15,7 @@ use crate::{
     error::{Code, Error, Result},
     graph::GraphDocument,
     initializer::Start,
-    layers::{Inference, LayerKind, LstmOptions, Merge, Signature, WeightSpecification},
+    layers::{Inference, LayerKind, LstmOptions, Merge, Scan, Signature, WeightSpecification},
     ops::TensorOperation,
     shape::{Bindings, Equality},
 };
@@ -72,6 +72,8 @@ pub enum Operation {
     RepeatVector(usize),
     /// A primitive operation on tensors.
     Tensor(TensorOperation),
+    /// A graph for each step of sequences.
+    Scan(Scan),
 }
 
 impl Operation {
@@ -302,6 +304,7 @@ impl Plan {
                 self.push(Operation::Concatenate(axis), layer, inputs, outputs)
             }
             LayerKind::RepeatVector(options) => self.push(Operation::RepeatVector(options.n), layer, inputs, outputs),
+            LayerKind::Scan(scan) => self.push(Operation::Scan(scan.clone()), layer, inputs, outputs),
             LayerKind::Tensor(tensor) => self.expand_tensor(tensor, layer, inputs, outputs),
             LayerKind::Merge(merge) => self.push(Operation::Merge(*merge), layer, inputs, outputs),
         }

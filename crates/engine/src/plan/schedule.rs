@@ -36,6 +36,7 @@ impl Operation {
             Self::Activate(activation) if activation.gradient_takes_input() => inputs.to_vec(),
             Self::Activate(_) | Self::Softmax => outputs.to_vec(),
             Self::Merge(Merge::Multiply | Merge::Maximum | Merge::Minimum) => inputs.to_vec(),
+            Self::Scan(_) => inputs.to_vec(),
             Self::Tensor(operation) => operation.kept(inputs, outputs),
             Self::Input | Self::Dropout(_) | Self::Concatenate(_) | Self::Merge(_) | Self::RepeatVector(_) => {
                 Vec::new()

@@ -8,6 +8,7 @@ mod forward;
 mod loss;
 mod lstm;
 mod merge;
+mod scan;
 mod tensor;
 
 use std::sync::Arc;

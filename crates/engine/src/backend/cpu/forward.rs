@@ -32,6 +32,7 @@ impl<'a> Run<'a> {
         match node.operation {
             Operation::Input => return Ok(()),
             Operation::Lstm(options) => return self.lstm_forward(index, node, options),
+            Operation::Scan(ref scan) => return self.scan_forward(index, node, scan),
             Operation::Tensor(ref operation) => return self.tensor_forward(position, index, node, operation),
             _ => {}
         }
@@ -75,7 +76,7 @@ impl<'a> Run<'a> {
                 Tensor::float(vec![rows, count, width], y)
             }
             Operation::Merge(merge) => self.merge_forward(node, merge)?,
-            Operation::Input | Operation::Lstm(_) | Operation::Tensor(_) => return Ok(()),
+            Operation::Input | Operation::Lstm(_) | Operation::Tensor(_) | Operation::Scan(_) => return Ok(()),
         };
         let mask = match node.operation {
             Operation::Embedding { .. } => self.masks[node.outputs[0]].clone(),

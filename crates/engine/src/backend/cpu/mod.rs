@@ -3,6 +3,7 @@ mod backward;
 mod forward;
 mod loss;
 mod merge;
+mod scan;
 mod tensor;
 
 use std::sync::Arc;
@@ -50,6 +51,7 @@ struct CpuProgram {
 enum Saved {
     Lstm { saved: Box<LstmSaved>, dropout: Option<Buffer>, recurrent_dropout: Option<Buffer> },
     Shapes(tensor::Shapes),
+    Scan(super::scan::Carries),
 }
 
 /// One run of a program.
