@@ -50,6 +50,9 @@ const layer = fc.oneof(
     useBias: flag,
     activation: mostly("tanh", "silu"),
   }),
+  fc.record({ type: fc.constant("reshape"), targetShape: mostly([-1], [-1, 1], [2, -1]) }),
+  fc.record({ type: fc.constant("permute"), dims: mostly([2, 1], [1], [1, 2]) }),
+  fc.record({ type: fc.constant("flatten") }),
   fc.record({ type: fc.constant("repeatVector"), n: mostly(1, 2, 4) }),
   fc.record({ type: fc.constantFrom(...merges, "concatenate"), axis: mostly(-1, 1, -2) }),
 );

@@ -114,6 +114,32 @@ test("unknown sizes are lent by tensors; masks of the past", async (t) => {
   t.true(filled!.numbers.every((value) => value === 7));
 });
 
+test("sequences of no steps", async (t) => {
+  const x = input({ shape: [null, 4] });
+  const outputs = [
+    ops.matmul(ops.transpose(x, [0, 2, 1]), x),
+    ops.sum(x, { axis: 1 }),
+    ops.softmax(x, 1),
+    ops.concatenate([x, ops.flip(x)], 1),
+    ops.slice(x, [null, [0, null, 2]]),
+    ops.matmul(x, ops.convertToTensor([[1], [1], [1], [1]])),
+  ];
+  await using made = model({ inputs: x, outputs });
+  const found = await made.predict(ndarray(new Float32Array(0), [2, 0, 4]));
+  t.deepEqual(
+    found.map(({ shape }) => [...shape]),
+    [
+      [2, 4, 4],
+      [2, 4],
+      [2, 0, 4],
+      [2, 0, 4],
+      [2, 0, 4],
+      [2, 0, 1],
+    ],
+  );
+  t.true(found[0]!.data.every((value) => value === 0) && found[1]!.data.every((value) => value === 0));
+});
+
 test("wrong calls are refused by name", async (t) => {
   const x = input({ shape: [3, 4] });
   const wrong: (() => unknown)[] = [

@@ -49,6 +49,8 @@ const edits: [name: string, path: string, value: unknown, message?: RegExp][] = 
   ["a layer named like a path", "graph.layers.2.name", "../x", /name must be/],
   ["two layers of one name", "graph.layers.*.name", "same"],
   ["an unknown type", "graph.layers.2.type", "lambda", /type must be one of/],
+  ["an unknown operation", "graph.layers.2.type", "ops.evil", /unknown variant `evil`/],
+  ["a weight with the options of a layer", "graph.layers.2.type", "weight", /unknown option/],
   ["a type of Object's prototype", "graph.layers.2.type", "constructor"],
   ["trainable that is text", "graph.layers.2.trainable", "yes"],
   ["options that are null", "graph.layers.2.options", null],

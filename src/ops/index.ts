@@ -61,6 +61,7 @@ export {
   sum,
   variance,
 } from "./reduce.ts";
+export { type Same, type ScanOptions, scan, type Tensors } from "./scan.ts";
 export { reshape, type Size, shape, transpose, UnknownSize } from "./shape.ts";
 export {
   abs,

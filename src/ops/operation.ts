@@ -27,7 +27,12 @@ export function operation(
   inputs: readonly unknown[],
   options: LayerOptionsDocument = {},
 ): SymbolicTensor {
-  return new OperationLayer({ type: operationPrefix + name, common: {}, options }).apply(inputs)[0]!;
+  return operationLayer(name, options).apply(inputs)[0]!;
+}
+
+/** The layer of an operation. */
+export function operationLayer(name: string, options: LayerOptionsDocument): OperationLayer {
+  return new OperationLayer({ type: operationPrefix + name, common: {}, options });
 }
 
 /** The layer of an operation of a document; the engine checks its options when it is called. */

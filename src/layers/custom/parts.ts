@@ -46,7 +46,9 @@ export type LayerParts = Readonly<Record<string, WeightRequest | Layer>>;
 
 /** What `call` gets of them: weights as tensors without a batch. */
 export type BuiltParts<Parts> = {
-  readonly [Key in keyof Parts]: Parts[Key] extends WeightRequest | undefined ? SymbolicTensor : Parts[Key];
+  readonly [Key in keyof Parts]: Parts[Key] extends WeightRequest | undefined
+    ? SymbolicTensor | Extract<Parts[Key], undefined>
+    : Parts[Key];
 };
 
 /**

@@ -7,6 +7,7 @@ mod masks;
 mod metrics;
 mod reduction;
 mod row_targets;
+mod scan;
 
 pub use reduction::{RowWeights, metric_sums, row_weights};
 

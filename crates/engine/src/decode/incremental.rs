@@ -233,6 +233,7 @@ impl Builder<'_> {
             Operation::Linear | Operation::Softmax if rank(node.inputs[0]) < 3 => {
                 return refuse("it mixes the steps of the decoder's input");
             }
+            Operation::Scan(_) => return refuse("its states are not carried from token to token"),
             Operation::RepeatVector(_) => return refuse("it repeats what depends on all of the decoder's input"),
             Operation::Concatenate(1) => return refuse("it joins along time"),
             Operation::Merge(_) | Operation::Concatenate(_)

@@ -13,6 +13,7 @@ mod merge;
 mod pooling;
 mod recurrent;
 mod repeat_vector;
+mod scan;
 mod softmax;
 mod tensor;
 mod time_distributed;
@@ -30,6 +31,7 @@ pub use merge::Merge;
 pub use pooling::{DataFormat, PoolingOptions};
 pub use recurrent::{Cell, RecurrentOptions};
 pub use repeat_vector::RepeatVectorOptions;
+pub use scan::{Scan, ScanBody, ScanOptions};
 pub use softmax::SoftmaxOptions;
 pub use tensor::{TensorLayer, WeightOptions};
 pub use time_distributed::TimeDistributed;
@@ -152,6 +154,8 @@ pub enum LayerKind {
     TimeDistributed(TimeDistributed),
     /// Primitive operations on tensors.
     Tensor(TensorLayer),
+    /// A graph for each step of sequences.
+    Scan(Scan),
 }
 
 fn options<T: DeserializeOwned>(layer: &LayerDocument) -> Result<T> {
@@ -166,6 +170,11 @@ impl LayerKind {
     /// `Option` if an option is missing, unknown or has a wrong value; `Graph` if the type is unknown.
     pub fn parse(layer: &LayerDocument) -> Result<Self> {
         let layer = &LayerDocument { options: own_options(&layer.options), ..layer.clone() };
+        if layer.kind == "ops.scan" {
+            let scan = Scan::new(options(layer)?);
+            let scan = scan.map_err(|why| Error::new(Code::Option, format!("layer {}: {why}", layer.name)))?;
+            return Ok(Self::Scan(scan));
+        }
         if let Some(tensor) = TensorLayer::parse(layer)? {
             return Ok(Self::Tensor(tensor));
         }
@@ -206,7 +215,7 @@ impl LayerKind {
             Self::SpatialDropout(options) => options.check(),
             Self::Softmax(options) => options.check(),
             Self::GlobalAveragePooling(_) | Self::GlobalMaxPooling(_) | Self::TimeDistributed(_) => Ok(()),
-            Self::Input(_) | Self::Concatenate(_) | Self::Merge(_) | Self::Tensor(_) => Ok(()),
+            Self::Input(_) | Self::Concatenate(_) | Self::Merge(_) | Self::Tensor(_) | Self::Scan(_) => Ok(()),
         }
         .map_err(|reason| Error::new(Code::Option, format!("layer {}: {reason}", layer.name)))?;
         Ok(kind)
@@ -235,6 +244,7 @@ impl LayerKind {
             Self::Softmax(options) => options.infer(inputs),
             Self::TimeDistributed(wrapper) => return wrapper.infer(layer, inputs),
             Self::Tensor(tensor) => tensor.infer(inputs),
+            Self::Scan(scan) => scan.infer(inputs),
         }
         .map_err(|reason| Error::new(Code::Shape, format!("layer {layer}: {reason}")))
     }

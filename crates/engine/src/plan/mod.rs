@@ -27,7 +27,7 @@ use crate::{
     error::{Code, Error, Result},
     graph::GraphDocument,
     initializer::Start,
-    layers::{Inference, LayerKind, Merge, Signature, WeightSpecification},
+    layers::{Inference, LayerKind, Merge, Scan, Signature, WeightSpecification},
     ops::TensorOperation,
     regularizer::Regularizer,
     shape::{Bindings, Equality},
@@ -83,6 +83,8 @@ pub enum Operation {
     UnfoldTime,
     /// A primitive operation on tensors.
     Tensor(TensorOperation),
+    /// A graph for each step of sequences.
+    Scan(Scan),
 }
 
 impl Operation {
@@ -335,6 +337,7 @@ impl Plan {
                 self.push(steps::softmax(options, &inputs, &outputs), layer, inputs, outputs)
             }
             LayerKind::TimeDistributed(wrapper) => self.expand_steps(wrapper, layer, inputs, outputs),
+            LayerKind::Scan(scan) => self.push(Operation::Scan(scan.clone()), layer, inputs, outputs),
             LayerKind::Tensor(tensor) => self.expand_tensor(tensor, layer, inputs, outputs),
             LayerKind::Merge(merge) => self.push(Operation::Merge(*merge), layer, inputs, outputs),
         }

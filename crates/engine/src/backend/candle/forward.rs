@@ -32,6 +32,7 @@ impl Run<'_> {
         let output = match node.operation {
             Operation::Input => return Ok(()),
             Operation::Recurrent(options) => return self.recurrent_forward(index, node, options),
+            Operation::Scan(ref scan) => return self.scan_forward(node, scan),
             Operation::Tensor(ref operation) => return self.tensor_forward(node, operation),
             Operation::Embedding { mask_zero } => self.embedding_forward(node, mask_zero)?,
             Operation::Linear => self.linear(node)?,

@@ -13,6 +13,7 @@ mod merge;
 mod normalization;
 mod recurrent;
 mod row_loss;
+mod scan;
 mod sequence;
 mod simple_rnn;
 mod tensor;

@@ -88,6 +88,9 @@ impl Run<'_> {
         if let Operation::Recurrent(options) = node.operation {
             return self.recurrent_backward(index, node, options, gradients);
         }
+        if let Operation::Scan(scan) = &node.operation {
+            return self.scan_backward(index, node, scan);
+        }
         let Some(dy) = self.gradients[node.outputs[0]].take() else { return Ok(()) };
         let input = node.inputs.first().copied();
         match (&node.operation, input) {

@@ -23,6 +23,7 @@ impl<'a> Run<'a> {
             Operation::Pool(pooling) => return self.pool_forward(index, node, pooling),
             Operation::Mask(value) => return self.mask_forward(node, value),
             Operation::UnfoldTime => return self.unfold_forward(position, node),
+            Operation::Scan(ref scan) => return self.scan_forward(index, node, scan),
             Operation::Tensor(ref operation) => return self.tensor_forward(position, index, node, operation),
             _ => {}
         }
@@ -66,7 +67,7 @@ impl<'a> Run<'a> {
             },
             Operation::FoldTime => self.fold_forward(node)?,
             Operation::Pool(_) | Operation::Mask(_) | Operation::UnfoldTime => return Ok(()),
-            Operation::Input | Operation::Recurrent(_) | Operation::Tensor(_) => return Ok(()),
+            Operation::Input | Operation::Recurrent(_) | Operation::Tensor(_) | Operation::Scan(_) => return Ok(()),
         };
         let mask = match node.operation {
             Operation::Embedding { .. } => self.masks[node.outputs[0]].clone(),

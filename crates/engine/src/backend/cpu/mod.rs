@@ -12,6 +12,7 @@ mod pooling;
 mod recurrent;
 mod repeat;
 mod row_loss;
+mod scan;
 mod tensor;
 mod time;
 
@@ -69,6 +70,7 @@ enum Saved {
     /// Sizes of the input.
     Shape(Vec<usize>),
     Shapes(tensor::Shapes),
+    Scan(super::scan::Carries),
 }
 
 /// One run of a program.
