@@ -67,8 +67,7 @@ const bodies: [string, Parameters<typeof losses.custom>[0]][] = [
   ["mse", (yTrue, yPred) => ops.mean(ops.square(ops.subtract(yTrue, yPred)), { axis: -1 })],
   ["mae", (yTrue, yPred) => ops.mean(ops.abs(ops.subtract(yPred, yTrue)), { axis: -1, keepdims: true })],
   ["mae", (yTrue, yPred) => ops.abs(ops.subtract(yPred, yTrue))],
-  // What the mask leaves out does not count, whatever it is.
-  ["mse", (yTrue, yPred, mask) => ops.divide(ops.mean(ops.square(ops.subtract(yTrue, yPred)), { axis: -1 }), mask)],
+  ["mse", (yTrue, yPred, mask) => ops.multiply(ops.mean(ops.square(ops.subtract(yTrue, yPred)), { axis: -1 }), mask)],
 ];
 
 for (const [name, body] of bodies) {
