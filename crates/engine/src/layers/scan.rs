@@ -67,7 +67,8 @@ impl Scan {
             return Err(format!("body: layer {layer} has weights: they must be inputs of the scan"));
         }
         let random = |node: &&crate::plan::Node| {
-            matches!(node.operation, Operation::Dropout(_) | Operation::Tensor(TensorOperation::Training {}))
+            matches!(node.operation, Operation::Dropout(_) | Operation::SpatialDropout(_))
+                || matches!(node.operation, Operation::Tensor(TensorOperation::Training {}))
         };
         if let Some(node) = plan.nodes.iter().find(random) {
             let layer = &plan.layers[node.layer].name;
