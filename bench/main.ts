@@ -4,6 +4,7 @@ import { type BenchOptions, readArguments, UsageError } from "./arguments.ts";
 import { character } from "./character.ts";
 import { demo } from "./demo.ts";
 import { eventLoop } from "./event-loop.ts";
+import { longRun } from "./long-run.ts";
 import { lstmStep } from "./lstm-step.ts";
 import { memory } from "./memory.ts";
 import type { Report } from "./report.ts";
@@ -13,6 +14,7 @@ const benches: Record<string, (options: BenchOptions) => Promise<Report>> = {
   "lstm-step": lstmStep,
   "event-loop": eventLoop,
   memory,
+  "long-run": longRun,
   start,
   demo,
   character,
