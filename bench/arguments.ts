@@ -20,7 +20,8 @@ export interface BenchOptions {
 export class UsageError extends Error {}
 
 const usage = `usage: npm run bench -- NAME [--python PY] [--case C] [--json] [--threads N] [--percent P] [--lines N]
-  NAME         lstm-step, rnn-step, event-loop, memory, start, demo, character, input-pipeline or tokenizer
+  NAME         lstm-step, rnn-step, event-loop, memory, start, demo, character, input-pipeline,
+               tokenizer or long-run
   --python PY  Python with the packages of bench/peers/requirements.txt; needed for comparisons
   --case C     run this case only (lstm-step: V8000, V30000, tatoeba, tatoeba-bucketed;
                rnn-step: gru, gru-tatoeba, bidirectional, bidirectional-tatoeba)

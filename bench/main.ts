@@ -5,6 +5,7 @@ import { character } from "./character.ts";
 import { demo } from "./demo.ts";
 import { eventLoop } from "./event-loop.ts";
 import { inputPipeline } from "./input-pipeline.ts";
+import { longRun } from "./long-run.ts";
 import { lstmStep } from "./lstm-step.ts";
 import { memory } from "./memory.ts";
 import type { Report } from "./report.ts";
@@ -17,6 +18,7 @@ const benches: Record<string, (options: BenchOptions) => Promise<Report>> = {
   "rnn-step": rnnStep,
   "event-loop": eventLoop,
   memory,
+  "long-run": longRun,
   start,
   demo,
   character,

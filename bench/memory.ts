@@ -1,6 +1,6 @@
 import type { BenchOptions } from "./arguments.ts";
+import { describeGrowth, growth } from "./growth.ts";
 import type { Report } from "./report.ts";
-import { median, rounded } from "./statistics.ts";
 import { type Description, measured, Worker } from "./worker.ts";
 
 interface Samples {
@@ -22,26 +22,9 @@ export async function memory({ threads, percent }: BenchOptions): Promise<Report
       const { machine, versions } = await worker.ask<Description>({ command: "describe" });
       Object.assign(report, { machine, versions });
       const { samples } = await worker.ask<Samples>({ command: name, ...range });
-      const sizes = samples.map((sample) => sample.residentMiB);
-      // Single samples rise and fall by two pages of the allocators, 2 MiB each: what stays is told by medians.
-      const quarter = Math.ceil(sizes.length / 4);
-      const [first, last] = [median(sizes.slice(0, quarter)), median(sizes.slice(-quarter))];
-      const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
-      const growth = rounded((100 * (last - first)) / first);
-      console.log(
-        `${name} ${range.from} to ${range.to}: ${first.toFixed(1)} MiB in the first quarter, ${last.toFixed(1)} MiB in ` +
-          `the last (medians): growth ${growth} %; least ${least.toFixed(1)} MiB, most ${most.toFixed(1)} MiB`,
-      );
-      report.cases.push({
-        case: name,
-        ...range,
-        firstMiB: first,
-        lastMiB: last,
-        leastMiB: least,
-        mostMiB: most,
-        growthPercent: growth,
-        samples,
-      });
+      const found = growth(samples.map((sample) => sample.residentMiB));
+      console.log(`${name} ${range.from} to ${range.to}: ${describeGrowth(found)}`);
+      report.cases.push({ case: name, ...range, ...found, samples });
     } finally {
       worker.close();
     }

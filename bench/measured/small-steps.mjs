@@ -1,0 +1,24 @@
+import { ndarray } from "sconce";
+
+const shapes = [
+  [16, 12, 15],
+  [16, 5, 7],
+  [8, 20, 24],
+  [32, 9, 9],
+  [16, 17, 11],
+  [1, 3, 4],
+  [24, 12, 20],
+  [13, 7, 18],
+];
+
+function ids(rows, length, step) {
+  const data = Int32Array.from({ length: rows * length }, (_, index) => 1 + ((index * 7919 + step * 104729) % 199));
+  return ndarray(data, [rows, length]);
+}
+
+/** A training step of a translator with a vocabulary of at least 200, with a shape that depends on the step. */
+export async function trainSome(translator, step) {
+  const [rows, source, target] = shapes[step % shapes.length];
+  const encoder = ids(rows, source, step);
+  await translator.trainOnBatch([encoder, ids(rows, target, step + 1)], ids(rows, target, step + 2));
+}
