@@ -90,7 +90,7 @@ fn the_orthogonal_penalty_and_its_gradient_are_those_of_f64() {
                 assert_close(&found, &gradients, &format!("{vectors:?} {rows} {columns}"));
                 assert_eq!(value, orthogonal(&ctx, (0.3, vectors), (rows, columns), &weights, None));
                 // Products round differently on another path.
-                let of_path = first.get_or_insert_with(|| (ctx.simd, value));
+                let of_path = first.get_or_insert((ctx.simd, value));
                 if of_path.0 == ctx.simd {
                     assert_eq!(of_path.1, value);
                 } else {
