@@ -58,7 +58,7 @@ function missing(parts: Layers): string | undefined {
 
 function sequence(parts: Layers): Model {
   const made = ([type, options, inner]: Layers[number]): ((x: SymbolicTensor) => SymbolicTensor) =>
-    inner === undefined ? makers[type]!(options) : makers[type]!(made(inner), options);
+    makers[type]!(inner === undefined ? options : { ...options, layer: made(inner) });
   const ids = input({ shape: [null], dtype: "int32" });
   let tensor: SymbolicTensor = ids;
   for (const part of parts) tensor = made(part)(tensor);

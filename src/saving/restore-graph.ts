@@ -37,6 +37,8 @@ function restoreLayer(document: LayerDocument, depth = 0): Layer {
       options[key] = restoreInitializer(`layer ${document.name}`, key, document.options[key]);
     } else if (key === "layer" || key === "backwardLayer") {
       const wrapped = checkLayer(`layer ${document.name}: ${key}`, document.options[key]);
+      if (type === "bidirectional")
+        nameOption(`layer ${wrapped.name}`, "type", wrapped.type, ["lstm", "gru", "simpleRnn"]);
       options[key] = restoreLayer(wrapped, depth + 1);
     } else if (key !== "activityRegularizer" && key.endsWith("Regularizer")) {
       options[key] = restoreRegularizer(`layer ${document.name}`, key, document.options[key]);

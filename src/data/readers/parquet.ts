@@ -8,8 +8,10 @@ import type { Column } from "./table.ts";
 const blockRows = 1024;
 /** Bytes of the columns of one group of rows, unpacked, beyond which a file is refused: a group is held whole. */
 const largestGroup = 2 ** 30;
-/** Rows of a group beyond which a file is refused. */
-const mostRows = 2 ** 24;
+/** Rows of a group beyond which a file is refused: a few bytes can stand for any number of equal ones. */
+const mostRows = 2 ** 21;
+/** Values of a column beyond one a row, in lists. */
+const mostListed = 2 ** 20;
 
 /** A place in a Parquet file. */
 interface RowPlace {
@@ -201,7 +203,8 @@ class ParquetFile {
       reader.offset += packed;
       unpacked += size;
       if (dictionary === undefined) values += count;
-      if (unpacked > largestGroup || count > mostRows || values > 64 * mostRows) throw new Error("a page is too large");
+      if (unpacked > largestGroup || values > Math.max(rows, mostListed)) throw new Error("a page is too large");
+      if (dictionary !== undefined && count > mostListed) throw new Error("a dictionary is too large");
     }
     if (values < rows) throw new Error(`a column has ${values} values for ${rows} rows`);
   }

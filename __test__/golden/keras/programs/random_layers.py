@@ -61,6 +61,9 @@ def recurrent(rng, sequences=None, wrapped=False):
         if rng.random() < 0.25:
             options["zeroOutputForMask"] = True
         options.update(extras(rng, ["kernel", "recurrent"] + ["bias"] * options.get("useBias", True)))
+        if kind == "simpleRnn":
+            # Keras' SimpleRNN takes the option and forgets it.
+            options.pop("activityRegularizer", None)
     return {"type": kind, "options": options}
 
 
@@ -120,7 +123,8 @@ def unary(rng, shape, masked):
                 lambda: simple("flatten"),
                 lambda: simple("reshape", targetShape=[shape[1], *factors(rng, size)]),
                 lambda: simple("reshape", targetShape=[-1, rng.choice(factors(rng, size))]),
-                lambda: simple("layerNormalization", axis=rng.choice([1, [1, 2]])),
+                # On PyTorch, Keras cannot normalise over an axis that is not the last.
+            lambda: simple("layerNormalization", axis=[1, 2]),
             ]
         return rng.choice(choices)()
     return rng.choice(
