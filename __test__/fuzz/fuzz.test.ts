@@ -21,6 +21,22 @@ for (const [name, make] of Object.entries(targets)) {
   });
 }
 
+/** Inputs that once ended the process: seeds and numbers by target. */
+const regressions: Record<string, readonly (readonly [seed: number, number: number])[]> = {
+  // Runs of equal values that are longer than the page.
+  parquet: [
+    [5, 140],
+    [5, 679],
+  ],
+};
+
+for (const [name, found] of Object.entries(regressions)) {
+  test(`inputs that once ended the process give typed errors: ${name}`, async (t) => {
+    const target = await targets[name]!(folder);
+    for (const [seed, number] of found) t.deepEqual((await fuzz(target, seed, number, 1)).findings, []);
+  });
+}
+
 test("an input depends on seed and number alone", (t) => {
   const good = { layers: [{ name: "a", units: 3 }], list: [1, [2, 3]] };
   const made = (seed: number, index: number) => {

@@ -2,6 +2,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { DataError, FormatError, fromFile, SconceError, StateError } from "../../errors.ts";
 import { misplaced } from "../blocks.ts";
 import type { PairReader, RawPair } from "./pair-reader.ts";
+import { checkRuns } from "./parquet-runs.ts";
 import type { Column } from "./table.ts";
 
 /** Rows that are given on together. */
@@ -176,9 +177,13 @@ class ParquetFile {
     };
   }
 
-  /** Throws unless the pages of a chunk follow each other to its end: the parser takes their sizes at their word. */
-  async #checkPages(chunk: Chunk, rows: number): Promise<void> {
+  /** Throws unless the pages of a chunk follow each other to its end: the parser takes sizes and lengths at their word. */
+  async #checkPages(chunk: Chunk, rows: number, compressors: Record<string, Decompress>): Promise<void> {
     const { deserializeTCompactProtocol } = await import("hyparquet/src/thrift.js");
+    const { decompressPage } = await import("hyparquet/src/datapage.js");
+    const { getMaxDefinitionLevel, getMaxRepetitionLevel, getSchemaPath } = await import("hyparquet/src/schema.js");
+    const path = getSchemaPath(this.#metadata.schema, chunk.path_in_schema);
+    const deepest = [path.length > 1 ? getMaxRepetitionLevel(path) : 0, getMaxDefinitionLevel(path)] as const;
     const data = Number(chunk.data_page_offset);
     const start = Math.min(Number(chunk.dictionary_page_offset ?? data) || data, data);
     const bytes = await this.#buffer.slice(start, start + Number(chunk.total_compressed_size));
@@ -200,11 +205,25 @@ class ParquetFile {
       if (!isSize(size) || !isSize(packed) || !isSize(count) || reader.offset + packed > bytes.byteLength) {
         throw new Error(`a page at ${start + reader.offset} has no size`);
       }
+      const body = new Uint8Array(bytes, reader.offset, packed);
       reader.offset += packed;
       unpacked += size;
       if (dictionary === undefined) values += count;
       if (unpacked > largestGroup || values > Math.max(rows, mostListed)) throw new Error("a page is too large");
       if (dictionary !== undefined && count > mostListed) throw new Error("a dictionary is too large");
+      const whole = (part: Uint8Array, length: number) => decompressPage(part, length, chunk.codec, compressors);
+      const common = { count, deepest, boolean: chunk.type === "BOOLEAN" };
+      if (first !== undefined) {
+        const encoding = Number(page?.field_2);
+        checkRuns({ ...common, levels: whole(body, size), values: undefined, encoding, lengths: undefined });
+      } else if (second !== undefined) {
+        // The two lengths of the levels, which are not packed.
+        const lengths = [Number(page?.field_6), Number(page?.field_5)] as const;
+        const start = lengths[0] + lengths[1];
+        const rest = body.subarray(start);
+        const data = page?.field_7 === false ? rest : whole(rest, size - start);
+        checkRuns({ ...common, levels: body, values: data, encoding: Number(page?.field_4), lengths });
+      }
     }
     if (values < rows) throw new Error(`a column has ${values} values for ${rows} rows`);
   }
@@ -222,9 +241,10 @@ class ParquetFile {
         `${this.path}: group ${group} has ${rows} rows and ${bytes} bytes; write it in groups of at most ${mostRows} rows and ${largestGroup} bytes`,
       );
     }
+    const compressors = await decompressors(this.path);
     for (const { meta_data: data } of chunks) {
       if (data !== undefined && columns.includes(data.path_in_schema[0] ?? ""))
-        await this.#checkPages(data, Number(rows));
+        await this.#checkPages(data, Number(rows), compressors);
     }
     const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
     return parquetReadObjects({
@@ -234,7 +254,7 @@ class ParquetFile {
       rowStart: first,
       rowEnd: first + Number(rows),
       geoparquet: false,
-      compressors: await decompressors(this.path),
+      compressors,
       parsers: {
         stringFromBytes: (text: Uint8Array | undefined) => {
           if (text === undefined) return undefined;
