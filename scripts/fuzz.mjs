@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-const names = "config graph model weights optimizer state tokenizer seq2seq glove tsv csv jsonl parquet".split(" ");
+const names =
+  "config graph model weights optimizer state tokenizer tokenizerFile seq2seq glove tsv csv jsonl parquet".split(" ");
 const { values } = parseArgs({
   options: {
     target: { type: "string" },

@@ -166,6 +166,23 @@ const tokenizer: MakeTarget = async () => {
   };
 };
 
+/** Files of Hugging Face's `tokenizers`. */
+const tokenizerFile: MakeTarget = async (folder) => {
+  const path = join(folder, "tokenizer.json");
+  const file = JSON.parse(await readFile("__test__/golden/tokenizers/python.json", "utf8")) as {
+    tokenizers: Record<string, { document: object }>;
+  };
+  const good = Object.values(file.tokenizers).map(({ document }) => document);
+  return {
+    make: (random) => mutateJson(random, random.pick(good)),
+    read: async (input) => {
+      writeFileSync(path, input);
+      const made = await Tokenizer.load(path);
+      made.decode(made.encode("don't you? 你好 e\u0301"));
+    },
+  };
+};
+
 const seq2seq: MakeTarget = async () => {
   const own = (await Tokenizer.train(["abc"], { type: "character" })).toJSON();
   const good = {
@@ -240,6 +257,7 @@ export const targets: Readonly<Record<string, MakeTarget>> = {
   optimizer,
   state,
   tokenizer,
+  tokenizerFile,
   seq2seq,
   glove,
   tsv: table("pairs.tsv", rows.map((row) => `Sentence ${row}.\t第${row}句。\n`).join("")),
