@@ -49,6 +49,8 @@ export {
   type TokenizerType,
   type TrainedTokenizerType,
 } from "./data/tokenizer.ts";
+export type { Texts } from "./data/tokenizers/blocks.ts";
+export type { FileTokenizerDocument, WordTokenizerDocument } from "./data/tokenizers/document.ts";
 export { EncodedTexts } from "./data/tokenizers/encoded.ts";
 export type { TokenStatistics } from "./data/tokenizers/statistics.ts";
 export { type SpecialIds, Vocabulary, type VocabularyOptions } from "./data/vocabulary.ts";
