@@ -12,24 +12,24 @@ mod error;
 mod general;
 mod merges;
 mod normalize;
+mod parallel;
 mod pieces;
+mod specials;
 pub mod training;
 mod words;
 
 pub use document::{LARGEST_DOCUMENT, SPECIALS};
 pub use error::{Fault, Result, TokenizerError};
 pub use normalize::Step;
+pub use parallel::Run;
+pub use specials::{SpecialNames, Specials};
 
 use cutter::{Cut, Cutter, Part};
 use document::Document;
 use general::General;
 use merges::Merges;
+use parallel::{Row, WORK, in_parallel};
 
-/// Runs `work(piece)` once for each piece in `0..pieces`, on as many threads as it likes, and returns when all have ended.
-pub type Run<'run> = &'run (dyn Fn(usize, &(dyn Fn(usize) + Sync)) + Sync);
-
-/// Bytes of text that one piece of work takes.
-const WORK: usize = 1 << 15;
 /// Most words whose ids a worker remembers, and the longest such word in bytes.
 const REMEMBERED: usize = 1 << 16;
 const LONGEST_REMEMBERED: usize = 64;
@@ -61,32 +61,6 @@ impl Kind {
             Self::Unigram => "unigram",
         }
     }
-}
-
-/// Ids of tokens with a meaning of their own, where there are any.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Specials {
-    /// Padding.
-    pub padding: Option<u32>,
-    /// What is not in the vocabulary.
-    pub unknown: Option<u32>,
-    /// Before the first token of a target.
-    pub begin: Option<u32>,
-    /// After the last.
-    pub end: Option<u32>,
-}
-
-/// Tokens that stand for padding, begin and end where their usual names do not tell.
-#[derive(Clone, Debug, Default)]
-pub struct SpecialNames {
-    /// The padding token.
-    pub padding: Option<String>,
-    /// The unknown token.
-    pub unknown: Option<String>,
-    /// The begin token.
-    pub begin: Option<String>,
-    /// The end token.
-    pub end: Option<String>,
 }
 
 /// Ids of several texts, one after the other.
@@ -137,10 +111,6 @@ impl std::fmt::Debug for Tokenizer {
     }
 }
 
-fn cancelled_error(flag: bool) -> Result<()> {
-    if flag { Err(TokenizerError::cancelled()) } else { Ok(()) }
-}
-
 impl Tokenizer {
     /// Reads the text of a `tokenizer.json`, which may come from anywhere. Truncation, padding and the post-processor
     /// have no effect here.
@@ -149,7 +119,7 @@ impl Tokenizer {
     /// `Format` if it is damaged or of an unknown kind, `Limit` if it is too large, `Option` if a name is no token.
     pub fn parse(text: String, names: &SpecialNames) -> Result<Self> {
         let document = Document::parse(&text)?;
-        let specials = find_specials(&document, names)?;
+        let specials = specials::find(&document, names)?;
         let cut = Cut::recognize(document.part("pre_tokenizer"), document.part("decoder"));
         let steps = normalize::recognize(document.part("normalizer"));
         let kind = match document.model.as_str() {
@@ -419,56 +389,6 @@ impl Tokenizer {
     }
 }
 
-struct Row<'ids>(&'ids [i32]);
-
-/// What work weighs, in bytes.
-trait Weight {
-    fn weight(&self) -> usize;
-}
-
-impl<T: AsRef<str>> Weight for T {
-    fn weight(&self) -> usize {
-        self.as_ref().len() + 16
-    }
-}
-
-impl Weight for Row<'_> {
-    fn weight(&self) -> usize {
-        4 * self.0.len() + 16
-    }
-}
-
-/// Works on items in runs of some size, cut by sizes alone; the results in order.
-fn in_parallel<I: Weight + Sync, T: Send>(
-    items: &[I],
-    run: Run<'_>,
-    cancelled: &(dyn Fn() -> bool + Sync),
-    work: impl Fn(&[I]) -> Result<T> + Sync,
-) -> Result<Vec<T>> {
-    let mut ranges = Vec::new();
-    let (mut start, mut weight) = (0, 0);
-    for (index, item) in items.iter().enumerate() {
-        weight += item.weight();
-        if weight >= WORK {
-            ranges.push(start..index + 1);
-            (start, weight) = (index + 1, 0);
-        }
-    }
-    if start < items.len() {
-        ranges.push(start..items.len());
-    }
-    let results: Vec<Mutex<Option<Result<T>>>> = ranges.iter().map(|_| Mutex::new(None)).collect();
-    run(ranges.len(), &|piece| {
-        let result = cancelled_error(cancelled()).and_then(|()| work(&items[ranges[piece].clone()]));
-        *results[piece].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-    });
-    let done = results.into_iter().map(|result| {
-        let result = result.into_inner().unwrap_or_else(PoisonError::into_inner);
-        result.unwrap_or_else(|| Err(TokenizerError::cancelled()))
-    });
-    done.collect()
-}
-
 fn too_many() -> TokenizerError {
     TokenizerError::new(Fault::Limit, "more than 2^31 ids at once: encode fewer texts")
 }
@@ -510,25 +430,6 @@ fn own_encoder(
     }
     let merges = Merges::new(document::merges(document)?.into_iter());
     Ok(Some(Encoder::Pairs { cutter: cutter()?, unknown, fuse: model["fuse_unk"] == true, merges }))
-}
-
-fn find_specials(document: &Document, names: &SpecialNames) -> Result<Specials> {
-    let find = |what: &str, name: &Option<String>, own: Option<&str>, usual: &[&str]| match name {
-        Some(name) => document.id(name).map(Some).ok_or_else(|| {
-            TokenizerError::new(Fault::Option, format!("{what}: {name:?} is no token of the vocabulary"))
-        }),
-        None => Ok(own.into_iter().chain(usual.iter().copied()).find_map(|name| document.id(name))),
-    };
-    let model = document.part("model");
-    let by_id = model.get("unk_id").and_then(|id| id.as_u64()).and_then(|id| document.tokens.get(id as usize));
-    let unknown = model.get("unk_token").and_then(|name| name.as_str()).or(by_id.map(|token| &**token));
-    let padding = document.part("padding").get("pad_token").and_then(|name| name.as_str());
-    Ok(Specials {
-        padding: find("padding", &names.padding, padding, &["<pad>", "[PAD]", "<|pad|>"])?,
-        unknown: find("unknown", &names.unknown, unknown, &["<unk>", "[UNK]"])?,
-        begin: find("begin", &names.begin, None, &["<s>", "[CLS]", "<bos>", "<|begin_of_text|>", "<|startoftext|>"])?,
-        end: find("end", &names.end, None, &["</s>", "[SEP]", "<eos>", "<|end_of_text|>", "<|endoftext|>"])?,
-    })
 }
 
 #[cfg(test)]
