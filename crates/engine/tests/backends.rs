@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use common::{
     buffer, candle, candle_double,
-    case::{Case, Found, PLAIN},
+    case::{Case, PLAIN},
     cpus, floats, integers,
     models::{continued, everything, merging, recurrent, textbook},
 };
@@ -176,31 +176,7 @@ fn gradients_accumulate_over_steps() {
 fn gradients_equal_finite_differences() {
     let second = smoothed();
     let case = everything_case(0.3, [PLAIN.into(), second]);
-    check_differences(&case, |found| found.results[0].loss + 0.4 * found.results[1].loss);
-    check_differences(&merging_case(), |found| found.results[0].loss);
-    check_differences(&recurrent_case(0.3), |found| found.results[0].loss);
-}
-
-fn check_differences(case: &Case, total: impl Fn(&Found) -> f64) {
-    let exact = case.step(&candle_double(), 1.0, 1);
-    for weight in 0..case.model.plan.weights.len() {
-        let gradient = &exact.gradients[weight];
-        let largest = gradient.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
-        let values = floats(7 + weight as u32, gradient.len(), 0.5);
-        for at in integers(weight as u32, 3, 0, gradient.len() as i32) {
-            let at = at as usize;
-            let loss = |step: f32| {
-                let mut moved = values.clone();
-                moved[at] += step;
-                case.model.set(weight, &moved);
-                (total(&case.step(&candle_double(), 1.0, 1)), f64::from(moved[at]))
-            };
-            let ((above, right), (below, left)) = (loss(1e-3), loss(-1e-3));
-            let slope = (above - below) / (right - left);
-            let error = (slope - f64::from(gradient[at])).abs();
-            let name = case.model.name(weight);
-            assert!(error <= 1e-4 * f64::from(largest), "{name} [{at}]: {slope}, gradient {}", gradient[at]);
-        }
-        case.model.set(weight, &values);
-    }
+    case.check_differences(3, 1e-4, |found| found.results[0].loss + 0.4 * found.results[1].loss);
+    merging_case().check_differences(3, 1e-4, |found| found.results[0].loss);
+    recurrent_case(0.3).check_differences(3, 1e-4, |found| found.results[0].loss);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use common::{
     along_time::{call, dense_options, inner, lstm_options, normalization, pooling},
     buffer, candle_double,
-    case::{Case, Found, PLAIN},
+    case::{Case, PLAIN},
     cpus, floats, integers,
     models::Document,
 };
@@ -115,28 +115,7 @@ fn more_padding_changes_no_loss_and_no_gradient() {
 #[test]
 fn gradients_equal_finite_differences() {
     let case = case(0.4, true, [5, 2, 4, 1], 5);
-    let total = |found: &Found| found.results[0].loss + found.results[1].loss;
-    let exact = case.step(&candle_double(), 1.0, 1);
-    for weight in 0..case.model.plan.weights.len() {
-        let gradient = &exact.gradients[weight];
-        let largest = gradient.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
-        let values = floats(7 + weight as u32, gradient.len(), 0.5);
-        for at in integers(weight as u32, 2, 0, gradient.len() as i32) {
-            let at = at as usize;
-            let loss = |step: f32| {
-                let mut moved = values.clone();
-                moved[at] += step;
-                case.model.set(weight, &moved);
-                (total(&case.step(&candle_double(), 1.0, 1)), f64::from(moved[at]))
-            };
-            let ((above, right), (below, left)) = (loss(1e-3), loss(-1e-3));
-            let slope = (above - below) / (right - left);
-            let error = (slope - f64::from(gradient[at])).abs();
-            let name = case.model.name(weight);
-            assert!(error <= 2e-4 * f64::from(largest), "{name} [{at}]: {slope}, gradient {}", gradient[at]);
-        }
-        case.model.set(weight, &values);
-    }
+    case.check_differences(2, 2e-4, |found| found.results[0].loss + found.results[1].loss);
 }
 
 #[test]

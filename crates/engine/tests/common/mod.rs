@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses a part")]
 pub mod along_time;
 pub mod case;
+pub mod differences;
 pub mod models;
 
 use std::sync::Arc;
