@@ -5,7 +5,7 @@ import { textbook } from "./textbook.mjs";
 
 const model = textbook(workerData.size);
 for (let step = 0; step < 12; step++) {
-  await trainSome(model, step + workerData.number);
+  await trainSome(model, step + workerData.number, workerData.size.vocabulary);
   if (step === 1) parentPort.postMessage("training");
 }
 if (workerData.number % 2 === 0) model.dispose();

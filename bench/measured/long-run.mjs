@@ -1,18 +1,12 @@
 // Resident memory over long runs; see bench/long-run.ts.
 import { Worker as Thread } from "node:worker_threads";
 import { environment, Seq2Seq, Tokenizer } from "sconce";
-import { description, memory, serve } from "./serve.mjs";
+import { description, resident, serve } from "./serve.mjs";
 import { trainSome } from "./small-steps.mjs";
 import { textbook } from "./textbook.mjs";
 
 const words = Array.from({ length: 200 }, (_, index) => `w${index}`);
 const size = { vocabulary: 204, dimension: 16, units: 32, masked: true };
-
-/** Resident memory after a collection: what the garbage collector has not got round to is no leak. */
-function resident() {
-  globalThis.gc();
-  return memory().residentMiB;
-}
 
 /**
  * Calls `work` with 0, 1, ... up to `count`, `atOnce` of them waiting at a time, and samples memory a hundred times after the
@@ -60,7 +54,7 @@ await serve({
 
   steps(run) {
     const model = textbook(size);
-    return repeat(run, (step) => trainSome(model, step));
+    return repeat(run, (step) => trainSome(model, step, size.vocabulary));
   },
 
   async generate(run) {
@@ -74,7 +68,7 @@ await serve({
     await generating.model.build();
     return repeat(run, async (number) => {
       await (number % 2 === 0
-        ? trainSome(trained, number)
+        ? trainSome(trained, number, size.vocabulary)
         : generating.generate([sentence(number)], { maxNewTokens: 1 + (number % 16) }));
     });
   },

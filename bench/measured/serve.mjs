@@ -15,6 +15,12 @@ export function memory() {
   return { peakMiB: field("VmHWM"), residentMiB: field("VmRSS") };
 }
 
+/** Resident memory in MiB after a collection: what the garbage collector has not got round to is no leak. */
+export function resident() {
+  globalThis.gc();
+  return memory().residentMiB;
+}
+
 /** What this process runs on, given `environment()` of the package. */
 export function description(environment) {
   return {

@@ -11,14 +11,17 @@ const shapes = [
   [13, 7, 18],
 ];
 
-function ids(rows, length, step) {
-  const data = Int32Array.from({ length: rows * length }, (_, index) => 1 + ((index * 7919 + step * 104729) % 199));
+function ids(rows, length, step, vocabulary) {
+  const data = Int32Array.from(
+    { length: rows * length },
+    (_, index) => 1 + ((index * 7919 + step * 104729) % (vocabulary - 1)),
+  );
   return ndarray(data, [rows, length]);
 }
 
-/** A training step of a translator with a vocabulary of at least 200, with a shape that depends on the step. */
-export async function trainSome(translator, step) {
+/** A training step of a translator with ids below `vocabulary`, with a shape that depends on the step. */
+export async function trainSome(translator, step, vocabulary) {
   const [rows, source, target] = shapes[step % shapes.length];
-  const encoder = ids(rows, source, step);
-  await translator.trainOnBatch([encoder, ids(rows, target, step + 1)], ids(rows, target, step + 2));
+  const made = (length, seed) => ids(rows, length, seed, vocabulary);
+  await translator.trainOnBatch([made(source, step), made(target, step + 1)], made(target, step + 2));
 }
