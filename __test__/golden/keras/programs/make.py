@@ -141,7 +141,7 @@ class Program:
         for _ in range(self.rng.randint(1, 3)):
             value = self.grow(value)
         self.finish(value)
-        keras_inputs = [tensor for tensor, _ in zip((self.values[index] for index in self.input_values()), self.inputs)]
+        keras_inputs = [self.values[index] for index in self.input_values()]
         self.model = keras.Model(keras_inputs if len(keras_inputs) > 1 else keras_inputs[0], self.values[self.output])
         self.weights()
 
