@@ -38,7 +38,7 @@ pub struct LayerWeights {
 pub fn is_transposed(specification: &WeightSpecification) -> bool {
     // A layer of layers puts their names in front.
     let name = specification.name.rsplit('/').next();
-    specification.shape.len() == 2 && matches!(name, Some("kernel" | "recurrentKernel"))
+    specification.shape.len() == 2 && matches!(name, Some("kernel" | "recurrentKernel" | "reverseEmbeddings"))
 }
 
 /// The transpose of a row-major `[rows, columns]` matrix.

@@ -5,6 +5,7 @@ pub mod cpu;
 mod given;
 mod masks;
 mod metrics;
+mod positions;
 mod reduction;
 mod row_targets;
 mod scan;

@@ -10,6 +10,7 @@ use crate::{
     layers::WeightSpecification,
     plan::{Node, Operation},
     tensor::{Data, Mask, Tensor},
+    weights,
 };
 
 impl<'a> Run<'a> {
@@ -59,6 +60,7 @@ impl<'a> Run<'a> {
             Operation::Merge(merge) => self.merge_forward(node, merge)?,
             Operation::FlipTime => self.flip_forward(index, node)?,
             Operation::Normalize(ref plan) => self.normalize_forward(index, node, plan)?,
+            Operation::AddPositions(plan) => self.positions_forward(index, node, plan)?,
             Operation::LogSoftmax => self.log_softmax_forward(node)?,
             Operation::SoftmaxOver(ref axes) => self.softmax_over_forward(node, axes)?,
             Operation::SpatialDropout(rate) => match self.spatial_dropout_forward(index, node, rate)? {
@@ -143,7 +145,9 @@ impl<'a> Run<'a> {
 
     /// Outputs of a linear node.
     pub(super) fn units(&self, node: &Node) -> usize {
-        self.specification(node).shape[1]
+        let specification = self.specification(node);
+        // A table that is multiplied has its rows as outputs.
+        specification.shape[usize::from(weights::is_transposed(specification))]
     }
 
     fn concatenate_forward(&self, node: &Node, axis: usize) -> Result<Tensor> {
