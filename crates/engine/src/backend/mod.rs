@@ -1,4 +1,5 @@
 //! What runs a plan. The plan, its differentiation and its fusions are shared; a backend lowers them to a program.
+mod attention_masks;
 pub mod candle;
 mod checks;
 pub mod cpu;

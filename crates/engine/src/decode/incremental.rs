@@ -183,6 +183,7 @@ impl Builder<'_> {
             operation: Operation::Input,
             layer,
             first_weight: 0,
+            weight_count: None,
             inputs: Vec::new(),
             outputs: vec![value],
         });

@@ -4,6 +4,7 @@
 //! differentiation has no part in it. Random numbers are those of the CPU backend.
 mod activation;
 mod activity;
+mod attention;
 mod backward;
 mod forward;
 mod gru;
@@ -186,10 +187,10 @@ impl<'a> Run<'a> {
     fn weight(&self, node: &Node, index: usize) -> Result<Option<Array>> {
         let Some(weight) = self.plan.weight(node, index) else { return Ok(None) };
         let specification = &self.plan.weights[weight].specification;
-        let mut shape = specification.shape.clone();
-        if crate::weights::is_transposed(specification) {
-            shape.reverse();
-        }
+        let shape = match crate::weights::matrix(specification) {
+            Some((rows, columns)) => vec![columns, rows],
+            None => specification.shape.clone(),
+        };
         Ok(Some(self.upload(self.forward.weights.need(node.layer, node.first_weight + index)?, &shape)?))
     }
 

@@ -1,5 +1,6 @@
 //! The CPU backend: kernels on pooled buffers.
 mod activity;
+mod attention;
 mod axes;
 mod backward;
 mod flip;
@@ -71,6 +72,7 @@ enum Saved {
     Shape(Vec<usize>),
     Shapes(tensor::Shapes),
     Scan(super::scan::Carries),
+    Attention(attention::Kept),
 }
 
 /// One run of a program.
@@ -129,7 +131,7 @@ impl<'a> Run<'a> {
     }
 
     fn optional_weight(&self, node: &Node, index: usize) -> Option<&'a [f32]> {
-        self.forward.weights.get(node.layer, node.first_weight + index)
+        self.plan.weight(node, index).and_then(|_| self.forward.weights.get(node.layer, node.first_weight + index))
     }
 
     fn run_forward(&mut self) -> Result<()> {
