@@ -41,6 +41,8 @@ pub struct AttentionPlan {
     pub bias: bool,
     /// Whether the scores are an output.
     pub scores: bool,
+    /// In a step of decoding, the number of the cache that has the keys and values of the steps before.
+    pub cache: Option<usize>,
 }
 
 impl AttentionPlan {
@@ -106,6 +108,7 @@ impl Plan {
             mask: mask.is_some(),
             bias: bias.is_some(),
             scores: call.return_attention_scores,
+            cache: None,
         };
         let mut shape = outputs[0].shape.clone();
         if let Some(last) = shape.last_mut() {

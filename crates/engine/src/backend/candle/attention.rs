@@ -1,13 +1,18 @@
 //! Dot-product attention by plain products.
+use std::sync::Arc;
+
 use ::candle_core::{D, Tensor as Array};
-use sconce_kernels::attention::Empty;
+use sconce_kernels::{
+    attention::{self, AttentionDropout, AttentionSizes, Empty},
+    random::RandomKey,
+};
 
 use super::{Run, Value, forward::softmax};
 use crate::{
     backend::attention_masks::{Spread, flags, joined},
-    error::Result,
+    error::{Code, Error, Result},
     plan::{AttentionPlan, Node, ValueId},
-    tensor::Tensor,
+    tensor::{Mask, Tensor},
 };
 
 /// Batch, heads, queries and keys.
@@ -58,7 +63,24 @@ fn gather(x: &Array, times: usize) -> Result<Array> {
 impl Run<'_> {
     fn attention_sizes(&self, node: &Node, plan: &AttentionPlan) -> Result<Sizes> {
         let (query, value) = (self.floats(node.inputs[0])?, self.floats(node.inputs[2])?);
-        Ok([query.dim(0)?, plan.heads, query.dim(1)?, value.dim(1)?])
+        let before = if plan.cache.is_some() { self.forward.position() } else { 0 };
+        Ok([query.dim(0)?, plan.heads, query.dim(1)?, before + value.dim(1)?])
+    }
+
+    /// Keys, values and which of them count; in a step of decoding those of all steps so far.
+    fn keys_and_values(&self, node: &Node, plan: &AttentionPlan) -> Result<(Array, Array, Option<Mask>)> {
+        let key_mask = self.mask(node.inputs[1]).filter(|_| plan.key_mask);
+        let mask = joined(key_mask, self.mask(node.inputs[2]));
+        let (key, value) = (self.floats(node.inputs[1])?.clone(), self.floats(node.inputs[2])?.clone());
+        let Some(number) = plan.cache else { return Ok((key, value, mask)) };
+        let lacking = || Error::new(Code::Internal, "a step of decoding lacks its keys and values");
+        let mut caches = self.forward.decoding.ok_or_else(lacking)?.caches();
+        let cache = caches.get_mut(number).ok_or_else(lacking)?;
+        let (key, value) = (self.host(node.inputs[1])?, self.host(node.inputs[2])?);
+        cache.append(&key, &value, mask.as_ref().map(|mask| mask.as_slice()))?;
+        let [key, value] = [cache.tensor(0), cache.tensor(1)];
+        let (key, value) = (self.upload(key.floats()?, &key.shape)?, self.upload(value.floats()?, &value.shape)?);
+        Ok((key, value, cache.mask().map(Arc::new)))
     }
 
     /// Any value as a tensor of the host.
@@ -73,11 +95,10 @@ impl Run<'_> {
     }
 
     /// 1 where a key counts for a query.
-    fn seen(&self, node: &Node, plan: &AttentionPlan, sizes: Sizes) -> Result<Array> {
+    fn seen(&self, node: &Node, plan: &AttentionPlan, key_mask: Option<Mask>, sizes: Sizes) -> Result<Array> {
         let [batch, heads, queries, keys] = sizes;
+        let before = self.forward.position();
         let query_mask = self.mask(node.inputs[0]).filter(|_| !plan.zero_masked);
-        let key_mask = self.mask(node.inputs[1]).filter(|_| plan.key_mask);
-        let key_mask = joined(key_mask, self.mask(node.inputs[2]));
         let mask = match plan.mask_input() {
             Some(place) => {
                 let mask = self.host(node.inputs[place])?;
@@ -92,7 +113,7 @@ impl Run<'_> {
                     for key in 0..keys {
                         let counts = query_mask.as_ref().is_none_or(|mask| mask[row * queries + query] != 0)
                             && key_mask.as_ref().is_none_or(|mask| mask[row * keys + key] != 0)
-                            && (!plan.causal || key <= query)
+                            && (!plan.causal || key <= query + before)
                             && mask.as_ref().is_none_or(|(flags, spread)| {
                                 flags[row * spread.batch + head * spread.head + query * keys + key] != 0
                             });
@@ -108,9 +129,10 @@ impl Run<'_> {
         let sizes = self.attention_sizes(node, plan)?;
         let times = plan.heads / plan.key_value_heads;
         let query = split(self.floats(node.inputs[0])?, plan.heads)?;
-        let key = repeat(&split(self.floats(node.inputs[1])?, plan.key_value_heads)?, times)?;
-        let value = repeat(&split(self.floats(node.inputs[2])?, plan.key_value_heads)?, times)?;
-        let seen = self.seen(node, plan, sizes)?;
+        let (key, value, key_mask) = self.keys_and_values(node, plan)?;
+        let key = repeat(&split(&key, plan.key_value_heads)?, times)?;
+        let value = repeat(&split(&value, plan.key_value_heads)?, times)?;
+        let seen = self.seen(node, plan, key_mask, sizes)?;
         let mut logits = query.matmul(&key.t()?.contiguous()?)?.affine(f64::from(plan.scale), 0.0)?;
         if let Some(place) = plan.bias_input() {
             logits = logits.broadcast_add(self.floats(node.inputs[place])?)?;
@@ -121,10 +143,21 @@ impl Run<'_> {
             scores = scores.broadcast_mul(&seen.max_keepdim(D::Minus1)?)?;
         }
         let factors = match self.random.filter(|_| plan.dropout > 0.0) {
-            Some(random) => Some(self.factors(random.key(index, 0), plan.dropout, &sizes)?),
+            Some(random) => Some(self.attention_factors(plan, random.key(index, 0), &seen)?),
             None => None,
         };
         Ok(Parts { query, key, value, seen, scores, factors, sizes })
+    }
+
+    /// Factors of dropout; queries that see no key have none.
+    fn attention_factors(&self, plan: &AttentionPlan, key: RandomKey, seen: &Array) -> Result<Array> {
+        let (batch, heads, queries, keys) = seen.dims4()?;
+        let mut factors = vec![0.0; seen.elem_count()];
+        let sizes = AttentionSizes { batch, queries, keys };
+        attention::dropout_factors(sizes, heads, AttentionDropout { rate: plan.dropout, key }, &mut factors);
+        let factors = self.upload(&factors, seen.dims())?;
+        let any = seen.max_keepdim(D::Minus1)?.gt(0.0)?.broadcast_as(seen.shape())?;
+        Ok(any.where_cond(&factors, &factors.ones_like()?)?)
     }
 
     /// Zeros at masked queries, where the plan says so.

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use ::candle_core::{DType, Device, Tensor as Array};
 use sconce_kernels::{Context, buffer::Buffer, dropout, random::RandomKey, simd::Simd};
 
-use super::{Backend, Forward, LossResult, Program, RandomState, StepRequest, WeightGradient};
+use super::{Backend, Forward, LossResult, MaskedValue, Program, RandomState, StepRequest, WeightGradient};
 use crate::{
     error::{Code, Error, Result},
     plan::{LossPlan, Node, Plan, Schedule, ValueId},
@@ -133,6 +133,9 @@ impl<'a> Run<'a> {
                 Data::Float(data) => Value::Floats(run.upload(data, &tensor.shape)?),
                 Data::Ids(_) => Value::Ids(tensor.clone()),
             });
+        }
+        for (&value, mask) in plan.inputs.iter().zip(forward.decoding.iter().flat_map(|decoding| &decoding.masks)) {
+            run.masks[value].clone_from(mask);
         }
         Ok(run)
     }
@@ -259,14 +262,16 @@ impl<'a> Run<'a> {
 }
 
 impl Program for CandleProgram {
-    fn values(&self, schedule: &Schedule, forward: Forward<'_>, wanted: &[ValueId]) -> Result<Vec<Tensor>> {
+    fn masked_values(&self, schedule: &Schedule, forward: Forward<'_>, wanted: &[ValueId]) -> Result<Vec<MaskedValue>> {
         let mut run = Run::new(self, schedule, forward, None)?;
         run.run_forward()?;
         wanted
             .iter()
             .map(|&value| match &run.values[value] {
-                Some(Value::Floats(array)) => Ok(Tensor::float(array.dims().to_vec(), Run::download(array)?)),
-                Some(Value::Ids(tensor)) => Ok(tensor.clone()),
+                Some(Value::Floats(array)) => {
+                    Ok((Tensor::float(array.dims().to_vec(), Run::download(array)?), run.mask(value)))
+                }
+                Some(Value::Ids(tensor)) => Ok((tensor.clone(), run.mask(value))),
                 None => Err(run.lacking(value)),
             })
             .collect()
