@@ -354,7 +354,8 @@ keras.config.set_floatx("float64")
 for maker in (dense, embedding, lstm, lstm_masked, lstm_shapes, recurrent, recurrent_masked, bidirectional, joined, merged, reshaped):
     write("layers-" + maker.__name__.replace("_", "-"), ABOUT, cases=list(maker()))
 
+import attention  # noqa: E402
 import sequences  # noqa: E402
 
-for maker in sequences.MAKERS:
+for maker in (*sequences.MAKERS, *attention.MAKERS):
     write("layers-" + maker.__name__.replace("_", "-"), ABOUT, cases=list(maker(case, Rounded)))

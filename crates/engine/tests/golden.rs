@@ -329,3 +329,13 @@ fn reductions() {
 fn parts_of_tensors() {
     check("layers-ops-parted.json", 46);
 }
+
+#[test]
+fn attention_of_several_heads() {
+    check("layers-attention-heads.json", 120);
+}
+
+#[test]
+fn attention_of_grouped_heads() {
+    check("layers-attention-groups.json", 40);
+}

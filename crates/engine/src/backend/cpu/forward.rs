@@ -25,6 +25,7 @@ impl<'a> Run<'a> {
             Operation::Mask(value) => return self.mask_forward(node, value),
             Operation::UnfoldTime => return self.unfold_forward(position, node),
             Operation::Scan(ref scan) => return self.scan_forward(index, node, scan),
+            Operation::Attention(plan) => return self.attention_forward(index, node, plan),
             Operation::Tensor(ref operation) => return self.tensor_forward(position, index, node, operation),
             _ => {}
         }
@@ -70,6 +71,7 @@ impl<'a> Run<'a> {
             Operation::FoldTime => self.fold_forward(node)?,
             Operation::Pool(_) | Operation::Mask(_) | Operation::UnfoldTime => return Ok(()),
             Operation::Input | Operation::Recurrent(_) | Operation::Tensor(_) | Operation::Scan(_) => return Ok(()),
+            Operation::Attention(_) => return Ok(()),
         };
         let mask = match node.operation {
             Operation::Embedding { .. } => self.masks[node.outputs[0]].clone(),
@@ -147,7 +149,7 @@ impl<'a> Run<'a> {
     pub(super) fn units(&self, node: &Node) -> usize {
         let specification = self.specification(node);
         // A table that is multiplied has its rows as outputs.
-        specification.shape[usize::from(weights::is_transposed(specification))]
+        weights::matrix(specification).map_or(specification.shape[0], |(_, columns)| columns)
     }
 
     fn concatenate_forward(&self, node: &Node, axis: usize) -> Result<Tensor> {
