@@ -38,7 +38,10 @@ impl Spread {
         if ![1, batch].contains(&own_batch) || ![1, heads].contains(&own_heads) {
             return Err(Error::new(
                 Code::Shape,
-                format!("an attention with scores {:?} cannot take a mask or bias {shape:?}", [batch, heads, queries, keys]),
+                format!(
+                    "an attention with scores {:?} cannot take a mask or bias {shape:?}",
+                    [batch, heads, queries, keys]
+                ),
             ));
         }
         Ok(Self {

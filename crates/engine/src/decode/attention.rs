@@ -19,7 +19,9 @@ impl Builder<'_> {
             return refuse("the steps of the decoder's input are on another axis than 1");
         }
         if self.dependent[key] != self.dependent[value] {
-            return refuse("of its key and value, one is of the decoder's steps and one is a sequence of another origin");
+            return refuse(
+                "of its key and value, one is of the decoder's steps and one is a sequence of another origin",
+            );
         }
         let own = self.dependent[key];
         if own && !plan.causal {

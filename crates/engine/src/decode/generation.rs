@@ -211,7 +211,8 @@ impl Generation {
                 InitialState::Zeros(_) => None,
             }));
             let schedule = Schedule::new(&self.model.plan, Roots::Values(&wanted), None);
-            let forward = Forward { inputs: &self.inputs, weights: &weights, interrupt: &self.interrupt, decoding: None };
+            let forward =
+                Forward { inputs: &self.inputs, weights: &weights, interrupt: &self.interrupt, decoding: None };
             let mut values = self.model.program.masked_values(&schedule, forward, &wanted)?;
             let mut given = values.split_off(self.incremental.once.len()).into_iter();
             let masks: Vec<Option<Mask>>;

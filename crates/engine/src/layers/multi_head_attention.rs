@@ -149,11 +149,9 @@ impl MultiHeadAttentionOptions {
         let (heads, shared) = (self.heads(), self.key_value_heads());
         let (key_width, value_width) = (self.key_width(), self.value_width());
         let mut weights = Vec::new();
-        for (name, input, heads, head_width) in [
-            ("query", query, heads, key_width),
-            ("key", key, shared, key_width),
-            ("value", value, shared, value_width),
-        ] {
+        for (name, input, heads, head_width) in
+            [("query", query, heads, key_width), ("key", key, shared, key_width), ("value", value, shared, value_width)]
+        {
             let features = last_size(input)?;
             count(&[features, heads, head_width]).map_err(|error| error.message)?;
             weights.extend(self.projection(name, vec![features, heads, head_width], vec![heads, head_width]));
@@ -199,7 +197,8 @@ impl AttentionShapes {
             };
             float(input, name)?;
             if input.shape.len() != 3 {
-                let more = if input.shape.len() > 3 { ": attention over more than one axis is not supported" } else { "" };
+                let more =
+                    if input.shape.len() > 3 { ": attention over more than one axis is not supported" } else { "" };
                 return Err(format!(
                     "expected {name} to be a sequence of shape [batch, time, features], got {}{more}",
                     describe(&input.shape)
@@ -246,8 +245,7 @@ pub(super) fn check_scores(
             [own, of_heads] => (*own == one || unify(batch, own, equal)) && (*of_heads == one || of_heads == heads),
             _ => false,
         };
-        before_fits
-            && matches!(after, [own, other] if unify(queries, own, equal) && unify(keys, other, equal))
+        before_fits && matches!(after, [own, other] if unify(queries, own, equal) && unify(keys, other, equal))
     };
     if let Some(mask) = call.place(Role::AttentionMask).map(|place| &inputs[place])
         && !fits(&mask.shape)

@@ -287,7 +287,14 @@ impl Plan {
         self.producers.extend(outputs.iter().map(|_| node));
         self.values.extend(outputs);
         let outputs: Vec<ValueId> = (first..self.values.len()).collect();
-        self.nodes.push(Node { operation, layer, first_weight: 0, weight_count: None, inputs, outputs: outputs.clone() });
+        self.nodes.push(Node {
+            operation,
+            layer,
+            first_weight: 0,
+            weight_count: None,
+            inputs,
+            outputs: outputs.clone(),
+        });
         outputs
     }
 

@@ -81,15 +81,14 @@ impl Run<'_> {
     }
 
     /// Adds keys and values to those of the steps before; gives the mask of all.
-    fn attention_append(
-        &self,
-        node: &Node,
-        plan: &AttentionPlan,
-        cache: &mut Cache,
-    ) -> Result<Option<Mask>> {
+    fn attention_append(&self, node: &Node, plan: &AttentionPlan, cache: &mut Cache) -> Result<Option<Mask>> {
         let key_mask = self.mask(node.inputs[1]).filter(|_| plan.key_mask);
         let mask = joined(key_mask, self.mask(node.inputs[2]));
-        cache.append(self.value(node.inputs[1])?, self.value(node.inputs[2])?, mask.as_ref().map(|mask| mask.as_slice()))?;
+        cache.append(
+            self.value(node.inputs[1])?,
+            self.value(node.inputs[2])?,
+            mask.as_ref().map(|mask| mask.as_slice()),
+        )?;
         Ok(cache.mask().map(Arc::new))
     }
 
@@ -98,11 +97,8 @@ impl Run<'_> {
         let lacking = || Error::new(Code::Internal, "a step of decoding lacks its keys and values");
         let mut caches = self.forward.decoding.ok_or_else(lacking)?.caches();
         let cache = caches.get_mut(number).ok_or_else(lacking)?;
-        let masks = Masks {
-            query: self.mask(node.inputs[0]),
-            key: self.attention_append(node, plan, cache)?,
-            pairs: None,
-        };
+        let masks =
+            Masks { query: self.mask(node.inputs[0]), key: self.attention_append(node, plan, cache)?, pairs: None };
         let query = self.value(node.inputs[0])?;
         let [batch, queries] = [query.shape[0], query.shape[1]];
         let sizes = AttentionSizes { batch, queries, keys: cache.steps };
@@ -130,7 +126,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn attention_bias(&self, node: &Node, plan: &AttentionPlan, sizes: AttentionSizes) -> Result<Option<ScoreBias<'_>>> {
+    fn attention_bias(
+        &self,
+        node: &Node,
+        plan: &AttentionPlan,
+        sizes: AttentionSizes,
+    ) -> Result<Option<ScoreBias<'_>>> {
         let AttentionSizes { batch, queries, keys } = sizes;
         let Some(place) = plan.bias_input() else { return Ok(None) };
         let bias = self.value(node.inputs[place])?;
@@ -287,7 +288,8 @@ impl Run<'_> {
             }
         });
         let (query, key) = (self.value(node.inputs[0])?.floats()?, self.value(node.inputs[1])?.floats()?);
-        let slope = |batch: usize, head: usize, i: usize, j: usize| slopes[((batch * heads + head) * queries + i) * keys + j];
+        let slope =
+            |batch: usize, head: usize, i: usize, j: usize| slopes[((batch * heads + head) * queries + i) * keys + j];
         let add = |to: &mut [f32], factor: f32, from: &[f32]| {
             to.iter_mut().zip(from).for_each(|(to, from)| *to += factor * from);
         };
@@ -359,7 +361,8 @@ impl Masks {
         let AttentionSizes { queries, keys, .. } = sizes;
         let (outer, query) = (row / queries, row % queries);
         let (batch, head) = (outer / plan.heads, outer % plan.heads);
-        let query_counts = plan.zero_masked || self.query.as_ref().is_none_or(|mask| mask[batch * queries + query] != 0);
+        let query_counts =
+            plan.zero_masked || self.query.as_ref().is_none_or(|mask| mask[batch * queries + query] != 0);
         query_counts
             && self.key.as_ref().is_none_or(|mask| mask[batch * keys + key] != 0)
             && (!plan.causal || key <= query)
