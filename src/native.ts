@@ -113,8 +113,8 @@ function checkBatch(batch: Batch): void {
 }
 
 /** {@link NativeAddon.inferLayer}. */
-export function inferLayer(layerJson: string, inputsJson: string): string {
-  return guard(() => addon.inferLayer(layerJson, inputsJson));
+export function inferLayer(layerJson: string, inputsJson: string, callJson?: string): string {
+  return guard(() => addon.inferLayer(layerJson, inputsJson, callJson));
 }
 
 /** The weights of one layer, owned by the addon. */

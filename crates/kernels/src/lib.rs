@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 pub mod activation;
+pub mod attention;
 pub mod attentive_rnn;
 pub mod buffer;
 pub mod clip;

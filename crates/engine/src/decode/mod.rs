@@ -1,4 +1,5 @@
 //! Decoding: the incremental decoder that follows from a graph, and greedy search with it.
+mod attention;
 mod generation;
 mod incremental;
 mod steps;

@@ -112,6 +112,7 @@ fn generate(model: &Arc<Model>, rows: &[Vec<i32>], recompute: bool) -> Generated
         max_new_tokens: 15,
         feed: super::Feed::Ids,
         recompute,
+        prompts: Vec::new(),
     };
     let inputs = vec![Tensor::ids(vec![rows.len(), length], ids)];
     let mut generation = Generation::new(Arc::clone(model), request, inputs, Interrupt::default()).unwrap();

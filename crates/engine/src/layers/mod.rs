@@ -1,5 +1,6 @@
 //! Layers: options, shapes and weights. One file a layer; none of them computes.
 mod activation;
+mod attention_call;
 mod axes;
 mod bidirectional;
 mod concatenate;
@@ -10,6 +11,7 @@ mod input;
 mod layer_normalization;
 mod masking;
 mod merge;
+mod multi_head_attention;
 mod pooling;
 mod recurrent;
 mod repeat_vector;
@@ -19,6 +21,7 @@ mod tensor;
 mod time_distributed;
 
 pub use activation::ActivationOptions;
+pub use attention_call::{AttentionCall, Role};
 pub use bidirectional::{BidirectionalOptions, Direction, MergeMode};
 pub use concatenate::ConcatenateOptions;
 pub use dense::DenseOptions;
@@ -28,6 +31,7 @@ pub use input::InputOptions;
 pub use layer_normalization::LayerNormalizationOptions;
 pub use masking::MaskingOptions;
 pub use merge::Merge;
+pub use multi_head_attention::MultiHeadAttentionOptions;
 pub use pooling::{DataFormat, PoolingOptions};
 pub use recurrent::{Cell, RecurrentOptions};
 pub use repeat_vector::RepeatVectorOptions;
@@ -35,6 +39,8 @@ pub use scan::{Scan, ScanBody, ScanOptions};
 pub use softmax::SoftmaxOptions;
 pub use tensor::{TensorLayer, WeightOptions};
 pub use time_distributed::TimeDistributed;
+
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -156,6 +162,8 @@ pub enum LayerKind {
     Tensor(TensorLayer),
     /// A graph for each step of sequences.
     Scan(Scan),
+    /// Attention of several heads, between projections.
+    MultiHeadAttention(Box<MultiHeadAttentionOptions>),
 }
 
 fn options<T: DeserializeOwned>(layer: &LayerDocument) -> Result<T> {
@@ -194,6 +202,9 @@ impl LayerKind {
             "spatialDropout1d" => Self::SpatialDropout(options(layer)?),
             "softmax" => Self::Softmax(options(layer)?),
             "timeDistributed" => Self::TimeDistributed(TimeDistributed::parse(layer)?),
+            "multiHeadAttention" | "groupedQueryAttention" => {
+                Self::MultiHeadAttention(Box::new(MultiHeadAttentionOptions::parse(layer)?))
+            }
             other => match (RecurrentOptions::parse(layer), Merge::from_name(other)) {
                 (Some(options), _) => Self::Recurrent(options?),
                 (None, Some(merge)) => Self::Merge(merge),
@@ -216,9 +227,26 @@ impl LayerKind {
             Self::Softmax(options) => options.check(),
             Self::GlobalAveragePooling(_) | Self::GlobalMaxPooling(_) | Self::TimeDistributed(_) => Ok(()),
             Self::Input(_) | Self::Concatenate(_) | Self::Merge(_) | Self::Tensor(_) | Self::Scan(_) => Ok(()),
+            Self::MultiHeadAttention(options) => options.check(),
         }
         .map_err(|reason| Error::new(Code::Option, format!("layer {}: {reason}", layer.name)))?;
         Ok(kind)
+    }
+
+    /// The layer as it is in a call that says something besides its inputs.
+    ///
+    /// # Errors
+    /// `Option` naming the layer if it takes nothing such, or this is wrong.
+    pub fn called(&self, layer: &str, call: &Value) -> Result<Cow<'_, Self>> {
+        let wrong = |reason: String| Error::new(Code::Option, format!("layer {layer}: {reason}"));
+        match self {
+            Self::MultiHeadAttention(options) => {
+                let call = AttentionCall::parse(call).map_err(wrong)?;
+                Ok(Cow::Owned(Self::MultiHeadAttention(Box::new(options.called(call)))))
+            }
+            _ if call.is_null() => Ok(Cow::Borrowed(self)),
+            _ => Err(wrong("a call of it takes no options".to_owned())),
+        }
     }
 
     /// Shapes and weights of a call.
@@ -245,6 +273,7 @@ impl LayerKind {
             Self::TimeDistributed(wrapper) => return wrapper.infer(layer, inputs),
             Self::Tensor(tensor) => tensor.infer(inputs),
             Self::Scan(scan) => scan.infer(inputs),
+            Self::MultiHeadAttention(options) => options.infer(inputs),
         }
         .map_err(|reason| Error::new(Code::Shape, format!("layer {layer}: {reason}")))
     }

@@ -48,6 +48,8 @@ impl Operation {
                 Vec::new()
             }
             Self::FlipTime => Vec::new(),
+            // The output too: what a query lost to others follows from it.
+            Self::Attention(_) => [inputs, &outputs[..1]].concat(),
         }
     }
 }

@@ -91,6 +91,9 @@ impl Run<'_> {
         if let Operation::Scan(scan) = &node.operation {
             return self.scan_backward(index, node, scan);
         }
+        if let Operation::Attention(plan) = node.operation {
+            return self.attention_backward(index, node, plan);
+        }
         let Some(dy) = self.gradients[node.outputs[0]].take() else { return Ok(()) };
         let input = node.inputs.first().copied();
         match (&node.operation, input) {
