@@ -138,9 +138,16 @@ export type {
 } from "./layers/lstm.ts";
 export type { MaskingOptions } from "./layers/masking.ts";
 export type { ConcatenateOptions, MergeLayer } from "./layers/merge.ts";
+export type { PositionalEncodingOptions, PositionType } from "./layers/positional-encoding.ts";
 export type { GatedOptions, RecurrentOptions } from "./layers/recurrent.ts";
 export type { RepeatVectorOptions } from "./layers/repeat-vector.ts";
 export type { FlattenOptions, PermuteOptions, ReshapeOptions } from "./layers/reshaping.ts";
+export type {
+  ReversibleEmbeddingCall,
+  ReversibleEmbeddingLayer,
+  ReversibleEmbeddingOptions,
+} from "./layers/reversible-embedding.ts";
+export type { RmsNormalizationOptions } from "./layers/rms-normalization.ts";
 export type {
   SimpleRnnCallOptions,
   SimpleRnnLayer,

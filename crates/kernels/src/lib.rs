@@ -29,6 +29,7 @@ mod panels;
 pub mod penalty;
 mod pieces;
 pub mod pool;
+pub mod positions;
 pub mod random;
 mod recurrent;
 pub mod reduce;

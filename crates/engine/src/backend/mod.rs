@@ -7,6 +7,7 @@ mod decoding;
 mod given;
 mod masks;
 mod metrics;
+mod positions;
 mod reduction;
 mod row_targets;
 mod scan;

@@ -2,6 +2,7 @@
 mod attention;
 mod generation;
 mod incremental;
+mod positions;
 mod steps;
 mod tensor;
 

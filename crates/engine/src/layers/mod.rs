@@ -13,8 +13,11 @@ mod masking;
 mod merge;
 mod multi_head_attention;
 mod pooling;
+mod positional_encoding;
 mod recurrent;
 mod repeat_vector;
+mod reversible_embedding;
+mod rms_normalization;
 mod scan;
 mod softmax;
 mod tensor;
@@ -33,8 +36,11 @@ pub use masking::MaskingOptions;
 pub use merge::Merge;
 pub use multi_head_attention::MultiHeadAttentionOptions;
 pub use pooling::{DataFormat, PoolingOptions};
+pub use positional_encoding::{PositionKind, PositionScale, PositionalEncodingOptions};
 pub use recurrent::{Cell, RecurrentOptions};
 pub use repeat_vector::RepeatVectorOptions;
+pub use reversible_embedding::ReversibleEmbeddingOptions;
+pub use rms_normalization::RmsNormalizationOptions;
 pub use scan::{Scan, ScanBody, ScanOptions};
 pub use softmax::SoftmaxOptions;
 pub use tensor::{TensorLayer, WeightOptions};
@@ -142,6 +148,12 @@ pub enum LayerKind {
     Concatenate(ConcatenateOptions),
     /// Tensors of one shape, element by element.
     Merge(Merge),
+    /// Positions, added to a sequence.
+    PositionalEncoding(PositionalEncodingOptions),
+    /// Rows of a table, and scores of its rows.
+    ReversibleEmbedding(ReversibleEmbeddingOptions),
+    /// Normalisation by the root mean square over axes of each sample.
+    RmsNormalization(RmsNormalizationOptions),
     /// A vector as every step of a sequence.
     RepeatVector(RepeatVectorOptions),
     /// Normalisation over axes of each sample.
@@ -196,6 +208,9 @@ impl LayerKind {
             "concatenate" => Self::Concatenate(options(layer)?),
             "repeatVector" => Self::RepeatVector(options(layer)?),
             "layerNormalization" => Self::LayerNormalization(options(layer)?),
+            "positionalEncoding" => Self::PositionalEncoding(options(layer)?),
+            "reversibleEmbedding" => Self::ReversibleEmbedding(options(layer)?),
+            "rmsNormalization" => Self::RmsNormalization(options(layer)?),
             "globalAveragePooling1d" => Self::GlobalAveragePooling(options(layer)?),
             "globalMaxPooling1d" => Self::GlobalMaxPooling(options(layer)?),
             "masking" => Self::Masking(options(layer)?),
@@ -222,6 +237,9 @@ impl LayerKind {
             Self::Activation(options) => options.check(),
             Self::RepeatVector(options) => options.check(),
             Self::LayerNormalization(options) => options.check(),
+            Self::PositionalEncoding(options) => options.check(),
+            Self::ReversibleEmbedding(options) => options.check(),
+            Self::RmsNormalization(options) => options.check(),
             Self::Masking(options) => options.check(),
             Self::SpatialDropout(options) => options.check(),
             Self::Softmax(options) => options.check(),
@@ -265,6 +283,9 @@ impl LayerKind {
             Self::Merge(merge) => merge.infer(inputs),
             Self::RepeatVector(options) => options.infer(inputs),
             Self::LayerNormalization(options) => options.infer(inputs),
+            Self::PositionalEncoding(options) => options.infer(inputs),
+            Self::ReversibleEmbedding(options) => options.infer(inputs),
+            Self::RmsNormalization(options) => options.infer(inputs),
             Self::GlobalAveragePooling(options) => options.infer(inputs, true),
             Self::GlobalMaxPooling(options) => options.infer(inputs, false),
             Self::Masking(options) => options.infer(inputs),

@@ -7,6 +7,7 @@ mod attention;
 mod extension;
 mod loss;
 mod loss_function;
+mod positions;
 mod recurrent;
 mod schedule;
 mod steps;
@@ -18,6 +19,7 @@ pub use attention::AttentionPlan;
 pub use extension::{Extension, LossGraph};
 pub use loss::{LossPlan, LossTarget, MetricPlan, OutputPlan, RowPass, TrainingPlan};
 pub use loss_function::{CrossEntropy, LossFunction, Metric, OutputLoss};
+pub use positions::PositionPlan;
 pub use recurrent::RecurrentPlan;
 pub use schedule::{Roots, Schedule};
 pub use steps::{Normalization, Pooling};
@@ -69,6 +71,8 @@ pub enum Operation {
     RepeatVector(usize),
     /// Normalisation over axes.
     Normalize(Normalization),
+    /// Positions of steps, added to a sequence.
+    AddPositions(PositionPlan),
     /// One step for all of a sequence.
     Pool(Pooling),
     /// Zeros where all features have this value, which makes the mask.
@@ -97,6 +101,7 @@ impl Operation {
     pub fn has_weights(&self) -> bool {
         matches!(self, Self::Embedding { .. } | Self::Recurrent(_) | Self::Linear | Self::Normalize(_))
             || matches!(self, Self::Tensor(TensorOperation::Weight { .. }))
+            || matches!(self, Self::AddPositions(PositionPlan { order: None, .. }))
     }
 
     /// Whether the mask of its output is that of its first input.
@@ -105,6 +110,7 @@ impl Operation {
         matches!(self, Self::Linear | Self::Activate(_) | Self::Softmax | Self::Dropout(_) | Self::FlipTime)
             || matches!(self, Self::Normalize(_) | Self::SpatialDropout(_) | Self::FoldTime)
             || matches!(self, Self::SoftmaxOver(_) | Self::LogSoftmax)
+            || matches!(self, Self::AddPositions(_))
             || matches!(self, Self::Attention(plan) if !plan.scores)
     }
 }
@@ -340,6 +346,13 @@ impl Plan {
             LayerKind::LayerNormalization(options) => {
                 self.push(Operation::Normalize(Normalization::new(options, &outputs)), layer, inputs, outputs)
             }
+            LayerKind::RmsNormalization(options) => {
+                self.push(Operation::Normalize(Normalization::of_squares(options, &outputs)), layer, inputs, outputs)
+            }
+            LayerKind::PositionalEncoding(options) => {
+                self.push(Operation::AddPositions(PositionPlan::new(options, &outputs)), layer, inputs, outputs)
+            }
+            LayerKind::ReversibleEmbedding(options) => self.expand_reversible(options, layer, inputs, outputs),
             LayerKind::GlobalAveragePooling(options) | LayerKind::GlobalMaxPooling(options) => {
                 let maximum = matches!(kind, LayerKind::GlobalMaxPooling(_));
                 self.push(Operation::Pool(Pooling::new(*options, maximum)), layer, inputs, outputs)

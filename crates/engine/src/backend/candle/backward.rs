@@ -68,6 +68,7 @@ impl Run<'_> {
             Operation::Merge(merge) => self.merge_backward(node, merge, &dy),
             Operation::FlipTime => self.add_gradient(input, dy.flip(&[1])?),
             Operation::Normalize(ref plan) => self.normalize_backward(node, plan, &dy),
+            Operation::AddPositions(plan) => self.positions_backward(node, plan, &dy),
             Operation::Pool(pooling) => self.pool_backward(node, pooling, &dy),
             Operation::Mask(_) => self.mask_backward(node, &dy),
             Operation::SpatialDropout(rate) => {

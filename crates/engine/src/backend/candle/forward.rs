@@ -58,6 +58,7 @@ impl Run<'_> {
             Operation::Merge(merge) => self.merge_forward(node, merge)?,
             Operation::FlipTime => self.floats(input)?.flip(&[1])?,
             Operation::Normalize(ref plan) => self.normalize_forward(node, plan)?,
+            Operation::AddPositions(plan) => self.positions_forward(node, plan)?,
             Operation::Pool(pooling) => self.pool_forward(node, pooling)?,
             Operation::Mask(value) => self.mask_forward(node, value)?,
             Operation::SpatialDropout(rate) => self.spatial_dropout(index, rate, self.floats(input)?)?,

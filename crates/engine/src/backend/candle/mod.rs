@@ -12,6 +12,7 @@ mod loss;
 mod lstm;
 mod merge;
 mod normalization;
+mod positions;
 mod recurrent;
 mod row_loss;
 mod scan;

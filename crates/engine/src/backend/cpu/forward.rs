@@ -61,6 +61,7 @@ impl<'a> Run<'a> {
             Operation::Merge(merge) => self.merge_forward(node, merge)?,
             Operation::FlipTime => self.flip_forward(index, node)?,
             Operation::Normalize(ref plan) => self.normalize_forward(index, node, plan)?,
+            Operation::AddPositions(plan) => self.positions_forward(index, node, plan)?,
             Operation::LogSoftmax => self.log_softmax_forward(node)?,
             Operation::SoftmaxOver(ref axes) => self.softmax_over_forward(node, axes)?,
             Operation::SpatialDropout(rate) => match self.spatial_dropout_forward(index, node, rate)? {
@@ -146,7 +147,9 @@ impl<'a> Run<'a> {
 
     /// Outputs of a linear node.
     pub(super) fn units(&self, node: &Node) -> usize {
-        weights::matrix(self.specification(node)).map_or(0, |(_, columns)| columns)
+        let specification = self.specification(node);
+        // A table that is multiplied has its rows as outputs.
+        weights::matrix(specification).map_or(specification.shape[0], |(_, columns)| columns)
     }
 
     fn concatenate_forward(&self, node: &Node, axis: usize) -> Result<Tensor> {

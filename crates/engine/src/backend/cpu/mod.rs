@@ -10,6 +10,7 @@ mod masking;
 mod merge;
 mod normalization;
 mod pooling;
+mod positions;
 mod recurrent;
 mod repeat;
 mod row_loss;
