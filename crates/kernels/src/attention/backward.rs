@@ -2,7 +2,7 @@
 //!
 //! # Source
 //! Dao et al., "FlashAttention" (2022), appendix B.4.
-use std::ops::Range;
+use std::{f32::consts::LOG2_E, ops::Range};
 
 use super::{
     block::{Extra, KeyBlock, QueryBlock},
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     buffer::Buffer,
-    math::exp,
+    math::exp2,
     pieces::load_at,
     shared::Shared,
     simd::{Kernel, LANES, Lanes},
@@ -63,6 +63,7 @@ struct Scratch<'a> {
     values: &'a mut [f32],
     /// Times the scale.
     query_rows: &'a mut [f32],
+    /// Times the scale, so that scores are binary logarithms.
     query_columns: &'a mut [f32],
     dy_rows: &'a mut [f32],
     dy_columns: &'a mut [f32],
@@ -176,7 +177,7 @@ impl Backward<'_> {
         let dy = |lane: usize| &job.dy[place(lane)..][..value_width];
         // SAFETY: the caller vouches for the path; the scratch space has the sizes of its legend.
         unsafe {
-            pack_columns::<L>(scratch.query_columns, key_width, lanes, count, scale, query);
+            pack_columns::<L>(scratch.query_columns, key_width, lanes, count, scale * LOG2_E, query);
             pack_columns::<L>(scratch.dy_columns, value_width, lanes, count, 1.0, dy);
             pack_rows::<L>(scratch.query_rows, key_width, count, scale, query);
             pack_rows::<L>(scratch.dy_rows, value_width, count, 1.0, dy);
@@ -294,7 +295,7 @@ impl Backward<'_> {
                     for key in 0..seen {
                         let factor = dropping.factor::<L>(keys.at(block.first + key));
                         let (score, gradient) = (scores.add(key * lanes), gradients.add(key * lanes));
-                        let weight = exp(L::load(score).sub(log_sum));
+                        let weight = exp2(L::load(score).sub(log_sum));
                         weight.mul(factor).store(score);
                         if scores_too {
                             weight.mul(L::load(gradient).mul(factor).sub(product)).store(gradient);
@@ -304,7 +305,7 @@ impl Backward<'_> {
                 None => {
                     for key in 0..seen {
                         let (score, gradient) = (scores.add(key * lanes), gradients.add(key * lanes));
-                        let weight = exp(L::load(score).sub(log_sum));
+                        let weight = exp2(L::load(score).sub(log_sum));
                         weight.store(score);
                         if scores_too {
                             weight.mul(L::load(gradient).sub(product)).store(gradient);

@@ -2,7 +2,7 @@
 //!
 //! # Source
 //! Milakov and Gimelshein, "Online normalizer calculation for softmax" (2018); Dao et al., "FlashAttention" (2022).
-use std::ops::Range;
+use std::{f32::consts::LOG2_E, ops::Range};
 
 use super::{
     block::{Extra, KeyBlock, QueryBlock},
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     buffer::Buffer,
-    math::exp,
+    math::exp2,
     shared::Shared,
     simd::{Kernel, LANES, Lanes},
     tile::Start,
@@ -41,7 +41,7 @@ struct Scratch<'a> {
     /// Packed rows.
     keys: &'a mut [f32],
     values: &'a mut [f32],
-    /// `[K][lanes]`: queries times the scale.
+    /// `[K][lanes]`: queries times the scale, so that scores are binary logarithms.
     queries: &'a mut [f32],
     /// `[keys][lanes]`.
     scores: &'a mut [f32],
@@ -117,7 +117,7 @@ impl Forward<'_> {
         let (count, lanes, scale) = (queries.count, queries.lanes, call.options.scale);
         // SAFETY: the path is available, the scratch space has the sizes of its legend.
         unsafe {
-            pack_columns::<L>(scratch.queries, key_width, lanes, count, scale, |lane| {
+            pack_columns::<L>(scratch.queries, key_width, lanes, count, scale * LOG2_E, |lane| {
                 call.query(sequence, head, queries.steps[lane])
             });
             scratch.largest[..lanes].fill(LOWEST);
@@ -154,7 +154,7 @@ impl Forward<'_> {
                 let total = scratch.totals[lane];
                 let none = total == 0.0;
                 if let Some(log_sums) = &self.log_sums {
-                    let log_sum = if none { f32::INFINITY } else { scratch.largest[lane] + total.ln() };
+                    let log_sum = if none { f32::INFINITY } else { scratch.largest[lane] + total.log2() };
                     log_sums.part(call.score_row(sequence, head, step), 1)[0] = log_sum;
                 }
                 let output = self.output.part(call.output_row(sequence, head, step), value_width);
@@ -210,11 +210,11 @@ unsafe fn exponentiate<L: Lanes>(
         let mut sum = L::splat(0.0);
         for key in 0..seen {
             let at = scores.add(key * lanes);
-            let power = exp(L::load(at).sub(largest));
+            let power = exp2(L::load(at).sub(largest));
             sum = sum.add(power);
             power.store(at);
         }
-        let factor = exp(before.sub(largest));
+        let factor = exp2(before.sub(largest));
         let totals = scratch.totals[column..].as_mut_ptr();
         L::load(totals).fma(factor, sum).store(totals);
         largest.store(scratch.largest[column..].as_mut_ptr());

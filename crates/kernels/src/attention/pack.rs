@@ -46,9 +46,14 @@ pub(super) unsafe fn pack_columns<'a, L: Lanes>(
         for at in (0..width).step_by(LANES) {
             // SAFETY: inside the rows, and inside the columns.
             unsafe {
-                let vectors = rows.map(|row| if row.is_empty() { L::splat(0.0) } else { load_at::<L>(row, at) });
+                let mut vectors = [L::splat(0.0); LANES];
+                for (vector, row) in vectors.iter_mut().zip(rows) {
+                    if !row.is_empty() {
+                        *vector = load_at(row, at);
+                    }
+                }
                 let columns = L::transpose(vectors);
-                for (index, column) in columns.into_iter().enumerate().take(width - at) {
+                for (index, column) in columns.iter().enumerate().take(width - at) {
                     column.mul(L::splat(factor)).store(to.as_mut_ptr().add((at + index) * lanes + first));
                 }
             }
