@@ -192,6 +192,7 @@ export { type BuildOptions, Model, type SaveOptions } from "./models/model.ts";
 export type { Cell } from "./models/seq2seq/cells.ts";
 export type { Evaluation, EvaluationMetric, Seq2SeqEvaluateOptions } from "./models/seq2seq/evaluate.ts";
 export type { Seq2SeqFitOptions } from "./models/seq2seq/fit.ts";
+export type { ValidationGenerationOptions, ValidationMetric } from "./models/seq2seq/generated-validation.ts";
 export type { Pairs } from "./models/seq2seq/pairs.ts";
 export type { RecurrentSeq2SeqOptions } from "./models/seq2seq/recurrent.ts";
 export type { Feed, TensorChoice } from "./models/seq2seq/roles.ts";

@@ -61,7 +61,8 @@ export class Run {
   async run(saved: TrainingState | undefined): Promise<History> {
     const { model, callbacks, epochs, validation } = this.#parts;
     const own = valueNames(model.trainedOutputs);
-    const names = validation === undefined ? own : [...own, ...own.map((name) => prefixed("val", name))];
+    const validated = validation === undefined ? [] : own.map((name) => prefixed("val", name));
+    const names = [...own, ...validated, ...callbacks.adds];
     model.stopTraining = false;
     let logs: Logs = {};
     try {
