@@ -18,13 +18,22 @@ import type { Roles } from "./roles.ts";
 export interface Seq2SeqFitOptions
   extends Pick<
     FitOptions,
-    "initialEpoch" | "callbacks" | "verbose" | "signal" | "onProgress" | "accumulateSteps" | "validationFreq"
+    | "initialEpoch"
+    | "maxUpdates"
+    | "stepsPerEpoch"
+    | "mixedPrecision"
+    | "callbacks"
+    | "verbose"
+    | "signal"
+    | "onProgress"
+    | "accumulateSteps"
+    | "validationFreq"
   > {
   /** Pairs in a batch, at least 1; default 64. Exclusive with `batchTokens`. */
   batchSize?: number;
   /** Most positions in a batch, padding included: its pairs times its longest side. */
   batchTokens?: number;
-  /** The epoch to stop at, counted from 0; default 1. */
+  /** The epoch to stop at, counted from 0; default 1, with `maxUpdates` no limit. */
   epochs?: number;
   /** Pairs that validate after each epoch. */
   validation?: Pairs;
@@ -55,6 +64,9 @@ const keys: (keyof Seq2SeqFitOptions)[] = [
   "batchTokens",
   "epochs",
   "initialEpoch",
+  "maxUpdates",
+  "stepsPerEpoch",
+  "mixedPrecision",
   "validation",
   "validationFreq",
   "validationMetrics",

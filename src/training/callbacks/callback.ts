@@ -3,7 +3,7 @@ import type { Trainable } from "../trainable.ts";
 
 /** What callbacks are told about a run when it begins. */
 export interface TrainParameters {
-  /** The epoch after the last, counted from 0. */
+  /** The epoch after the last, counted from 0; infinite if `maxUpdates` alone ends the run. */
   readonly epochs: number;
   /** Steps of an epoch, if that is known. */
   readonly steps: number | undefined;
