@@ -35,11 +35,6 @@ export class PairEncoder {
     return this.source.encode(text, { addEnd: true });
   }
 
-  /** Both sides of a pair. */
-  encode({ source, target }: TextPair): EncodedPair {
-    return { source: this.encodeSource(source), target: this.#framed(this.target.encode(target)) };
-  }
-
   /** Many pairs, on the compute threads. */
   async #encodeBlock(pairs: readonly TextPair[], signal: AbortSignal | undefined): Promise<EncodedPair[]> {
     const options = signal === undefined ? {} : { signal };
@@ -76,7 +71,10 @@ export class PairEncoder {
     signal: AbortSignal | undefined,
   ): Promise<Dataset<EncodedPair>> {
     const fits = fitting(maxLength);
-    if (pairs instanceof Dataset) return pairs.map((pair) => this.encode(pair)).filter(fits);
+    if (pairs instanceof Dataset) {
+      const encode = (block: readonly TextPair[]) => this.#encodeBlock(block, signal);
+      return pairs.mapTogether(blockPairs, encode, () => new EncodedPairs()).filter(fits);
+    }
     const text = textOf(where, pairs);
     const encoded = new EncodedPairs();
     for await (const block of this.blocks(where, text, maxLength, signal))
