@@ -3,12 +3,13 @@ import { environment } from "sconce";
 import { description, memory, serve } from "./serve.mjs";
 import { CaseFile } from "./textbook.mjs";
 
-/** Answers `describe`, `open`, `run` and `memory`; `define` makes the compiled model of a case. */
+/** Answers `describe`, `open`, `run`, `evaluate` and `memory`; `define` makes the compiled model of a case. */
 export async function serveSteps(define) {
   const idle = memory();
   let translator;
   let batches;
   let ids;
+  const arrays = (places) => places.map((place) => ids.read(Int32Array, place));
 
   await serve({
     describe: () => ({ ...description(environment()), idleMiB: idle.residentMiB }),
@@ -27,13 +28,24 @@ export async function serveSteps(define) {
       const milliseconds = [];
       const losses = [];
       for (let step = first; step < first + count; step++) {
-        const [source, decoder, goal] = batches[step % batches.length].map((place) => ids.read(Int32Array, place));
+        const [source, decoder, goal] = arrays(batches[step % batches.length]);
         const start = performance.now();
         const { loss } = await translator.trainOnBatch([source, decoder], goal);
         milliseconds.push(performance.now() - start);
         losses.push(loss);
       }
       return { milliseconds, losses };
+    },
+
+    // The model has the metric `nll`, the mean over all tokens.
+    async evaluate({ batches }) {
+      const data = batches.map((places) => {
+        const [source, decoder, goal] = arrays(places);
+        return { inputs: [source, decoder], targets: [goal] };
+      });
+      const { nll } = await translator.evaluate(data, { verbose: "silent" });
+      const tokens = data.flatMap(({ targets: [goal] }) => [...goal.data]).filter((id) => id !== 0).length;
+      return { loss: nll, tokens };
     },
 
     memory: () => ({ peakMiB: memory().peakMiB }),
