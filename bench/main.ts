@@ -5,6 +5,7 @@ import { character } from "./character.ts";
 import { demo } from "./demo.ts";
 import { eventLoop } from "./event-loop.ts";
 import { inputPipeline } from "./input-pipeline.ts";
+import { languageModel } from "./language-model.ts";
 import { longRun } from "./long-run.ts";
 import { lstmStep } from "./lstm-step.ts";
 import { memory } from "./memory.ts";
@@ -30,6 +31,7 @@ const benches: Record<string, (options: BenchOptions) => Promise<Report>> = {
   character,
   "input-pipeline": inputPipeline,
   tokenizer,
+  "language-model": languageModel,
 };
 
 try {

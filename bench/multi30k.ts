@@ -59,24 +59,40 @@ export async function prepareMulti30k(
   }
 }
 
-/** The models by name; `transformer-tiny` and `transformer-small` are those of the presets, with their recipe. */
+/** The models by name: those of the presets `transformer-tiny` and `transformer-small`, with their recipe. */
 export function multi30kModels(vocabulary: number): Record<string, TransformerOptions> {
   const usual = {
     sourceVocabulary: vocabulary,
     targetVocabulary: vocabulary,
     heads: 4,
-    normalizeFirst: true,
+    attentionDropout: 0,
+    activationDropout: 0,
+    normalizeFirst: false,
     epsilon: 1e-5,
     interleaved: true,
-    shared: false,
+    tied: true,
     labelSmoothing: 0.1,
-    optimizer: { learningRate: 5e-3, warmup: 2000, beta1: 0.9, beta2: 0.98, epsilon: 1e-9, weightDecay: 0 },
   };
-  const small = { dimension: 256, feedForward: 1024, encoderLayers: 3, decoderLayers: 3, dropout: 0.1 };
-  const tiny = { dimension: 128, feedForward: 256, encoderLayers: 4, decoderLayers: 4, dropout: 0.3 };
+  const optimizer = { beta1: 0.9, beta2: 0.98, epsilon: 1e-9, weightDecay: 0 };
   return {
-    small: { ...usual, ...small, attentionDropout: small.dropout, innerDropout: small.dropout },
-    tiny: { ...usual, ...tiny, attentionDropout: tiny.dropout, innerDropout: tiny.dropout },
+    small: {
+      ...usual,
+      dimension: 256,
+      feedForward: 1024,
+      encoderLayers: 3,
+      decoderLayers: 3,
+      dropout: 0.1,
+      optimizer: { ...optimizer, learningRate: 1e-3, warmup: 4000 },
+    },
+    tiny: {
+      ...usual,
+      dimension: 128,
+      feedForward: 256,
+      encoderLayers: 4,
+      decoderLayers: 4,
+      dropout: 0.3,
+      optimizer: { ...optimizer, learningRate: 5e-3, warmup: 2000 },
+    },
   };
 }
 

@@ -12,20 +12,20 @@ export interface TransformerOptions {
   feedForward: number;
   encoderLayers: number;
   decoderLayers: number;
-  /** Of embeddings and of what each part adds. */
+  /** Share of the embeddings and of what each part adds that becomes 0. */
   dropout: number;
-  /** Of attention weights. */
+  /** The same of attention weights. */
   attentionDropout: number;
-  /** Between the two layers of a feed-forward part. */
-  innerDropout: number;
+  /** The same of hidden layers. */
+  activationDropout: number;
   /** Normalised before each part and at the end, instead of after each part. */
   normalizeFirst: boolean;
   /** Of layer normalisation. */
   epsilon: number;
   /** Sines and cosines take turns, instead of the first half being sines. */
   interleaved: boolean;
-  /** One table for source, target and output, which then has no bias. */
-  shared: boolean;
+  /** The table of the target also scores the next words, without bias. */
+  tied: boolean;
   /** `e` in `(1 - e) y + e / V`. */
   labelSmoothing: number;
   /** AdamW, or Adam if `weightDecay` is 0; with `warmup` the rate rises in as many steps, then falls with the inverse square root. */
@@ -43,7 +43,7 @@ export interface TransformerOptions {
 export interface TransformerCase extends TransformerOptions {
   /** Whether id 0 is padding, which counts nowhere. */
   masked: boolean;
-  /** The model's weights in its order, and what each is. */
+  /** Layer and weight, as `encoder0/selfAttention/query/kernel`, of each of `weights`. */
   weightNames: string[];
   weights: Place[];
   weightsFile: string;
@@ -55,7 +55,7 @@ export interface TransformerCase extends TransformerOptions {
 }
 
 /** No dropout at all. */
-export const withoutDropout = { dropout: 0, attentionDropout: 0, innerDropout: 0 };
+export const withoutDropout = { dropout: 0, attentionDropout: 0, activationDropout: 0 };
 
 const stepOptions: TransformerOptions = {
   sourceVocabulary: 8000,
@@ -67,18 +67,21 @@ const stepOptions: TransformerOptions = {
   decoderLayers: 3,
   dropout: 0.1,
   attentionDropout: 0.1,
-  innerDropout: 0.1,
+  activationDropout: 0.1,
   normalizeFirst: true,
   epsilon: 1e-5,
-  interleaved: false,
-  shared: false,
+  interleaved: true,
+  tied: false,
   labelSmoothing: 0,
   optimizer: { learningRate: 1e-4, beta1: 0.9, beta2: 0.98, epsilon: 1e-9, weightDecay: 0.01 },
 };
 
 /** The cases of `transformer-step` by name: what differs from the usual model. */
 const stepCases: Record<string, Partial<TransformerOptions>> = {
+  // Dropout in all places where nn.Transformer has it.
   V8000: {},
+  // As in the presets, where attention has none: then PyTorch has a fused kernel for it.
+  "V8000-residual": { attentionDropout: 0, activationDropout: 0 },
 };
 
 /** Names of the cases of `transformer-step`. */
@@ -108,57 +111,46 @@ function initial(name: string, shape: number[], seed: number): Float32Array {
   const size = sizeOf(shape);
   if (name.endsWith("gamma")) return formulaValues(seed, size, 0.02).map((value) => 1 + value);
   if (name.endsWith("bias") || name.endsWith("beta")) return formulaValues(seed, size, 0.02);
+  const [rows, columns] = shape as [number, number];
   // Standard deviation of the embeddings: one over the root of the width, which they are multiplied with.
-  if (name.endsWith("embeddings")) return formulaValues(seed, size, Math.sqrt(3 / shape[1]!));
-  // Kernels of heads are [width, heads, size] and [heads, size, width].
-  const inputs = name.endsWith("output/kernel") ? size / shape.at(-1)! : shape[0]!;
-  return formulaValues(seed, size, Math.sqrt(6 / (inputs + size / inputs)));
+  const limit = name.endsWith("embeddings") ? Math.sqrt(3 / columns) : Math.sqrt(6 / (rows + columns));
+  return formulaValues(seed, size, limit);
 }
 
-/** Names and shapes of the weights in the order of the model of bench/measured/transformer.mjs. */
-export function weightShapes(options: TransformerOptions): [string, number[]][] {
-  const { sourceVocabulary, targetVocabulary, dimension, heads, feedForward, shared, normalizeFirst } = options;
-  const size = dimension / heads;
-  const dense = (name: string, inputs: number, outputs: number): [string, number[]][] => [
+type Named = [name: string, shape: number[]];
+
+/** Names and shapes of the weights of the model of bench/measured/transformer.mjs, in Keras' layouts. */
+export function weightShapes(options: TransformerOptions): Named[] {
+  const { sourceVocabulary, targetVocabulary, dimension, feedForward, tied, normalizeFirst } = options;
+  const dense = (name: string, inputs: number, outputs: number): Named[] => [
     [`${name}/kernel`, [inputs, outputs]],
     [`${name}/bias`, [outputs]],
   ];
-  const norm = (name: string): [string, number[]][] => [
+  const norm = (name: string): Named[] => [
     [`${name}/gamma`, [dimension]],
     [`${name}/beta`, [dimension]],
   ];
-  const attention = (name: string): [string, number[]][] => [
-    ...["query", "key", "value"].flatMap((part): [string, number[]][] => [
-      [`${name}/${part}/kernel`, [dimension, heads, size]],
-      [`${name}/${part}/bias`, [heads, size]],
+  const attention = (name: string): Named[] => [
+    ...["query", "key", "value", "attentionOutput"].flatMap((part) => dense(`${name}/${part}`, dimension, dimension)),
+    ...norm(`${name}LayerNorm`),
+  ];
+  const feed = (name: string): Named[] => [
+    ...dense(`${name}/feedforwardIntermediateDense`, dimension, feedForward),
+    ...dense(`${name}/feedforwardOutputDense`, feedForward, dimension),
+    ...norm(`${name}/feedforwardLayerNorm`),
+  ];
+  const side = (name: string, count: number, kinds: string[]): Named[] => [
+    ...Array.from({ length: count }, (_, index) => `${name}${index}`).flatMap((layer) => [
+      ...kinds.flatMap((kind) => attention(`${layer}/${kind}`)),
+      ...feed(layer),
     ]),
-    [`${name}/output/kernel`, [heads, size, dimension]],
-    [`${name}/output/bias`, [dimension]],
+    ...(normalizeFirst ? norm(`${name}Norm`) : []),
   ];
-  const feed = (name: string) => [
-    ...dense(`${name}/first`, dimension, feedForward),
-    ...dense(`${name}/second`, feedForward, dimension),
-  ];
-  // What is normalised first has its normalisation before it.
-  const part = (weights: [string, number[]][], own: [string, number[]][]) =>
-    normalizeFirst ? [...own, ...weights] : [...weights, ...own];
-  const encoder = Array.from({ length: options.encoderLayers }, (_, index) => `encoder${index}`).flatMap((name) => [
-    ...part(attention(`${name}/self`), norm(`${name}/norm0`)),
-    ...part(feed(name), norm(`${name}/norm1`)),
-  ]);
-  const decoder = Array.from({ length: options.decoderLayers }, (_, index) => `decoder${index}`).flatMap((name) => [
-    ...part(attention(`${name}/self`), norm(`${name}/norm0`)),
-    ...part(attention(`${name}/cross`), norm(`${name}/norm1`)),
-    ...part(feed(name), norm(`${name}/norm2`)),
-  ]);
-  const final = (side: string) => (normalizeFirst ? norm(`${side}/norm`) : []);
   return [
     ["source/embeddings", [sourceVocabulary, dimension]],
-    ...encoder,
-    ...final("encoder"),
-    ...(shared ? [] : [["target/embeddings", [targetVocabulary, dimension]] as [string, number[]]]),
-    ...decoder,
-    ...final("decoder"),
-    ...(shared ? [] : dense("output", dimension, targetVocabulary)),
+    ["target/embeddings", [targetVocabulary, dimension]],
+    ...side("encoder", options.encoderLayers, ["selfAttention"]),
+    ...side("decoder", options.decoderLayers, ["selfAttention", "crossAttention"]),
+    ...(tied ? [] : dense("output", dimension, targetVocabulary)),
   ];
 }

@@ -11,7 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), "sconce-transformer-cases-"));
 test.after.always(() => rmSync(folder, { recursive: true }));
 
 const { small, tiny } = multi30kModels(30);
-const models = { small: small!, tiny: tiny!, "post-norm": { ...tiny!, normalizeFirst: false } };
+const models = { small: small!, tiny: tiny!, "pre-norm": { ...tiny!, normalizeFirst: true, tied: false } };
 
 for (const [name, options] of Object.entries(models)) {
   test(`${name}: the weights of a case fit the model, which learns and tells its loss`, async (t) => {
@@ -35,8 +35,8 @@ for (const [name, options] of Object.entries(models)) {
       });
       t.is(tokens, 6);
       t.true(loss > 0 && Number.isFinite(loss));
-      const wrong = { ...request, weights: written.weights.toReversed() };
-      await t.throwsAsync(worker.ask({ command: "open", ...wrong }), { message: /shape/i });
+      const wrong = { ...request, weightNames: written.weightNames.map((name) => name.replace("query", "question")) };
+      await t.throwsAsync(worker.ask({ command: "open", ...wrong }), { message: /encoder0\/selfAttention\/query/ });
     } finally {
       worker.close();
     }
@@ -50,5 +50,5 @@ test("a case has one name for each weight, 64 batches, and is checked without dr
   t.is(batches.length, 64);
   t.true(batches.every((places) => places.every(({ shape }) => shape.join() === "64,20")));
   t.is(dropout, 0.1);
-  t.deepEqual(check, { dropout: 0, attentionDropout: 0, innerDropout: 0 });
+  t.deepEqual(check, { dropout: 0, attentionDropout: 0, activationDropout: 0 });
 });

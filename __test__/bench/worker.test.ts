@@ -1,5 +1,6 @@
 import test from "ava";
 import { HelpRequest, readArguments, UsageError } from "../../bench/arguments.ts";
+import { languageModel } from "../../bench/language-model.ts";
 import { multi30kEpoch } from "../../bench/multi30k-epoch.ts";
 import { transformerStep } from "../../bench/transformer-step.ts";
 import { transformerTwin } from "../../bench/transformer-twin.ts";
@@ -75,6 +76,7 @@ test("an unknown case is refused, and those that are known are named", async (t)
   const data = "/nowhere";
   await t.throwsAsync(transformerStep({ ...options, case: "V9" }), { instanceOf: UsageError, message: /V8000/ });
   await t.throwsAsync(multi30kEpoch({ ...options, data, case: "huge" }), { instanceOf: UsageError, message: /tiny/ });
+  await t.throwsAsync(languageModel({ ...options, data, case: "huge" }), { instanceOf: UsageError, message: /cases/ });
   await t.throwsAsync(transformerTwin({ ...options, data, case: "huge" }), { instanceOf: UsageError, message: /tiny/ });
 });
 
@@ -84,4 +86,6 @@ test("missing data are refused, and what the folder must hold is named", async (
     await t.throwsAsync(bench(options), expected);
     await t.throwsAsync(bench({ ...options, data: "/nowhere" }), expected);
   }
+  const expected = { instanceOf: UsageError, message: /--data.*lm\/wikitext-2\.train\.tokens\.gz/ };
+  await t.throwsAsync(languageModel({ ...options, data: "/nowhere" }), expected);
 });

@@ -3,6 +3,18 @@ import { environment } from "sconce";
 import { description, memory, serve } from "./serve.mjs";
 import { CaseFile } from "./textbook.mjs";
 
+/** Places of the weights in the model's order: they are in it already, unless they have names. */
+function inOrder({ layers }, { weights, weightNames }) {
+  if (weightNames === undefined) return weights;
+  const places = new Map(weightNames.map((name, index) => [name, weights[index]]));
+  const ordered = layers.flatMap((layer) => layer.weights.map(({ name }) => places.get(`${layer.name}/${name}`)));
+  if (ordered.length !== places.size || ordered.includes(undefined)) {
+    const own = layers.flatMap((layer) => layer.weights.map(({ name }) => `${layer.name}/${name}`));
+    throw new Error(`the model has the weights ${own.join(", ")}`);
+  }
+  return ordered;
+}
+
 /** Answers `describe`, `open`, `run`, `evaluate` and `memory`; `define` makes the compiled model of a case. */
 export async function serveSteps(define) {
   const idle = memory();
@@ -18,7 +30,7 @@ export async function serveSteps(define) {
       translator = define(described);
       await translator.build();
       const file = new CaseFile(described.weightsFile);
-      await translator.setWeights(described.weights.map((place) => file.read(Float32Array, place)));
+      await translator.setWeights(inOrder(translator, described).map((place) => file.read(Float32Array, place)));
       ids = new CaseFile(described.idsFile);
       batches = described.batches;
       return {};

@@ -1,42 +1,43 @@
 import { adam, adamw, input, layers, losses, metrics, model, schedules } from "sconce";
 
-/** The compiled encoder-decoder Transformer of a case (bench/transformer-cases.ts); its weights come in the order of `weightShapes`. */
+/** The compiled encoder-decoder Transformer of a case (bench/transformer-cases.ts). */
 export function transformer(described) {
-  const { sourceVocabulary, targetVocabulary, dimension, heads, feedForward, normalizeFirst, epsilon, masked } =
-    described;
-  const { dropout, attentionDropout, innerDropout, interleaved, encoderLayers, decoderLayers } = described;
-  const dropped = (rate) => (rate === 0 ? (x) => x : layers.dropout({ rate }));
-  const norm = () => layers.layerNormalization({ epsilon });
-  const embedded = (ids, inputDim) => {
-    const table = layers.embedding({ inputDim, outputDim: dimension, maskZero: masked });
-    return dropped(dropout)(layers.positionalEncoding({ scale: true, interleaved })(table(ids)));
+  const { dimension, dropout, epsilon, interleaved, masked: maskZero, normalizeFirst, tied } = described;
+  const { sourceVocabulary, targetVocabulary } = described;
+  const layerOptions = {
+    intermediateDim: described.feedForward,
+    numHeads: described.heads,
+    dropout,
+    attentionDropout: described.attentionDropout,
+    activationDropout: described.activationDropout,
+    layerNormEpsilon: epsilon,
+    normalizeFirst,
   };
-  const residual = (x, part) => {
-    if (normalizeFirst) return layers.add()([x, dropped(dropout)(part(norm()(x)))]);
-    return norm()(layers.add()([x, dropped(dropout)(part(x))]));
+  const placed = (x) => {
+    const positioned = layers.positionalEncoding({ scale: true, interleaved })(x);
+    return dropout === 0 ? positioned : layers.dropout({ rate: dropout })(positioned);
   };
-  const attention = () =>
-    layers.multiHeadAttention({ numHeads: heads, keyDim: dimension / heads, dropout: attentionDropout });
-  const feed = (x) => {
-    const hidden = layers.dense({ units: feedForward, activation: "relu" })(x);
-    return layers.dense({ units: dimension })(dropped(innerDropout)(hidden));
-  };
-  const final = (x) => (normalizeFirst ? norm()(x) : x);
+  const finished = (x, name) => (normalizeFirst ? layers.layerNormalization({ name, epsilon })(x) : x);
+  const table = (name, inputDim) => ({ name, inputDim, outputDim: dimension, maskZero });
+  const targetTable = tied
+    ? layers.reversibleEmbedding(table("target", targetVocabulary))
+    : layers.embedding(table("target", targetVocabulary));
 
   const [source, target] = [0, 1].map(() => input({ shape: [null], dtype: "int32" }));
-  let memory = embedded(source, sourceVocabulary);
-  for (let layer = 0; layer < encoderLayers; layer++) {
-    memory = residual(memory, (x) => attention()(x, x));
-    memory = residual(memory, feed);
+  let memory = placed(layers.embedding(table("source", sourceVocabulary))(source));
+  for (let layer = 0; layer < described.encoderLayers; layer++) {
+    memory = layers.transformerEncoder({ ...layerOptions, name: `encoder${layer}` })(memory);
   }
-  memory = final(memory);
-  let x = embedded(target, targetVocabulary);
-  for (let layer = 0; layer < decoderLayers; layer++) {
-    x = residual(x, (y) => attention()(y, y, { useCausalMask: true }));
-    x = residual(x, (y) => attention()(y, memory));
-    x = residual(x, feed);
+  memory = finished(memory, "encoderNorm");
+  let x = placed(targetTable(target));
+  for (let layer = 0; layer < described.decoderLayers; layer++) {
+    x = layers.transformerDecoder({ ...layerOptions, name: `decoder${layer}` })(x, memory);
   }
-  const outputs = layers.dense({ units: targetVocabulary, activation: "softmax" })(final(x));
+  x = finished(x, "decoderNorm");
+  const activation = "softmax";
+  const outputs = tied
+    ? layers.activation({ activation })(targetTable(x, { reverse: true }))
+    : layers.dense({ name: "output", units: targetVocabulary, activation })(x);
   const translator = model({ inputs: [source, target], outputs });
   translator.compile({
     optimizer: optimizerOf(described.optimizer),

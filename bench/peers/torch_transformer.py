@@ -59,7 +59,7 @@ class Layer(nn.Module):
         width, heads, dropout = case["dimension"], case["heads"], case["attentionDropout"]
         self.self_attention = Attention(width, heads, dropout)
         self.cross_attention = Attention(width, heads, dropout, memory=True) if decoder else None
-        self.feed_forward = FeedForward(width, case["feedForward"], case["innerDropout"])
+        self.feed_forward = FeedForward(width, case["feedForward"], case["activationDropout"])
         self.norms = nn.ModuleList(nn.LayerNorm(width, case["epsilon"]) for _ in range(3 if decoder else 2))
         self.dropout = nn.Dropout(case["dropout"])
         self.first = case["normalizeFirst"]
@@ -88,7 +88,7 @@ class Transformer(nn.Module):
         width = case["dimension"]
         self.masked, self.width, self.smoothing = case["masked"], width, case["labelSmoothing"]
         self.source = nn.Embedding(case["sourceVocabulary"], width)
-        self.target = self.source if case["shared"] else nn.Embedding(case["targetVocabulary"], width)
+        self.target = nn.Embedding(case["targetVocabulary"], width)
         self.register_buffer("positions", positions(512, width, case["interleaved"]), persistent=False)
         self.dropout = nn.Dropout(case["dropout"])
         self.encoder = nn.ModuleList(Layer(case, False) for _ in range(case["encoderLayers"]))
@@ -96,9 +96,9 @@ class Transformer(nn.Module):
         final = case["normalizeFirst"]
         self.encoder_norm = nn.LayerNorm(width, case["epsilon"]) if final else nn.Identity()
         self.decoder_norm = nn.LayerNorm(width, case["epsilon"]) if final else nn.Identity()
-        self.output = nn.Linear(width, case["targetVocabulary"], bias=not case["shared"])
-        if case["shared"]:
-            self.output.weight = self.source.weight
+        self.output = nn.Linear(width, case["targetVocabulary"], bias=not case["tied"])
+        if case["tied"]:
+            self.output.weight = self.target.weight
         set_weights(self, weights)
 
     def embed(self, embedding, ids):
@@ -127,46 +127,42 @@ def set_weights(model, weights):
     """weights: arrays by name; each is used once."""
     rest = {name: torch.from_numpy(array) for name, array in weights.items()}
 
-    def linear(layer, name):
-        # Kernels of heads [width, heads, size] and [heads, size, width] as matrices.
-        kernel = rest.pop(f"{name}/kernel")
-        layer.weight.copy_(kernel.reshape(layer.in_features, layer.out_features).T)
+    def linear(layer, *names):
+        """Kernels side by side."""
+        layer.weight.copy_(torch.cat([rest.pop(f"{name}/kernel") for name in names], 1).T)
         if layer.bias is not None:
-            layer.bias.copy_(rest.pop(f"{name}/bias").flatten())
-
-    def packed(layer, names):
-        kernels = [rest.pop(f"{name}/kernel").flatten(1) for name in names]
-        layer.weight.copy_(torch.cat(kernels, 1).T)
-        layer.bias.copy_(torch.cat([rest.pop(f"{name}/bias").flatten() for name in names]))
+            layer.bias.copy_(torch.cat([rest.pop(f"{name}/bias") for name in names]))
 
     def norm(layer, name):
         layer.weight.copy_(rest.pop(f"{name}/gamma"))
         layer.bias.copy_(rest.pop(f"{name}/beta"))
 
     def attention(layer, name):
+        parts = ["query", "key", "value"]
         if layer.query is not None:
-            linear(layer.query, f"{name}/query")
-        parts = ["key", "value"] if layer.query is not None else ["query", "key", "value"]
-        packed(layer.packed, [f"{name}/{part}" for part in parts])
-        linear(layer.output, f"{name}/output")
+            linear(layer.query, f"{name}/{parts.pop(0)}")
+        linear(layer.packed, *(f"{name}/{part}" for part in parts))
+        linear(layer.output, f"{name}/attentionOutput")
 
     with torch.no_grad():
         model.source.weight.copy_(rest.pop("source/embeddings"))
-        if model.target is not model.source:
-            model.target.weight.copy_(rest.pop("target/embeddings"))
+        model.target.weight.copy_(rest.pop("target/embeddings"))
         for side in ["encoder", "decoder"]:
             for index, layer in enumerate(getattr(model, side)):
                 name = f"{side}{index}"
-                attention(layer.self_attention, f"{name}/self")
-                if layer.cross_attention is not None:
-                    attention(layer.cross_attention, f"{name}/cross")
-                linear(layer.feed_forward.first, f"{name}/first")
-                linear(layer.feed_forward.second, f"{name}/second")
-                for place, part in enumerate(layer.norms):
-                    norm(part, f"{name}/norm{place}")
+                parts = ["selfAttention", "crossAttention", "feedforward"]
+                if layer.cross_attention is None:
+                    parts.remove("crossAttention")
+                else:
+                    attention(layer.cross_attention, f"{name}/crossAttention")
+                attention(layer.self_attention, f"{name}/selfAttention")
+                linear(layer.feed_forward.first, f"{name}/feedforwardIntermediateDense")
+                linear(layer.feed_forward.second, f"{name}/feedforwardOutputDense")
+                for part, own in zip(parts, layer.norms):
+                    norm(own, f"{name}/{part}LayerNorm")
             if isinstance(getattr(model, f"{side}_norm"), nn.LayerNorm):
-                norm(getattr(model, f"{side}_norm"), f"{side}/norm")
-        if model.output.weight is not model.source.weight:
+                norm(getattr(model, f"{side}_norm"), f"{side}Norm")
+        if model.output.bias is not None:
             linear(model.output, "output")
     if rest:
         raise ValueError(f"weights of no use: {', '.join(rest)}")
