@@ -13,7 +13,7 @@ let texts;
 let settings;
 let best;
 
-const wordsOf = (line) => line.split(/\s+/u).filter((word) => word !== "");
+const wordsOf = (line) => line.split(/\p{White_Space}+/u).filter((word) => word !== "");
 
 /** A tokenizer whose tokens are the words of all lines. */
 async function wordTokenizer(lines) {
