@@ -7,6 +7,7 @@
 
 pub mod activation;
 pub mod attention;
+pub mod attentive_rnn;
 pub mod buffer;
 pub mod clip;
 pub mod constraint;
