@@ -158,7 +158,7 @@ export type {
 } from "./layers/simple-rnn.ts";
 export type { SoftmaxCallOptions, SoftmaxLayer, SoftmaxOptions } from "./layers/softmax.ts";
 export type { StepLayer, TimeDistributedLayer, TimeDistributedOptions } from "./layers/time-distributed.ts";
-export type { TransformerDecoderLayer, TransformerLayerOptions } from "./layers/transformer.ts";
+export type { RotaryOrder, TransformerDecoderLayer, TransformerLayerOptions } from "./layers/transformer.ts";
 export type {
   BetaRules,
   BiasRules,

@@ -57,7 +57,10 @@ test("a model with them is saved and loaded, and a table that is used twice is c
 test("wrong options and calls are errors that say what was expected", (t) => {
   const wrong: [call: () => unknown, message: RegExp][] = [
     [() => layers.positionalEncoding({ type: "learned" }), /type "learned" needs maxLength/],
-    [() => layers.positionalEncoding({ type: "cosines" as "learned" }), /type must be one of sinusoidal, learned/],
+    [
+      () => layers.positionalEncoding({ type: "cosines" as "learned" }),
+      /type must be one of sinusoidal, learned, none/,
+    ],
     [() => layers.positionalEncoding({ maxLength: 0 }), /maxLength must be an integer of at least 1/],
     [() => layers.positionalEncoding({ maxWavelength: 0.5 }), /maxWavelength must be a number of at least 1/],
     [() => layers.positionalEncoding({ scale: Number.NaN }), /scale must be a finite number/],

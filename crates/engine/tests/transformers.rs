@@ -139,7 +139,7 @@ fn transformer(heads: usize, changed: &[(&str, Value)]) -> Value {
     let mut options = json!({
         "intermediateDim": 7, "numHeads": heads, "keyDim": null, "activation": "gelu", "dropout": 0.2,
         "attentionDropout": 0.1, "activationDropout": 0.1, "layerNormEpsilon": 1e-5, "normalizeFirst": true,
-        "useBias": true, "kernelInitializer": start, "biasInitializer": start
+        "useBias": true, "rotary": null, "kernelInitializer": start, "biasInitializer": start
     });
     changed.iter().for_each(|(name, value)| options[*name] = value.clone());
     options
@@ -157,9 +157,11 @@ fn translator() -> String {
     read = call(&mut document, "transformerEncoder", transformer(2, &[]), &[read]);
     let after = [("normalizeFirst", json!(false)), ("useBias", json!(false)), ("keyDim", json!(4))];
     read = call(&mut document, "transformerEncoder", transformer(3, &after), &[read]);
-    written = call(&mut document, "transformerDecoder", transformer(3, &[("useBias", json!(false))]), &[written, read]);
+    let turned = [("useBias", json!(false)), ("rotary", json!("halves"))];
+    written = call(&mut document, "transformerDecoder", transformer(3, &turned), &[written, read]);
     written = call(&mut document, "transformerDecoder", transformer(1, &after), &[written, read]);
-    written = call(&mut document, "transformerDecoder", transformer(2, &[("useBias", json!(false))]), &[written]);
+    let turned = [("useBias", json!(false)), ("rotary", json!("interleaved")), ("keyDim", json!(4))];
+    written = call(&mut document, "transformerDecoder", transformer(2, &turned), &[written]);
     let logits = document.call(table, &[written]);
     let output = call(&mut document, "activation", json!({ "activation": "softmax" }), &[logits]);
     document.finish(&[output])
@@ -258,6 +260,8 @@ fn wrong_options_and_shapes_are_refused() {
     refused(encoder, heads(2, "dropout", json!(1.0)), sequence(), float, Code::Option, "dropout must be from 0");
     refused(encoder, heads(2, "layerNormEpsilon", json!(-1.0)), sequence(), float, Code::Option, "layerNormEpsilon");
     refused(encoder, heads(2, "activation", json!("rely")), sequence(), float, Code::Option, "unknown activation rely");
+    let odd = [("rotary", json!("halves")), ("keyDim", json!(3))];
+    refused(encoder, transformer(2, &odd), sequence(), float, Code::Shape, "an even number of features to turn");
     refused(encoder, transformer(2, &[]), json!(["batch", 4]), float, Code::Shape, "[batch, time, features]");
     refused(decoder, transformer(2, &[]), json!(["batch", "time", "d"]), float, Code::Shape, "last dimension");
     let mut document = Document::default();

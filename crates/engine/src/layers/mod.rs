@@ -46,7 +46,7 @@ pub use scan::{Scan, ScanBody, ScanOptions};
 pub use softmax::SoftmaxOptions;
 pub use tensor::{TensorLayer, WeightOptions};
 pub use time_distributed::TimeDistributed;
-pub use transformer::TransformerOptions;
+pub use transformer::{Rotary, TransformerOptions};
 pub(crate) use transformer::{Part, with_features};
 
 use std::borrow::Cow;

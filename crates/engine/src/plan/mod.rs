@@ -20,12 +20,12 @@ pub use attention::AttentionPlan;
 pub use extension::{Extension, LossGraph};
 pub use loss::{LossPlan, LossTarget, MetricPlan, OutputPlan, RowPass, TrainingPlan};
 pub use loss_function::{CrossEntropy, LossFunction, Metric, OutputLoss};
-pub use positions::PositionPlan;
+pub use positions::{PositionPlan, PositionTable};
 pub use recurrent::RecurrentPlan;
 pub use schedule::{Roots, Schedule};
 pub use steps::{Normalization, Pooling};
 
-use sconce_kernels::activation::Activation;
+use sconce_kernels::{activation::Activation, positions::rotary::Rotation};
 
 use crate::{
     constraint::Constraint,
@@ -74,6 +74,8 @@ pub enum Operation {
     Normalize(Normalization),
     /// Positions of steps, added to a sequence.
     AddPositions(PositionPlan),
+    /// Positions of steps as angles by which pairs of features are turned.
+    Rotate(Rotation),
     /// One step for all of a sequence.
     Pool(Pooling),
     /// Zeros where all features have this value, which makes the mask.
@@ -102,7 +104,7 @@ impl Operation {
     pub fn has_weights(&self) -> bool {
         matches!(self, Self::Embedding { .. } | Self::Recurrent(_) | Self::Linear | Self::Normalize(_))
             || matches!(self, Self::Tensor(TensorOperation::Weight { .. }))
-            || matches!(self, Self::AddPositions(PositionPlan { order: None, .. }))
+            || matches!(self, Self::AddPositions(PositionPlan { table: PositionTable::Learned, .. }))
     }
 
     /// Whether the mask of its output is that of its first input.
@@ -111,7 +113,7 @@ impl Operation {
         matches!(self, Self::Linear | Self::Activate(_) | Self::Softmax | Self::Dropout(_) | Self::FlipTime)
             || matches!(self, Self::Normalize(_) | Self::SpatialDropout(_) | Self::FoldTime)
             || matches!(self, Self::SoftmaxOver(_) | Self::LogSoftmax)
-            || matches!(self, Self::AddPositions(_))
+            || matches!(self, Self::AddPositions(_) | Self::Rotate(_))
             || matches!(self, Self::Attention(plan) if !plan.scores)
     }
 }

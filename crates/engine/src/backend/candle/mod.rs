@@ -14,6 +14,7 @@ mod merge;
 mod normalization;
 mod positions;
 mod recurrent;
+mod rotary;
 mod row_loss;
 mod scan;
 mod sequence;

@@ -62,6 +62,7 @@ impl<'a> Run<'a> {
             Operation::FlipTime => self.flip_forward(index, node)?,
             Operation::Normalize(ref plan) => self.normalize_forward(index, node, plan)?,
             Operation::AddPositions(plan) => self.positions_forward(index, node, plan)?,
+            Operation::Rotate(rotation) => self.rotate_forward(index, node, rotation)?,
             Operation::LogSoftmax => self.log_softmax_forward(node)?,
             Operation::SoftmaxOver(ref axes) => self.softmax_over_forward(node, axes)?,
             Operation::SpatialDropout(rate) => match self.spatial_dropout_forward(index, node, rate)? {

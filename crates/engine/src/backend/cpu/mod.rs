@@ -13,6 +13,7 @@ mod pooling;
 mod positions;
 mod recurrent;
 mod repeat;
+mod rotary;
 mod row_loss;
 mod scan;
 mod tensor;
