@@ -115,7 +115,9 @@ impl TransformerOptions {
     pub(crate) fn parts(&self, width: usize, memory: Option<usize>) -> Result<Vec<(String, Part)>, String> {
         let head = self.head_width(width)?;
         if self.rotary.is_some() && !head.is_multiple_of(2) {
-            return Err(format!("expected heads of an even number of features to turn (rotary), got {head}: say keyDim"));
+            return Err(format!(
+                "expected heads of an even number of features to turn (rotary), got {head}: say keyDim"
+            ));
         }
         let inner = self.num_heads.checked_mul(head).ok_or("the heads are too wide")?;
         let mut parts = Vec::new();

@@ -7,6 +7,7 @@ mod attention;
 mod extension;
 mod loss;
 mod loss_function;
+mod position_bias;
 mod positions;
 mod recurrent;
 mod schedule;
@@ -20,6 +21,7 @@ pub use attention::AttentionPlan;
 pub use extension::{Extension, LossGraph};
 pub use loss::{LossPlan, LossTarget, MetricPlan, OutputPlan, RowPass, TrainingPlan};
 pub use loss_function::{CrossEntropy, LossFunction, Metric, OutputLoss};
+pub use position_bias::{Buckets, PositionBias};
 pub use positions::{PositionPlan, PositionTable};
 pub use recurrent::RecurrentPlan;
 pub use schedule::{Roots, Schedule};
@@ -74,6 +76,8 @@ pub enum Operation {
     Normalize(Normalization),
     /// Positions of steps, added to a sequence.
     AddPositions(PositionPlan),
+    /// What is added to scores for the distance between query and key.
+    Bias(PositionBias),
     /// Positions of steps as angles by which pairs of features are turned.
     Rotate(Rotation),
     /// One step for all of a sequence.
@@ -104,6 +108,7 @@ impl Operation {
     pub fn has_weights(&self) -> bool {
         matches!(self, Self::Embedding { .. } | Self::Recurrent(_) | Self::Linear | Self::Normalize(_))
             || matches!(self, Self::Tensor(TensorOperation::Weight { .. }))
+            || matches!(self, Self::Bias(PositionBias { buckets: Some(_), .. }))
             || matches!(self, Self::AddPositions(PositionPlan { table: PositionTable::Learned, .. }))
     }
 
@@ -365,6 +370,9 @@ impl Plan {
             }
             LayerKind::PositionalEncoding(options) => {
                 self.push(Operation::AddPositions(PositionPlan::new(options, &outputs)), layer, inputs, outputs)
+            }
+            LayerKind::RelativePositionBias(options) => {
+                self.push(Operation::Bias(PositionBias::from(options)), layer, inputs, outputs)
             }
             LayerKind::Transformer(options) => self.expand_transformer(options, layer, &inputs),
             LayerKind::ReversibleEmbedding(options) => self.expand_reversible(options, layer, inputs, outputs),

@@ -12,6 +12,7 @@ mod loss;
 mod lstm;
 mod merge;
 mod normalization;
+mod position_bias;
 mod positions;
 mod recurrent;
 mod rotary;

@@ -10,6 +10,7 @@ mod masking;
 mod merge;
 mod normalization;
 mod pooling;
+mod position_bias;
 mod positions;
 mod recurrent;
 mod repeat;
