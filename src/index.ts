@@ -158,6 +158,7 @@ export type {
 } from "./layers/simple-rnn.ts";
 export type { SoftmaxCallOptions, SoftmaxLayer, SoftmaxOptions } from "./layers/softmax.ts";
 export type { StepLayer, TimeDistributedLayer, TimeDistributedOptions } from "./layers/time-distributed.ts";
+export type { TransformerDecoderLayer, TransformerLayerOptions } from "./layers/transformer.ts";
 export type {
   BetaRules,
   BiasRules,
@@ -195,16 +196,28 @@ export type { Metric, MetricOptions, MetricType } from "./metrics/metric.ts";
 export type { MetricName } from "./metrics/resolve.ts";
 export type { CompileOptions, LossOption, MetricsOption } from "./models/compile.ts";
 export { type ModelOptions, type MultiOutputModel, model, type SingleOutputModel } from "./models/define.ts";
+export type { Documents } from "./models/language-model/blocks.ts";
+export type {
+  LanguageModelEvaluateOptions,
+  LanguageModelEvaluation,
+  LanguageModelFitOptions,
+} from "./models/language-model/fit.ts";
+export type { RecurrentLanguageModelOptions } from "./models/language-model/recurrent.ts";
+export type { TransformerLanguageModelOptions } from "./models/language-model/transformer.ts";
+export { LanguageModel, type LanguageModelOptions } from "./models/language-model.ts";
 export { type BuildOptions, Model, type SaveOptions } from "./models/model.ts";
 export type { Cell } from "./models/seq2seq/cells.ts";
 export type { Evaluation, EvaluationMetric, Seq2SeqEvaluateOptions } from "./models/seq2seq/evaluate.ts";
 export type { Seq2SeqFitOptions } from "./models/seq2seq/fit.ts";
 export type { ValidationGenerationOptions, ValidationMetric } from "./models/seq2seq/generated-validation.ts";
 export type { Pairs } from "./models/seq2seq/pairs.ts";
+export type { TransformerPreset, TransformerPresetName, TransformerPresetOptions } from "./models/seq2seq/presets.ts";
 export type { RecurrentSeq2SeqOptions } from "./models/seq2seq/recurrent.ts";
 export type { Feed, TensorChoice } from "./models/seq2seq/roles.ts";
+export type { TiedEmbeddings, TransformerSeq2SeqOptions } from "./models/seq2seq/transformer.ts";
 export { Seq2Seq, type Seq2SeqOptions } from "./models/seq2seq.ts";
 export type { SummaryOptions } from "./models/summary.ts";
+export type { TransformerOptions, TransformerPositions } from "./models/transformer-parts.ts";
 export { type Environment, environment } from "./native.ts";
 export type { DataType, Dimension } from "./native-interface.ts";
 export * as ops from "./ops/index.ts";

@@ -8,7 +8,7 @@ import { valueAt } from "./config/places.ts";
 
 export const trainHelp = `Usage: sconce train [CONFIG] [OPTIONS]
 
-Trains a recurrent encoder-decoder on sentence pairs. CONFIG is a file in YAML or JSON; docs/configuration.md explains all that it may
+Trains an encoder-decoder, recurrent or a Transformer, on sentence pairs. CONFIG is a file in YAML or JSON; docs/configuration.md explains all that it may
 hold. --train and --out are enough without one. The folder of the run gets config.yaml, log.csv, samples.txt and the models best and
 last. Ctrl-C saves a checkpoint; the same command resumes there and ends with the same numbers as an uninterrupted run.
 
@@ -27,6 +27,8 @@ ${pairsHelp}  --max-length N           pairs with more tokens on a side are left
   --target-vocabulary N    most target tokens, default no limit
   --minimum-count N        how often a token must occur, default 1
   --joint                  one tokenizer, that of the source, for both sides
+  --model TYPE             recurrent or transformer, default recurrent; options of a Transformer are set by --set model.dModel=128 and so on
+  --preset NAME            of a Transformer: transformer-tiny, transformer-small or transformer-base
   --cell NAME              lstm, gru or simple, default lstm
   --units N                size of the recurrent layers, default 256
   --layers N               recurrent layers on each side, default 1

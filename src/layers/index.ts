@@ -23,3 +23,4 @@ export { simpleRnn } from "./simple-rnn.ts";
 export { softmax } from "./softmax.ts";
 export { spatialDropout1d } from "./spatial-dropout.ts";
 export { timeDistributed } from "./time-distributed.ts";
+export { transformerDecoder, transformerEncoder } from "./transformer.ts";

@@ -298,6 +298,11 @@ fn positions() {
 }
 
 #[test]
+fn transformer_layers() {
+    check("layers-transformers.json", 24);
+}
+
+#[test]
 fn global_pooling() {
     check("layers-pooled.json", 22);
 }

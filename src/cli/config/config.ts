@@ -1,6 +1,7 @@
 import { basename, dirname, resolve } from "node:path";
 import { OptionError } from "../../errors.ts";
 import { checkAgainst, type Origin } from "./check.ts";
+import { type TransformerConfig, type transformerEntries, transformerOf } from "./model.ts";
 import { type OptimizerConfig, optimizerOf } from "./optimizer.ts";
 import { type Fields, flattened, isFields, valueAt, withValue } from "./places.ts";
 import { type Config, configSchema } from "./schema.ts";
@@ -14,10 +15,17 @@ export interface Override {
 }
 
 /** A checked configuration: all that can be decided before data are read is decided, and paths are absolute. */
-export type ResolvedConfig = Config & {
+export type ResolvedConfig = Omit<Config, "model"> & {
   readonly tokenizers: { readonly source: { readonly lowercase: boolean } };
-  readonly model: { readonly embeddingDim: number };
+  readonly model: RecurrentConfig | TransformerConfig;
   readonly training: { readonly optimizer: OptimizerConfig };
+};
+
+/** Options of `Seq2Seq.recurrent` as a configuration has them. */
+export type RecurrentConfig = Omit<Config["model"], "type" | "tiedEmbeddings" | keyof typeof transformerEntries> & {
+  readonly type: "recurrent";
+  readonly tiedEmbeddings: boolean;
+  readonly embeddingDim: number;
 };
 
 /**
@@ -47,21 +55,22 @@ export function resolveConfig(
     return required[path] ?? place;
   };
   const config = checkAgainst(configSchema, merged, origin);
-  return complete(config, origin);
+  return complete(config, valueAt(merged, "model"), origin);
 }
 
 /** What must be given, as flags. */
 const required: Readonly<Record<string, string>> = { out: "--out", data: "--train", "data.train": "--train" };
 
-function complete(config: Config, origin: Origin): ResolvedConfig {
+function complete(config: Config, said: unknown, origin: Origin): ResolvedConfig {
   const { tokenizers, model, training, data } = config;
   const size = gloveSize(model.sourceEmbeddings);
+  const transformer = transformerOf(model.type, said, tokenizers.joint, origin);
   if (tokenizers.joint && tokenizers.target !== undefined) {
     throw new OptionError(
       `${origin("tokenizers.target")}: with tokenizers.joint both sides have the tokenizer of tokenizers.source: leave target out`,
     );
   }
-  if (model.tiedEmbeddings && !tokenizers.joint) {
+  if (model.tiedEmbeddings === true && !tokenizers.joint) {
     throw new OptionError(`${origin("model.tiedEmbeddings")} needs tokenizers.joint: true`);
   }
   if (training.batchSize !== undefined && training.batchTokens !== undefined) {
@@ -84,7 +93,7 @@ function complete(config: Config, origin: Origin): ResolvedConfig {
   return {
     ...config,
     tokenizers: { ...tokenizers, ...target, source },
-    model: { ...model, embeddingDim: model.embeddingDim ?? size ?? 128 },
+    model: transformer ?? ({ ...model, embeddingDim: model.embeddingDim ?? size ?? 128 } as RecurrentConfig),
     training: { ...training, optimizer, ...(sized ? {} : { batchSize: 64 }) },
   };
 }

@@ -37,6 +37,8 @@ export const trainFlags: Readonly<Record<string, ConfigFlag>> = {
   "target-type": at("text", "tokenizers.target.type"),
   "source-vocabulary": at("number", "tokenizers.source.vocabularySize"),
   "target-vocabulary": at("number", "tokenizers.target.vocabularySize"),
+  model: at("text", "model.type"),
+  preset: at("text", "model.preset"),
   cell: at("text", "model.cell"),
   units: at("number", "model.units"),
   layers: at("number", "model.layers"),

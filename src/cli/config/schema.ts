@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { couple, flag, integer, isText, number, oneOf, rate, text } from "./kinds.ts";
+import { tied, transformerEntries } from "./model.ts";
 
 /** How files of pairs are read; what is left out follows from names and `readParallelText`. */
 export const pairEntries = {
@@ -42,7 +43,7 @@ const tokenizers = v.strictObject({
 });
 
 const model = v.strictObject({
-  type: v.optional(oneOf(["recurrent"]), "recurrent"),
+  type: v.optional(oneOf(["recurrent", "transformer"]), "recurrent"),
   cell: v.optional(oneOf(["lstm", "gru", "simple"]), "lstm"),
   units: v.optional(integer(1), 256),
   layers: v.optional(integer(1), 1),
@@ -51,11 +52,12 @@ const model = v.strictObject({
   bridge: v.optional(oneOf(["lastState", "dense"])),
   attention: v.optional(oneOf(["none"]), "none"),
   embeddingDim: v.optional(integer(1)),
-  tiedEmbeddings: v.optional(flag(), false),
+  tiedEmbeddings: v.optional(tied(), false),
   sourceEmbeddings: v.optional(text("the name of an initialiser, or glove:FILE")),
   targetEmbeddings: v.optional(text("the name of an initialiser, or glove:FILE")),
   dropout: v.optional(rate(), 0),
   recurrentDropout: v.optional(rate(), 0),
+  ...transformerEntries,
 });
 
 /** What else a schedule or an optimiser takes is checked by itself. */

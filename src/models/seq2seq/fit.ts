@@ -130,7 +130,7 @@ export function checkFit(options: Seq2SeqFitOptions): CheckedFit {
  */
 export function compileFor(
   model: Model,
-  { output }: Roles,
+  { output }: Pick<Roles, "output">,
   { optimizer, labelSmoothing }: Pick<Seq2SeqFitOptions, "optimizer" | "labelSmoothing">,
   seed: number,
 ): void {

@@ -64,11 +64,11 @@ pub(super) struct Builder<'a> {
     /// Value of the step for each value of the plan.
     pub(super) mapped: Vec<Option<ValueId>>,
     once: Vec<ValueId>,
-    pub(super) states: Vec<InitialState>,
+    states: Vec<InitialState>,
     /// Attentions to the decoder's own steps so far.
     pub(super) caches: usize,
-    pub(super) state_inputs: Vec<ValueId>,
-    pub(super) state_outputs: Vec<ValueId>,
+    state_inputs: Vec<ValueId>,
+    state_outputs: Vec<ValueId>,
 }
 
 impl Incremental {
@@ -182,7 +182,7 @@ impl Builder<'_> {
         self.step.values.len() - 1
     }
 
-    pub(super) fn input(&mut self, layer: usize, signature: Signature) -> ValueId {
+    fn input(&mut self, layer: usize, signature: Signature) -> ValueId {
         let value = self.value(signature);
         self.step.nodes.push(Node {
             operation: Operation::Input,
@@ -241,7 +241,6 @@ impl Builder<'_> {
         match node.operation {
             _ if inside => {}
             Operation::Recurrent(options) => return self.recurrent(node, options),
-            Operation::AddPositions(_) => return self.positions(node),
             Operation::Linear | Operation::Softmax if rank(node.inputs[0]) < 3 => {
                 return refuse("it mixes the steps of the decoder's input");
             }

@@ -2,7 +2,6 @@
 mod attention;
 mod generation;
 mod incremental;
-mod positions;
 mod steps;
 mod tensor;
 

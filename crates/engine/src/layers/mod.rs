@@ -22,6 +22,7 @@ mod scan;
 mod softmax;
 mod tensor;
 mod time_distributed;
+mod transformer;
 
 pub use activation::ActivationOptions;
 pub use attention_call::{AttentionCall, Role};
@@ -45,6 +46,8 @@ pub use scan::{Scan, ScanBody, ScanOptions};
 pub use softmax::SoftmaxOptions;
 pub use tensor::{TensorLayer, WeightOptions};
 pub use time_distributed::TimeDistributed;
+pub use transformer::TransformerOptions;
+pub(crate) use transformer::{Part, with_features};
 
 use std::borrow::Cow;
 
@@ -148,6 +151,8 @@ pub enum LayerKind {
     Concatenate(ConcatenateOptions),
     /// Tensors of one shape, element by element.
     Merge(Merge),
+    /// A layer of a Transformer.
+    Transformer(Box<TransformerOptions>),
     /// Positions, added to a sequence.
     PositionalEncoding(PositionalEncodingOptions),
     /// Rows of a table, and scores of its rows.
@@ -211,6 +216,9 @@ impl LayerKind {
             "positionalEncoding" => Self::PositionalEncoding(options(layer)?),
             "reversibleEmbedding" => Self::ReversibleEmbedding(options(layer)?),
             "rmsNormalization" => Self::RmsNormalization(options(layer)?),
+            "transformerEncoder" | "transformerDecoder" => {
+                Self::Transformer(Box::new(TransformerOptions::parse(layer)?))
+            }
             "globalAveragePooling1d" => Self::GlobalAveragePooling(options(layer)?),
             "globalMaxPooling1d" => Self::GlobalMaxPooling(options(layer)?),
             "masking" => Self::Masking(options(layer)?),
@@ -240,6 +248,7 @@ impl LayerKind {
             Self::PositionalEncoding(options) => options.check(),
             Self::ReversibleEmbedding(options) => options.check(),
             Self::RmsNormalization(options) => options.check(),
+            Self::Transformer(options) => options.check(),
             Self::Masking(options) => options.check(),
             Self::SpatialDropout(options) => options.check(),
             Self::Softmax(options) => options.check(),
@@ -286,6 +295,7 @@ impl LayerKind {
             Self::PositionalEncoding(options) => options.infer(inputs),
             Self::ReversibleEmbedding(options) => options.infer(inputs),
             Self::RmsNormalization(options) => options.infer(inputs),
+            Self::Transformer(options) => options.infer(inputs),
             Self::GlobalAveragePooling(options) => options.infer(inputs, true),
             Self::GlobalMaxPooling(options) => options.infer(inputs, false),
             Self::Masking(options) => options.infer(inputs),

@@ -12,6 +12,7 @@ mod recurrent;
 mod schedule;
 mod steps;
 mod tensor;
+mod transformer;
 
 pub use activity::Activity;
 pub(crate) use activity::own_options;
@@ -227,6 +228,12 @@ impl Plan {
             plan.equalities.extend(equal);
             match &layer_weights[node.layer] {
                 None => layer_weights[node.layer] = Some(weights),
+                Some(known) if known.len() != weights.len() => {
+                    return Err(Error::new(
+                        Code::Shape,
+                        format!("layer {name}: it has {} weights, another call needs {}", known.len(), weights.len()),
+                    ));
+                }
                 Some(known) => {
                     let differing = known.iter().zip(&weights).find(|(known, new)| known.shape != new.shape);
                     if let Some((known, new)) = differing {
@@ -304,6 +311,16 @@ impl Plan {
         outputs
     }
 
+    /// The operation of an activation.
+    fn function(name: &str) -> Operation {
+        match Activation::from_name(name) {
+            _ if name == "softmax" => Operation::Softmax,
+            _ if name == "logSoftmax" => Operation::LogSoftmax,
+            Some(activation) => Operation::Activate(activation),
+            None => Operation::Activate(Activation::Linear),
+        }
+    }
+
     /// Nodes of one call of a layer; gives its outputs.
     fn expand(
         &mut self,
@@ -312,12 +329,7 @@ impl Plan {
         inputs: Vec<ValueId>,
         outputs: Vec<Signature>,
     ) -> Vec<ValueId> {
-        let function = |name: &str| match Activation::from_name(name) {
-            _ if name == "softmax" => Operation::Softmax,
-            _ if name == "logSoftmax" => Operation::LogSoftmax,
-            Some(activation) => Operation::Activate(activation),
-            None => Operation::Activate(Activation::Linear),
-        };
+        let function = Self::function;
         match kind {
             LayerKind::Input(_) => self.push(Operation::Input, layer, inputs, outputs),
             LayerKind::Embedding(options) => {
@@ -352,6 +364,7 @@ impl Plan {
             LayerKind::PositionalEncoding(options) => {
                 self.push(Operation::AddPositions(PositionPlan::new(options, &outputs)), layer, inputs, outputs)
             }
+            LayerKind::Transformer(options) => self.expand_transformer(options, layer, &inputs),
             LayerKind::ReversibleEmbedding(options) => self.expand_reversible(options, layer, inputs, outputs),
             LayerKind::GlobalAveragePooling(options) | LayerKind::GlobalMaxPooling(options) => {
                 let maximum = matches!(kind, LayerKind::GlobalMaxPooling(_));
