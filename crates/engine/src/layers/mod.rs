@@ -1,6 +1,7 @@
 //! Layers: options, shapes and weights. One file a layer; none of them computes.
 mod activation;
 mod attention_call;
+mod attention_rnn;
 mod axes;
 mod bidirectional;
 mod concatenate;
@@ -26,6 +27,7 @@ mod transformer;
 
 pub use activation::ActivationOptions;
 pub use attention_call::{AttentionCall, Role};
+pub use attention_rnn::{AttentionForm, AttentionRnnOptions};
 pub use bidirectional::{BidirectionalOptions, Direction, MergeMode};
 pub use concatenate::ConcatenateOptions;
 pub use dense::DenseOptions;
@@ -181,6 +183,8 @@ pub enum LayerKind {
     Scan(Scan),
     /// Attention of several heads, between projections.
     MultiHeadAttention(Box<MultiHeadAttentionOptions>),
+    /// A recurrent layer that attends over another sequence.
+    AttentionRnn(Box<AttentionRnnOptions>),
 }
 
 fn options<T: DeserializeOwned>(layer: &LayerDocument) -> Result<T> {
@@ -228,6 +232,7 @@ impl LayerKind {
             "multiHeadAttention" | "groupedQueryAttention" => {
                 Self::MultiHeadAttention(Box::new(MultiHeadAttentionOptions::parse(layer)?))
             }
+            "attentionRnn" => Self::AttentionRnn(Box::new(options(layer)?)),
             other => match (RecurrentOptions::parse(layer), Merge::from_name(other)) {
                 (Some(options), _) => Self::Recurrent(options?),
                 (None, Some(merge)) => Self::Merge(merge),
@@ -255,6 +260,7 @@ impl LayerKind {
             Self::GlobalAveragePooling(_) | Self::GlobalMaxPooling(_) | Self::TimeDistributed(_) => Ok(()),
             Self::Input(_) | Self::Concatenate(_) | Self::Merge(_) | Self::Tensor(_) | Self::Scan(_) => Ok(()),
             Self::MultiHeadAttention(options) => options.check(),
+            Self::AttentionRnn(options) => options.check(),
         }
         .map_err(|reason| Error::new(Code::Option, format!("layer {}: {reason}", layer.name)))?;
         Ok(kind)
@@ -305,6 +311,7 @@ impl LayerKind {
             Self::Tensor(tensor) => tensor.infer(inputs),
             Self::Scan(scan) => scan.infer(inputs),
             Self::MultiHeadAttention(options) => options.infer(inputs),
+            Self::AttentionRnn(options) => options.infer(inputs),
         }
         .map_err(|reason| Error::new(Code::Shape, format!("layer {layer}: {reason}")))
     }

@@ -4,6 +4,7 @@
 //! differentiation see the parts. Values are numbered; each has a signature.
 mod activity;
 mod attention;
+mod attention_rnn;
 mod extension;
 mod loss;
 mod loss_function;
@@ -17,6 +18,7 @@ mod transformer;
 pub use activity::Activity;
 pub(crate) use activity::own_options;
 pub use attention::AttentionPlan;
+pub use attention_rnn::{AttentionRnnPlan, AttentionRnnWeights};
 pub use extension::{Extension, LossGraph};
 pub use loss::{LossPlan, LossTarget, MetricPlan, OutputPlan, RowPass, TrainingPlan};
 pub use loss_function::{CrossEntropy, LossFunction, Metric, OutputLoss};
@@ -94,6 +96,8 @@ pub enum Operation {
     Scan(Scan),
     /// Dot-product attention of queries to keys and values that are projected to heads already.
     Attention(AttentionPlan),
+    /// A recurrent layer that attends over a memory in each step.
+    AttentionRnn(AttentionRnnPlan),
 }
 
 impl Operation {
@@ -101,6 +105,7 @@ impl Operation {
     #[must_use]
     pub fn has_weights(&self) -> bool {
         matches!(self, Self::Embedding { .. } | Self::Recurrent(_) | Self::Linear | Self::Normalize(_))
+            || matches!(self, Self::AttentionRnn(_))
             || matches!(self, Self::Tensor(TensorOperation::Weight { .. }))
             || matches!(self, Self::AddPositions(PositionPlan { order: None, .. }))
     }
@@ -382,6 +387,7 @@ impl Plan {
             LayerKind::Tensor(tensor) => self.expand_tensor(tensor, layer, inputs, outputs),
             LayerKind::Merge(merge) => self.push(Operation::Merge(*merge), layer, inputs, outputs),
             LayerKind::MultiHeadAttention(options) => self.expand_heads(options, layer, &inputs, &outputs),
+            LayerKind::AttentionRnn(options) => self.expand_attention_rnn(options, layer, &inputs, outputs),
         }
     }
 

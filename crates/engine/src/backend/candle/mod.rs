@@ -5,6 +5,7 @@
 mod activation;
 mod activity;
 mod attention;
+mod attention_rnn;
 mod backward;
 mod forward;
 mod gru;

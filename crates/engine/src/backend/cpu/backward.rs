@@ -91,6 +91,9 @@ impl Run<'_> {
         if let Operation::Scan(scan) = &node.operation {
             return self.scan_backward(index, node, scan);
         }
+        if let Operation::AttentionRnn(plan) = node.operation {
+            return self.attention_rnn_backward(index, node, plan, gradients);
+        }
         if let Operation::Attention(plan) = node.operation {
             return self.attention_backward(index, node, plan);
         }
