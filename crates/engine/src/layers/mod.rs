@@ -1,5 +1,6 @@
 //! Layers: options, shapes and weights. One file a layer; none of them computes.
 mod activation;
+mod attention;
 mod attention_call;
 mod axes;
 mod bidirectional;
@@ -21,6 +22,7 @@ mod tensor;
 mod time_distributed;
 
 pub use activation::ActivationOptions;
+pub use attention::AttentionOptions;
 pub use attention_call::{AttentionCall, Role};
 pub use bidirectional::{BidirectionalOptions, Direction, MergeMode};
 pub use concatenate::ConcatenateOptions;
@@ -164,6 +166,8 @@ pub enum LayerKind {
     Scan(Scan),
     /// Attention of several heads, between projections.
     MultiHeadAttention(Box<MultiHeadAttentionOptions>),
+    /// Attention without projections.
+    Attention(AttentionOptions),
 }
 
 fn options<T: DeserializeOwned>(layer: &LayerDocument) -> Result<T> {
@@ -205,6 +209,7 @@ impl LayerKind {
             "multiHeadAttention" | "groupedQueryAttention" => {
                 Self::MultiHeadAttention(Box::new(MultiHeadAttentionOptions::parse(layer)?))
             }
+            "attention" | "additiveAttention" => Self::Attention(AttentionOptions::parse(layer)?),
             other => match (RecurrentOptions::parse(layer), Merge::from_name(other)) {
                 (Some(options), _) => Self::Recurrent(options?),
                 (None, Some(merge)) => Self::Merge(merge),
@@ -228,6 +233,7 @@ impl LayerKind {
             Self::GlobalAveragePooling(_) | Self::GlobalMaxPooling(_) | Self::TimeDistributed(_) => Ok(()),
             Self::Input(_) | Self::Concatenate(_) | Self::Merge(_) | Self::Tensor(_) | Self::Scan(_) => Ok(()),
             Self::MultiHeadAttention(options) => options.check(),
+            Self::Attention(options) => options.check(),
         }
         .map_err(|reason| Error::new(Code::Option, format!("layer {}: {reason}", layer.name)))?;
         Ok(kind)
@@ -243,6 +249,10 @@ impl LayerKind {
             Self::MultiHeadAttention(options) => {
                 let call = AttentionCall::parse(call).map_err(wrong)?;
                 Ok(Cow::Owned(Self::MultiHeadAttention(Box::new(options.called(call)))))
+            }
+            Self::Attention(options) => {
+                let call = AttentionCall::parse(call).map_err(wrong)?;
+                Ok(Cow::Owned(Self::Attention(options.called(call).map_err(wrong)?)))
             }
             _ if call.is_null() => Ok(Cow::Borrowed(self)),
             _ => Err(wrong("a call of it takes no options".to_owned())),
@@ -274,6 +284,7 @@ impl LayerKind {
             Self::Tensor(tensor) => tensor.infer(inputs),
             Self::Scan(scan) => scan.infer(inputs),
             Self::MultiHeadAttention(options) => options.infer(inputs),
+            Self::Attention(options) => options.infer(inputs),
         }
         .map_err(|reason| Error::new(Code::Shape, format!("layer {layer}: {reason}")))
     }

@@ -89,6 +89,9 @@ pub enum Operation {
     Scan(Scan),
     /// Dot-product attention of queries to keys and values that are projected to heads already.
     Attention(AttentionPlan),
+    /// Sums of hyperbolic tangents of queries and keys, `[B, 1, T, S]`. Its inputs are queries, keys, values, which lend
+    /// their mask, and a factor for each feature, if there is any.
+    AdditiveScores,
 }
 
 impl Operation {
@@ -356,6 +359,7 @@ impl Plan {
             LayerKind::Tensor(tensor) => self.expand_tensor(tensor, layer, inputs, outputs),
             LayerKind::Merge(merge) => self.push(Operation::Merge(*merge), layer, inputs, outputs),
             LayerKind::MultiHeadAttention(options) => self.expand_heads(options, layer, &inputs, &outputs),
+            LayerKind::Attention(options) => self.expand_attention(options, layer, &inputs, &outputs),
         }
     }
 
