@@ -92,6 +92,9 @@ export type {
 export type { ActivationOptions, UnaryLayer } from "./layers/activation.ts";
 export type { ActivationName, ElementwiseActivationName } from "./layers/activation-name.ts";
 export type { ActivityRegularizerDocument, ActivityRegularizerOption } from "./layers/activity-regularizer.ts";
+export type { AdditiveAttentionOptions } from "./layers/additive-attention.ts";
+export type { AttentionLayer, AttentionOptions, ScoreMode } from "./layers/attention.ts";
+export type { AttentionCallOptions, AttentionOutputs } from "./layers/attention-call.ts";
 export type {
   BidirectionalLayer,
   BidirectionalMergeMode,
@@ -116,6 +119,7 @@ export type { DotOptions } from "./layers/dot.ts";
 export type { DropoutOptions } from "./layers/dropout.ts";
 export type { EmbeddingLayer, EmbeddingOptions } from "./layers/embedding.ts";
 export type { GlobalPoolingOptions } from "./layers/global-pooling.ts";
+export type { GroupedQueryAttentionOptions } from "./layers/grouped-query-attention.ts";
 export type {
   GruCallOptions,
   GruLayer,
@@ -139,6 +143,12 @@ export type {
 export type { MaskingOptions } from "./layers/masking.ts";
 export type { ConcatenateOptions, MergeLayer } from "./layers/merge.ts";
 export type { PositionalEncodingOptions, PositionType } from "./layers/positional-encoding.ts";
+export type {
+  MultiHeadAttentionCallOptions,
+  MultiHeadAttentionLayer,
+  MultiHeadAttentionOptions,
+  ProjectedAttentionOptions,
+} from "./layers/multi-head-attention.ts";
 export type { GatedOptions, RecurrentOptions } from "./layers/recurrent.ts";
 export type { RepeatVectorOptions } from "./layers/repeat-vector.ts";
 export type { FlattenOptions, PermuteOptions, ReshapeOptions } from "./layers/reshaping.ts";

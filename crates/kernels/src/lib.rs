@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 pub mod activation;
+pub mod additive_attention;
 pub mod attention;
 pub mod attentive_rnn;
 pub mod buffer;

@@ -98,6 +98,9 @@ pub enum Operation {
     Attention(AttentionPlan),
     /// A recurrent layer that attends over a memory in each step.
     AttentionRnn(AttentionRnnPlan),
+    /// Sums of hyperbolic tangents of queries and keys, `[B, 1, T, S]`. Its inputs are queries, keys, values, which lend
+    /// their mask, and a factor for each feature, if there is any.
+    AdditiveScores,
 }
 
 impl Operation {
@@ -388,6 +391,7 @@ impl Plan {
             LayerKind::Merge(merge) => self.push(Operation::Merge(*merge), layer, inputs, outputs),
             LayerKind::MultiHeadAttention(options) => self.expand_heads(options, layer, &inputs, &outputs),
             LayerKind::AttentionRnn(options) => self.expand_attention_rnn(options, layer, &inputs, outputs),
+            LayerKind::Attention(options) => self.expand_attention(options, layer, &inputs, &outputs),
         }
     }
 

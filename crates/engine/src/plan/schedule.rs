@@ -49,7 +49,8 @@ impl Operation {
             }
             Self::FlipTime | Self::AddPositions(_) => Vec::new(),
             // The output too: what a query lost to others follows from it.
-            Self::Attention(_) => [inputs, &outputs[..1]].concat(),
+            Self::Attention(_) => [inputs, outputs].concat(),
+            Self::AdditiveScores => inputs.to_vec(),
         }
     }
 }

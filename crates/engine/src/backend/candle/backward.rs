@@ -84,6 +84,7 @@ impl Run<'_> {
                 let dx = (&dy - y.exp()?.broadcast_mul(&dy.sum_keepdim(D::Minus1)?)?)?;
                 self.add_gradient(input, dx)
             }
+            Operation::AdditiveScores => self.additive_scores_backward(node, &dy),
             Operation::SoftmaxOver(ref axes) => self.softmax_over_backward(node, axes, &dy),
             Operation::FoldTime | Operation::UnfoldTime => self.fold_backward(node, &dy),
         }

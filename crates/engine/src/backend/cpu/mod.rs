@@ -1,5 +1,6 @@
 //! The CPU backend: kernels on pooled buffers.
 mod activity;
+mod additive_scores;
 mod attention;
 mod attention_rnn;
 mod axes;
