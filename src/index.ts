@@ -168,6 +168,7 @@ export type {
 export type { CustomLoss, CustomOptions, LossFunction } from "./losses/custom.ts";
 export type { HuberOptions } from "./losses/elements.ts";
 export * as losses from "./losses/index.ts";
+export type { LabelSmoothing, LabelSmoothingDefinition, LabelSmoothingOptions } from "./losses/label-smoothing.ts";
 export type { Loss, LossType } from "./losses/loss.ts";
 export type { LossName } from "./losses/resolve.ts";
 export type { PerplexityOptions, ThresholdOptions, TopKOptions } from "./metrics/accuracy.ts";
@@ -189,6 +190,7 @@ export type { MetricName } from "./metrics/resolve.ts";
 export type { CompileOptions, LossOption, MetricsOption } from "./models/compile.ts";
 export { type ModelOptions, type MultiOutputModel, model, type SingleOutputModel } from "./models/define.ts";
 export { type BuildOptions, Model, type SaveOptions } from "./models/model.ts";
+export { type AverageOptions, averageCheckpoints } from "./models/seq2seq/average.ts";
 export type { Cell } from "./models/seq2seq/cells.ts";
 export type { Evaluation, EvaluationMetric, Seq2SeqEvaluateOptions } from "./models/seq2seq/evaluate.ts";
 export type { Seq2SeqFitOptions } from "./models/seq2seq/fit.ts";
