@@ -296,6 +296,7 @@ export {
   type ReduceLrOptions,
   reduceLrOnPlateau,
   type SampleWeights,
+  type Savable,
   type StepsData,
   type StepsOptions,
   TensorBoard,
