@@ -186,6 +186,7 @@ export type {
 export type { CustomLoss, CustomOptions, LossFunction } from "./losses/custom.ts";
 export type { HuberOptions } from "./losses/elements.ts";
 export * as losses from "./losses/index.ts";
+export type { LabelSmoothing, LabelSmoothingDefinition, LabelSmoothingOptions } from "./losses/label-smoothing.ts";
 export type { Loss, LossType } from "./losses/loss.ts";
 export type { LossName } from "./losses/resolve.ts";
 export type { PerplexityOptions, ThresholdOptions, TopKOptions } from "./metrics/accuracy.ts";
@@ -216,6 +217,7 @@ export type { RecurrentLanguageModelOptions } from "./models/language-model/recu
 export type { TransformerLanguageModelOptions } from "./models/language-model/transformer.ts";
 export { LanguageModel, type LanguageModelOptions } from "./models/language-model.ts";
 export { type BuildOptions, Model, type SaveOptions } from "./models/model.ts";
+export { type AverageOptions, averageCheckpoints } from "./models/seq2seq/average.ts";
 export type { Cell } from "./models/seq2seq/cells.ts";
 export type { Evaluation, EvaluationMetric, Seq2SeqEvaluateOptions } from "./models/seq2seq/evaluate.ts";
 export type { Seq2SeqFitOptions } from "./models/seq2seq/fit.ts";
@@ -324,6 +326,7 @@ export {
   type ReduceLrOptions,
   reduceLrOnPlateau,
   type SampleWeights,
+  type Savable,
   type StepsData,
   type StepsOptions,
   TensorBoard,

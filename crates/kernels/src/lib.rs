@@ -39,6 +39,7 @@ pub mod rows;
 mod shared;
 pub mod simd;
 pub mod simple_rnn;
+pub mod smoothing;
 pub mod softmax;
 mod squares;
 pub mod targets;
