@@ -158,8 +158,11 @@ export interface GloveResult {
   dimension: number
 }
 
-/** Shapes and weights of a call of a layer: JSON of the layer (`docs/graph.md`) and of its inputs' signatures in, JSON out. */
-export declare function inferLayer(layerJson: string, inputsJson: string): string
+/**
+ * Shapes and weights of a call of a layer: JSON of the layer (`docs/graph.md`), of its inputs' signatures, and of what the
+ * call says besides, if it does, in; JSON out.
+ */
+export declare function inferLayer(layerJson: string, inputsJson: string, callJson?: string | undefined | null): string
 
 /** Sums of one metric over the valid entries of a batch. */
 export interface MetricSums {

@@ -138,9 +138,16 @@ export type {
 } from "./layers/lstm.ts";
 export type { MaskingOptions } from "./layers/masking.ts";
 export type { ConcatenateOptions, MergeLayer } from "./layers/merge.ts";
+export type { PositionalEncodingOptions, PositionType } from "./layers/positional-encoding.ts";
 export type { GatedOptions, RecurrentOptions } from "./layers/recurrent.ts";
 export type { RepeatVectorOptions } from "./layers/repeat-vector.ts";
 export type { FlattenOptions, PermuteOptions, ReshapeOptions } from "./layers/reshaping.ts";
+export type {
+  ReversibleEmbeddingCall,
+  ReversibleEmbeddingLayer,
+  ReversibleEmbeddingOptions,
+} from "./layers/reversible-embedding.ts";
+export type { RmsNormalizationOptions } from "./layers/rms-normalization.ts";
 export type {
   SimpleRnnCallOptions,
   SimpleRnnLayer,
@@ -171,6 +178,17 @@ export * as losses from "./losses/index.ts";
 export type { Loss, LossType } from "./losses/loss.ts";
 export type { LossName } from "./losses/resolve.ts";
 export type { PerplexityOptions, ThresholdOptions, TopKOptions } from "./metrics/accuracy.ts";
+export { type Bleu, bleu, sentenceBleu } from "./metrics/bleu/bleu.ts";
+export type { BleuOptions, BleuSmoothing } from "./metrics/bleu/options.ts";
+export {
+  type BootstrappedScore,
+  type PairedBootstrap,
+  type PairedBootstrapOptions,
+  pairedBootstrap,
+} from "./metrics/bleu/paired-bootstrap.ts";
+export type { BleuReferences } from "./metrics/bleu/references.ts";
+export type { BleuScore } from "./metrics/bleu/score.ts";
+export type { BleuTokenizer } from "./metrics/bleu/tokenizers.ts";
 export * as metrics from "./metrics/index.ts";
 export type { SparseCrossentropyMetricOptions } from "./metrics/losses.ts";
 export type { Metric, MetricOptions, MetricType } from "./metrics/metric.ts";
@@ -181,6 +199,7 @@ export { type BuildOptions, Model, type SaveOptions } from "./models/model.ts";
 export type { Cell } from "./models/seq2seq/cells.ts";
 export type { Evaluation, EvaluationMetric, Seq2SeqEvaluateOptions } from "./models/seq2seq/evaluate.ts";
 export type { Seq2SeqFitOptions } from "./models/seq2seq/fit.ts";
+export type { ValidationGenerationOptions, ValidationMetric } from "./models/seq2seq/generated-validation.ts";
 export type { Pairs } from "./models/seq2seq/pairs.ts";
 export type { RecurrentSeq2SeqOptions } from "./models/seq2seq/recurrent.ts";
 export type { Feed, TensorChoice } from "./models/seq2seq/roles.ts";

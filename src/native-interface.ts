@@ -175,13 +175,14 @@ export interface NativeTrainer {
 
 /** All exports of the addon. */
 export interface NativeAddon {
-  /** JSON: `{ version, simd, simdAvailable: string[], threads, allocator }`. */
+  /** JSON: `{ version, simd, simdAvailable: string[], bfloat16: boolean, threads, allocator }`. */
   environment(): string;
   /**
-   * Shapes of a layer call. JSON of the layer (`docs/graph.md`) and of its inputs, `{ shape, dtype, masked }[]`, in; out comes
+   * Shapes of a layer call. JSON of the layer (`docs/graph.md`), of its inputs, `{ shape, dtype, masked }[]`, and of what the
+   * call says besides, in; out comes
    * `{ outputs: { shape, dtype, masked }[], weights: { name, shape, initializer, trainable }[], equal: [dimension, dimension][] }`.
    */
-  inferLayer(layerJson: string, inputsJson: string): string;
+  inferLayer(layerJson: string, inputsJson: string, callJson?: string): string;
   /** Its weights are those that `inferLayer` gave, as JSON. */
   NativeLayer: new (
     name: string,

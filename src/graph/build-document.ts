@@ -60,7 +60,11 @@ export function documentOf({ nodes, layers, names, inputs, outputs }: ModelGraph
       return layer.type === "input" ? withSymbols(document, layer as InputLayer) : document;
     }),
     nodes: nodes.map(
-      (node): NodeDocument => ({ layer: layerIndex.get(node.layer)!, inputs: node.inputs.map(reference) }),
+      (node): NodeDocument => ({
+        layer: layerIndex.get(node.layer)!,
+        inputs: node.inputs.map(reference),
+        ...(node.call !== undefined && { call: node.call }),
+      }),
     ),
     inputs: inputs.map(reference),
     outputs: outputs.map(reference),

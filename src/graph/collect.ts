@@ -69,7 +69,8 @@ export function replay(
       scope = scopes.get(scope) ?? { layer: scope.layer };
       scopes.set(node.scope!, scope);
     }
-    const results = within(scope, () => node.layer.apply(node.inputs.map((tensor) => known.get(tensor) ?? tensor)));
+    const inputs = node.inputs.map((tensor) => known.get(tensor) ?? tensor);
+    const results = within(scope, () => node.layer.apply(inputs, node.call));
     for (const [index, result] of results.entries()) {
       const before = node.outputs[index]!;
       if (!known.has(before)) known.set(before, result);

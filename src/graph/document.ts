@@ -7,6 +7,9 @@ export type Json = string | number | boolean | null | readonly Json[] | { readon
 /** All options of a layer, defaults included. */
 export type LayerOptionsDocument = { readonly [key: string]: Json };
 
+/** Options of a call of a layer. */
+export type CallDocument = { readonly [key: string]: Json };
+
 /** A layer: once, however often it is called. */
 export interface LayerDocument {
   readonly name: string;
@@ -22,6 +25,8 @@ export type ValueReference = readonly [node: number, output: number];
 export interface NodeDocument {
   readonly layer: number;
   readonly inputs: readonly ValueReference[];
+  /** What the call says besides its inputs; only calls of attention layers do. */
+  readonly call?: CallDocument;
 }
 
 /** A whole model. */

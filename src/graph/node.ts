@@ -1,4 +1,5 @@
 import type { Layer } from "../layers/layer.ts";
+import type { CallDocument } from "./document.ts";
 import { currentScope } from "./scope.ts";
 import { type Signature, SymbolicTensor } from "./tensor.ts";
 
@@ -13,9 +14,17 @@ export class LayerNode {
   readonly scope = currentScope();
   readonly inputs: readonly SymbolicTensor[];
   readonly outputs: readonly SymbolicTensor[];
+  /** What the call says besides its inputs. */
+  readonly call: CallDocument | undefined;
 
-  constructor(layer: Layer, inputs: readonly SymbolicTensor[], outputs: readonly Signature[]) {
+  constructor(
+    layer: Layer,
+    inputs: readonly SymbolicTensor[],
+    outputs: readonly Signature[],
+    call: CallDocument | undefined,
+  ) {
     this.layer = layer;
+    this.call = call;
     this.inputs = Object.freeze([...inputs]);
     this.outputs = Object.freeze(outputs.map((signature, index) => new SymbolicTensor(this, index, signature)));
   }

@@ -2,7 +2,7 @@ import { inspect } from "node:util";
 import type { NdArray } from "../data/ndarray.ts";
 import { GraphError, OptionError, ShapeError, StateError } from "../errors.ts";
 import { Callable } from "../graph/callable.ts";
-import type { LayerDocument, LayerOptionsDocument, WeightSpecification } from "../graph/document.ts";
+import type { CallDocument, LayerDocument, LayerOptionsDocument, WeightSpecification } from "../graph/document.ts";
 import { LayerNode } from "../graph/node.ts";
 import { type Signature, SymbolicTensor } from "../graph/tensor.ts";
 import type { Provider } from "../initializers/initializer.ts";
@@ -177,7 +177,7 @@ export abstract class Layer extends Callable {
    * @throws ShapeError naming the layer, what it expected and what it got.
    * @internal
    */
-  apply(inputs: readonly unknown[]): readonly SymbolicTensor[] {
+  apply(inputs: readonly unknown[], call?: CallDocument): readonly SymbolicTensor[] {
     if (this.#owner !== undefined) {
       throw new OptionError(`layer ${this.#name}: it is within a ${this.#owner} layer: call that one instead`);
     }
@@ -190,10 +190,14 @@ export abstract class Layer extends Callable {
     });
     const signatures = tensors.map((tensor) => tensor.signature);
     const { outputs, weights } = JSON.parse(
-      inferLayer(JSON.stringify(this.document(this.#name)), JSON.stringify(signatures)),
+      inferLayer(
+        JSON.stringify(this.document(this.#name)),
+        JSON.stringify(signatures),
+        call === undefined ? undefined : JSON.stringify(call),
+      ),
     ) as { outputs: Signature[]; weights: WeightSpecification[] };
     this.#keepWeights(weights, signatures);
-    return new LayerNode(this, tensors, outputs).outputs;
+    return new LayerNode(this, tensors, outputs, call).outputs;
   }
 
   #keepWeights(weights: readonly WeightSpecification[], inputs: readonly Signature[]): void {

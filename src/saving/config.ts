@@ -1,6 +1,6 @@
 /** `config.json` of a saved model: what it holds, and checks of one that comes from anywhere. */
 import { FormatError, OptionError, SconceError } from "../errors.ts";
-import type { GraphDocument, LayerDocument, NodeDocument, ValueReference } from "../graph/document.ts";
+import type { CallDocument, GraphDocument, LayerDocument, NodeDocument, ValueReference } from "../graph/document.ts";
 import { restoreLoss } from "../losses/resolve.ts";
 import { restoreMetric } from "../metrics/resolve.ts";
 import type { Compilation, CompilationDocument } from "../models/compile.ts";
@@ -96,6 +96,7 @@ function checkGraph(value: unknown): GraphDocument {
     return {
       layer: index(`${what}.layer`, node.layer, layers.length),
       inputs: references(`${what}.inputs`, node.inputs, place),
+      ...(node.call !== undefined && { call: fields(`${what}.call`, node.call) as CallDocument }),
     };
   });
   return {

@@ -99,7 +99,7 @@ export function restoreGraph(graph: GraphDocument): { inputs: SymbolicTensor[]; 
     };
     for (const node of graph.nodes) {
       const layer = layers[node.layer];
-      if (layer !== undefined) values.push(layer.apply(node.inputs.map(value)));
+      if (layer !== undefined) values.push(layer.apply(node.inputs.map(value), node.call));
       else if (node.inputs.length === 0) values.push([restoreInput(graph.layers[node.layer]!)]);
       else throw new FormatError(`layer ${graph.layers[node.layer]!.name}: an input is not called`);
     }

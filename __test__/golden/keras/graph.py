@@ -72,8 +72,9 @@ class Document:
         layers.append({"name": name, "type": type, "trainable": True, "options": options})
         return len(layers) - 1
 
-    def call(self, layer, inputs=(), outputs=1):
-        self.json["nodes"].append({"layer": layer, "inputs": list(inputs)})
+    def call(self, layer, inputs=(), outputs=1, call=None):
+        said = {} if call is None else {"call": call}
+        self.json["nodes"].append({"layer": layer, "inputs": list(inputs), **said})
         references = [[len(self.json["nodes"]) - 1, i] for i in range(outputs)]
         return references[0] if outputs == 1 else references
 
@@ -192,8 +193,11 @@ def _layer(layer):
             return keras.layers.Concatenate(o["axis"], name=name)
         case type if type in MERGES:
             return MERGES[type](name=name)
+    import attention
     import sequences
 
+    if layer["type"] in attention.TYPES:
+        return attention.layer(layer)
     return sequences.layer(layer, _layer)
 
 
@@ -216,6 +220,10 @@ def build(document):
             outputs = layer(inputs[0], initial_state=inputs[1:] or None, mask=mask)
         elif described["type"] == "softmax":
             outputs = layer(inputs[0], mask=inputs[1] if len(inputs) > 1 else None)
+        elif "call" in node:
+            import attention
+
+            outputs = attention.call(described["type"], layer, inputs, node["call"])
         else:
             outputs = layer(inputs if len(inputs) > 1 else inputs[0])
         for slot, output in enumerate(outputs if isinstance(outputs, (list, tuple)) else [outputs]):
@@ -227,7 +235,11 @@ def build(document):
     return model, layers
 
 
-CAMEL = {"recurrent_kernel": "recurrentKernel"}
+CAMEL = {
+    "recurrent_kernel": "recurrentKernel",
+    "attention_output": "attentionOutput",
+    "concat_score_weight": "concatScoreWeight",
+}
 
 
 def provide(document, layers, seed, scale):
@@ -239,6 +251,9 @@ def provide(document, layers, seed, scale):
             if layer["type"] == "bidirectional":
                 forward = index < len(keras_layer.forward_layer.weights)
                 side = layer["options"]["layer" if forward else "backwardLayer"]["name"] + "/"
+            if layer["type"] in ("multiHeadAttention", "groupedQueryAttention"):
+                projection = weight.path.split("/")[-2]
+                side = CAMEL.get(projection, projection) + "/"
             entry = {
                 "layer": layer["name"],
                 "name": side + CAMEL.get(weight.name, weight.name),

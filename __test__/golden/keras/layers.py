@@ -13,7 +13,7 @@ from graph import MERGES, STATES, Document, build, numbers, provide, variables, 
 ABOUT = (
     "document: docs/graph.md. weights: formulaValues(seed, size, scale). inputs: data, or formulaValues(seed, size, scale), to the nearest whole numbers if rounded. "
     "The gradients are those of the sum over all outputs of output * formulaValues(seed, size, 1) with the output's own "
-    "seed; inputs of int32 have none. mask: the mask that the output carries."
+    "seed, or 0 at masked positions if silent; inputs of int32 have none. mask: the mask that the output carries."
 )
 
 
@@ -21,8 +21,8 @@ class Rounded(tuple):
     """A shape to be filled with few whole numbers, so that many are equal."""
 
 
-def case(name, document, inputs, seed, scale=0.5):
-    """inputs: an array of ids, or a shape to be filled by formula."""
+def case(name, document, inputs, seed, scale=0.5, silent=False):
+    """inputs: an array of ids, or a shape to be filled by formula; silent: masked positions have no gradient."""
     model, layers = build(document)
     weights = provide(document, layers, seed, scale)
     described, tensors = [], []
@@ -47,7 +47,11 @@ def case(name, document, inputs, seed, scale=0.5):
         if mask is not None:
             entry["mask"] = mask.int().ravel().tolist()
         expected.append(entry)
-        total = total + (output * torch.tensor(formula.values(entry["seed"], entry["shape"]).astype(np.float64))).sum()
+        slopes = torch.tensor(formula.values(entry["seed"], entry["shape"]).astype(np.float64))
+        if silent and mask is not None:
+            entry["silent"] = True
+            slopes = slopes * mask[..., None]
+        total = total + (output * slopes).sum()
     total.backward()
     for entry, variable in zip(weights, variables(layers)):
         gradient = variable.value.grad
@@ -354,7 +358,8 @@ keras.config.set_floatx("float64")
 for maker in (dense, embedding, lstm, lstm_masked, lstm_shapes, recurrent, recurrent_masked, bidirectional, joined, merged, reshaped):
     write("layers-" + maker.__name__.replace("_", "-"), ABOUT, cases=list(maker()))
 
+import attention  # noqa: E402
 import sequences  # noqa: E402
 
-for maker in sequences.MAKERS:
+for maker in (*sequences.MAKERS, *attention.MAKERS):
     write("layers-" + maker.__name__.replace("_", "-"), ABOUT, cases=list(maker(case, Rounded)))

@@ -38,6 +38,9 @@ pub struct NodeDocument {
     pub layer: usize,
     /// What it is called with.
     pub inputs: Vec<ValueReference>,
+    /// What the call says besides; `null`: nothing. Only attention layers take something.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub call: Value,
 }
 
 /// A whole model.

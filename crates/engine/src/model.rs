@@ -299,7 +299,7 @@ impl Model {
     pub fn predict(&self, inputs: &[Tensor], interrupt: &Interrupt) -> Result<Vec<Tensor>> {
         self.bind(inputs)?;
         let weights = WeightView::new(&self.layers)?;
-        let forward = Forward { inputs, weights: &weights, interrupt };
+        let forward = Forward { inputs, weights: &weights, interrupt, decoding: None };
         self.program.values(&self.predict, forward, &self.plan.outputs)
     }
 

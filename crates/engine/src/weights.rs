@@ -33,12 +33,27 @@ pub struct LayerWeights {
     models: AtomicUsize,
 }
 
+/// Rows and columns, in Keras' layout, of a weight that lies transposed in the engine.
+#[must_use]
+pub fn matrix(specification: &WeightSpecification) -> Option<(usize, usize)> {
+    // A layer of layers puts their names in front.
+    let mut parts = specification.name.rsplit('/');
+    match (parts.next(), specification.shape.as_slice()) {
+        (Some("kernel" | "recurrentKernel" | "reverseEmbeddings"), &[rows, columns]) => Some((rows, columns)),
+        // Projections to heads and back are matrices to the kernels.
+        (Some("kernel"), &[first, second, third]) => match parts.next() {
+            Some("query" | "key" | "value" | "gate") => Some((first, second * third)),
+            Some("attentionOutput") => Some((first * second, third)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Whether a weight lies transposed in the engine.
 #[must_use]
 pub fn is_transposed(specification: &WeightSpecification) -> bool {
-    // A layer of layers puts their names in front.
-    let name = specification.name.rsplit('/').next();
-    specification.shape.len() == 2 && matches!(name, Some("kernel" | "recurrentKernel"))
+    matrix(specification).is_some()
 }
 
 /// The transpose of a row-major `[rows, columns]` matrix.
@@ -59,9 +74,9 @@ pub fn transpose(rows: usize, columns: usize, from: &[f32], to: &mut [f32]) {
 #[must_use]
 pub fn from_keras(specification: &WeightSpecification, values: &[f32]) -> Buffer {
     let mut kept = Buffer::new(values.len());
-    match specification.shape.as_slice() {
-        &[rows, columns] if is_transposed(specification) => transpose(rows, columns, values, &mut kept),
-        _ => kept.copy_from_slice(values),
+    match matrix(specification) {
+        Some((rows, columns)) => transpose(rows, columns, values, &mut kept),
+        None => kept.copy_from_slice(values),
     }
     kept
 }
@@ -69,13 +84,13 @@ pub fn from_keras(specification: &WeightSpecification, values: &[f32]) -> Buffer
 /// A weight as the engine keeps it in Keras' layout.
 #[must_use]
 pub fn to_keras(specification: &WeightSpecification, kept: &[f32]) -> Vec<f32> {
-    match specification.shape.as_slice() {
-        &[rows, columns] if is_transposed(specification) => {
+    match matrix(specification) {
+        Some((rows, columns)) => {
             let mut values = vec![0.0; kept.len()];
             transpose(columns, rows, kept, &mut values);
             values
         }
-        _ => kept.to_vec(),
+        None => kept.to_vec(),
     }
 }
 

@@ -6,6 +6,8 @@
 #![deny(missing_docs)]
 
 pub mod activation;
+pub mod attention;
+pub mod attentive_rnn;
 pub mod buffer;
 pub mod clip;
 pub mod constraint;
@@ -27,6 +29,7 @@ mod panels;
 pub mod penalty;
 mod pieces;
 pub mod pool;
+pub mod positions;
 pub mod random;
 mod recurrent;
 pub mod reduce;

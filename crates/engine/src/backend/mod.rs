@@ -1,14 +1,18 @@
 //! What runs a plan. The plan, its differentiation and its fusions are shared; a backend lowers them to a program.
+mod attention_masks;
 pub mod candle;
 mod checks;
 pub mod cpu;
+mod decoding;
 mod given;
 mod masks;
 mod metrics;
+mod positions;
 mod reduction;
 mod row_targets;
 mod scan;
 
+pub use decoding::Decoding;
 pub use reduction::{RowWeights, metric_sums, row_weights};
 
 use std::{fmt, sync::Arc};
@@ -19,7 +23,7 @@ use crate::{
     error::Result,
     interrupt::Interrupt,
     plan::{LossPlan, Plan, Schedule, ValueId},
-    tensor::Tensor,
+    tensor::{Mask, Tensor},
     weights::WeightView,
 };
 
@@ -48,6 +52,17 @@ pub struct Forward<'a> {
     pub weights: &'a WeightView<'a>,
     /// Looked at between operations.
     pub interrupt: &'a Interrupt,
+    /// The state of a decoder, if this is one of its steps.
+    pub decoding: Option<&'a Decoding>,
+}
+
+impl Forward<'_> {
+    /// The number of the first step that runs: 0, but in a step of decoding that of steps before. What numbers the steps of
+    /// a decoder's input counts from it.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.decoding.map_or(0, |decoding| decoding.position)
+    }
 }
 
 /// A target of one output.
@@ -111,13 +126,24 @@ pub struct StepRequest<'a> {
     pub gradients: Option<&'a mut [Option<WeightGradient>]>,
 }
 
+/// A value of a run and its mask.
+pub type MaskedValue = (Tensor, Option<Mask>);
+
 /// A plan made ready for a device.
 pub trait Program: Send + Sync + fmt::Debug {
     /// Values of `wanted`, for inference; `schedule` has them as roots.
     ///
     /// # Errors
     /// Of the data (`Data`), or `Cancelled`.
-    fn values(&self, schedule: &Schedule, forward: Forward<'_>, wanted: &[ValueId]) -> Result<Vec<Tensor>>;
+    fn values(&self, schedule: &Schedule, forward: Forward<'_>, wanted: &[ValueId]) -> Result<Vec<Tensor>> {
+        Ok(self.masked_values(schedule, forward, wanted)?.into_iter().map(|(tensor, _)| tensor).collect())
+    }
+
+    /// As [`Program::values`], each with its mask, if it has one.
+    ///
+    /// # Errors
+    /// As [`Program::values`].
+    fn masked_values(&self, schedule: &Schedule, forward: Forward<'_>, wanted: &[ValueId]) -> Result<Vec<MaskedValue>>;
 
     /// Losses, metrics and gradients of a batch; after them, if the schedule has penalties on values, their sum.
     ///

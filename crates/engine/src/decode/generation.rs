@@ -6,13 +6,13 @@ use serde::Deserialize;
 
 use super::{Incremental, incremental::InitialState};
 use crate::{
-    backend::{Forward, Program},
+    backend::{Decoding, Forward, Program},
     error::{Code, Error, Result},
     interrupt::Interrupt,
     model::Model,
     plan::{Roots, Schedule},
     shape::{Dimension, ElementType},
-    tensor::Tensor,
+    tensor::{Mask, Tensor},
     weights::WeightView,
 };
 
@@ -47,6 +47,10 @@ pub struct GenerationRequest {
     /// Run the whole graph on all tokens so far at each step: slow, for comparison.
     #[serde(default)]
     pub recompute: bool,
+    /// Tokens that each row has behind the first before any is generated, no part of the result; empty: none. For a model
+    /// of the decoder's input alone they say how many rows there are.
+    #[serde(default)]
+    pub prompts: Vec<Vec<i32>>,
 }
 
 /// What was generated.
@@ -73,10 +77,14 @@ pub struct Generation {
     program: Box<dyn Program>,
     schedule: Schedule,
     batch: usize,
+    decoding: Decoding,
     /// Values computed once and states; empty before the first turn.
     once: Vec<Tensor>,
     states: Vec<Tensor>,
+    /// Tokens behind the first.
     rows: Vec<Vec<i32>>,
+    /// Those of them that are given.
+    prompts: Vec<Vec<i32>>,
     finished: Vec<bool>,
     scores: Vec<f64>,
 }
@@ -96,9 +104,29 @@ impl Generation {
         if request.max_new_tokens == 0 {
             return Err(Error::new(Code::Option, "maxNewTokens must be at least 1, got 0"));
         }
-        let Some(batch) = inputs.first().and_then(|input| input.shape.first().copied()) else {
-            return Err(Error::new(Code::Shape, "generate: the model has no input beside the decoder's"));
+        let batch = match inputs.first().and_then(|input| input.shape.first().copied()) {
+            Some(batch) => batch,
+            None if request.prompts.is_empty() => {
+                return Err(Error::new(
+                    Code::Shape,
+                    "generate: the model has no input beside the decoder's: give prompts, one for each text",
+                ));
+            }
+            None => request.prompts.len(),
         };
+        let mut prompts = request.prompts.clone();
+        if prompts.is_empty() {
+            prompts.resize(batch, Vec::new());
+        }
+        if prompts.len() != batch {
+            return Err(Error::new(
+                Code::Shape,
+                format!("generate: expected {batch} prompts, one for each row of the inputs, got {}", prompts.len()),
+            ));
+        }
+        // What all rows are given runs at once.
+        let common = prompts.iter().map(Vec::len).min().unwrap_or(0);
+        let rows: Vec<Vec<i32>> = prompts.iter().map(|prompt| prompt[..common].to_vec()).collect();
         if request.decoder_input > inputs.len() {
             return Err(Error::new(
                 Code::Shape,
@@ -121,7 +149,7 @@ impl Generation {
         if !known(request.begin_id) && request.feed == Feed::OneHot || request.end_id.iter().any(|&id| !known(id)) {
             return Err(Error::new(Code::Option, format!("beginId and endId must be within 0..{classes}")));
         }
-        inputs.insert(request.decoder_input, tokens(&request, classes, &vec![vec![]; batch]));
+        inputs.insert(request.decoder_input, tokens(&request, classes, &rows));
         model.bind(&inputs)?;
         let schedule = Schedule::new(&incremental.step, Roots::Values(&incremental.step.outputs), None);
         let program = model.backend.lower(Arc::new(incremental.step.clone()))?;
@@ -130,13 +158,15 @@ impl Generation {
             request,
             inputs,
             interrupt,
+            decoding: Decoding::new(incremental.caches),
             incremental,
             program,
             schedule,
             batch,
             once: Vec::new(),
             states: Vec::new(),
-            rows: vec![Vec::new(); batch],
+            rows,
+            prompts,
             finished: vec![false; batch],
             scores: vec![0.0; batch],
         })
@@ -148,16 +178,19 @@ impl Generation {
     /// `Data`, `State` or `Cancelled`.
     pub fn advance(&mut self) -> Result<Option<Generated>> {
         self.interrupt.check()?;
-        let length = self.rows.first().map_or(0, Vec::len);
-        if self.batch > 0 && length < self.request.max_new_tokens {
+        if (0..self.batch).any(|row| !self.is_done(row)) {
             let logits = if self.request.recompute { self.recompute()? } else { self.step()? };
             self.choose(&logits)?;
         }
-        let length = self.rows.first().map_or(0, Vec::len);
-        if self.batch > 0 && length < self.request.max_new_tokens && self.finished.contains(&false) {
+        if (0..self.batch).any(|row| !self.is_done(row)) {
             return Ok(None);
         }
         Ok(Some(self.result()))
+    }
+
+    /// Whether a row has its end or all tokens that it may have.
+    fn is_done(&self, row: usize) -> bool {
+        self.finished[row] || self.rows[row].len() >= self.prompts[row].len() + self.request.max_new_tokens
     }
 
     fn classes(&self) -> usize {
@@ -167,42 +200,51 @@ impl Generation {
         }
     }
 
-    /// Logits `[B, 1, V]` of the next token, by the incremental decoder.
+    /// Logits of the steps that are new, of which the last ones are of the next token, by the incremental decoder.
     fn step(&mut self) -> Result<Tensor> {
         let weights = WeightView::new(&self.model.layers)?;
-        if self.rows.first().is_some_and(Vec::is_empty) {
+        let first = self.decoding.position == 0;
+        if first {
             let mut wanted = self.incremental.once.clone();
             wanted.extend(self.incremental.states.iter().filter_map(|state| match state {
                 InitialState::Value(value) => Some(*value),
                 InitialState::Zeros(_) => None,
             }));
             let schedule = Schedule::new(&self.model.plan, Roots::Values(&wanted), None);
-            let forward = Forward { inputs: &self.inputs, weights: &weights, interrupt: &self.interrupt };
-            let mut values = self.model.program.values(&schedule, forward, &wanted)?;
+            let forward =
+                Forward { inputs: &self.inputs, weights: &weights, interrupt: &self.interrupt, decoding: None };
+            let mut values = self.model.program.masked_values(&schedule, forward, &wanted)?;
             let mut given = values.split_off(self.incremental.once.len()).into_iter();
-            self.once = values;
+            let masks: Vec<Option<Mask>>;
+            (self.once, masks) = values.into_iter().unzip();
+            // The token comes first.
+            self.decoding.masks = std::iter::once(None).chain(masks).collect();
             for state in &self.incremental.states {
                 let tensor = match state {
                     InitialState::Zeros(units) => {
                         Some(Tensor::float(vec![self.batch, *units], Buffer::zeros(self.batch * units)))
                     }
-                    InitialState::Value(_) => given.next(),
+                    InitialState::Value(_) => given.next().map(|(state, _)| state),
                 };
                 self.states.extend(tensor);
             }
         }
         let last: Vec<Vec<i32>> = self.rows.iter().map(|row| row.last().copied().into_iter().collect()).collect();
-        let token = if last.iter().all(Vec::is_empty) {
-            tokens(&self.request, self.classes(), &last)
+        let token = if first {
+            tokens(&self.request, self.classes(), &self.rows)
         } else {
             rows_tensor(&self.request, self.classes(), &last)
         };
         let mut inputs = vec![token];
-        inputs.extend(self.once.iter().cloned());
+        inputs.append(&mut self.once);
         inputs.append(&mut self.states);
-        let forward = Forward { inputs: &inputs, weights: &weights, interrupt: &self.interrupt };
+        let decoding = Some(&self.decoding);
+        let forward = Forward { inputs: &inputs, weights: &weights, interrupt: &self.interrupt, decoding };
         let mut outputs = self.program.values(&self.schedule, forward, &self.incremental.step.outputs)?;
         self.states = outputs.split_off(1);
+        self.decoding.position += inputs[0].shape[1];
+        // What is the same at each step is not copied.
+        self.once = inputs.drain(1..=self.incremental.once.len()).collect();
         outputs.pop().ok_or_else(|| Error::new(Code::Internal, "a step gave no logits"))
     }
 
@@ -212,7 +254,7 @@ impl Generation {
         self.inputs[self.request.decoder_input] = tokens(&self.request, self.classes(), &self.rows);
         let wanted = [self.incremental.logits];
         let schedule = Schedule::new(&self.model.plan, Roots::Values(&wanted), None);
-        let forward = Forward { inputs: &self.inputs, weights: &weights, interrupt: &self.interrupt };
+        let forward = Forward { inputs: &self.inputs, weights: &weights, interrupt: &self.interrupt, decoding: None };
         let all = self.model.program.values(&schedule, forward, &wanted)?;
         let (steps, classes) = (self.rows[0].len() + 1, self.classes());
         let values = all[0].floats()?;
@@ -224,9 +266,15 @@ impl Generation {
     }
 
     fn choose(&mut self, logits: &Tensor) -> Result<()> {
-        let classes = self.classes();
-        for (row, logits) in logits.floats()?.chunks_exact(classes.max(1)).enumerate() {
-            if self.finished[row] {
+        let classes = self.classes().max(1);
+        let steps = logits.shape.get(1).copied().unwrap_or(1).max(1);
+        for (row, logits) in logits.floats()?.chunks_exact(steps * classes).enumerate() {
+            let logits = &logits[(steps - 1) * classes..];
+            if let Some(&given) = self.prompts[row].get(self.rows[row].len()) {
+                self.rows[row].push(given);
+                continue;
+            }
+            if self.is_done(row) {
                 self.rows[row].push(self.request.end_id.first().copied().unwrap_or(self.request.pad_id));
                 continue;
             }
@@ -239,13 +287,19 @@ impl Generation {
     }
 
     fn result(&self) -> Generated {
+        let new = |(row, prompt): (&Vec<i32>, &Vec<i32>)| {
+            let mut row = row.get(prompt.len()..).unwrap_or(&[]).to_vec();
+            row.truncate(self.request.max_new_tokens);
+            row
+        };
+        let rows: Vec<Vec<i32>> = self.rows.iter().zip(&self.prompts).map(new).collect();
         let ends = |row: &Vec<i32>| {
             row.iter().position(|id| self.request.end_id.contains(id)).map_or(row.len(), |end| end + 1)
         };
-        let lengths: Vec<usize> = self.rows.iter().map(ends).collect();
+        let lengths: Vec<usize> = rows.iter().map(ends).collect();
         let length = lengths.iter().copied().max().unwrap_or(0);
         let mut ids = Vec::with_capacity(self.batch * length);
-        for (row, &own) in self.rows.iter().zip(&lengths) {
+        for (row, &own) in rows.iter().zip(&lengths) {
             ids.extend_from_slice(&row[..own]);
             ids.extend(std::iter::repeat_n(self.request.pad_id, length - own));
         }

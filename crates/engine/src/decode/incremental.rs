@@ -43,6 +43,8 @@ pub struct Incremental {
     pub once: Vec<ValueId>,
     /// Where the states begin.
     pub states: Vec<InitialState>,
+    /// Caches of keys and values, which grow by a step at each step.
+    pub caches: usize,
     /// What the model's output is made of: logits, or the output itself. A value of the model's plan.
     pub logits: ValueId,
     /// Layers with their treatment, in the order of the graph.
@@ -62,9 +64,11 @@ pub(super) struct Builder<'a> {
     /// Value of the step for each value of the plan.
     pub(super) mapped: Vec<Option<ValueId>>,
     once: Vec<ValueId>,
-    states: Vec<InitialState>,
-    state_inputs: Vec<ValueId>,
-    state_outputs: Vec<ValueId>,
+    pub(super) states: Vec<InitialState>,
+    /// Attentions to the decoder's own steps so far.
+    pub(super) caches: usize,
+    pub(super) state_inputs: Vec<ValueId>,
+    pub(super) state_outputs: Vec<ValueId>,
 }
 
 impl Incremental {
@@ -117,6 +121,7 @@ impl Incremental {
             mapped: vec![None; plan.values.len()],
             once: Vec::new(),
             states: Vec::new(),
+            caches: 0,
             state_inputs: Vec::new(),
             state_outputs: Vec::new(),
         };
@@ -147,12 +152,12 @@ impl Incremental {
         }
         let last =
             builder.mapped[logits].ok_or_else(|| Error::new(Code::Internal, "the logits have no place in the step"))?;
-        let Builder { mut step, once, states, state_inputs, state_outputs, mapped, .. } = builder;
+        let Builder { mut step, once, states, caches, state_inputs, state_outputs, mapped, .. } = builder;
         step.inputs.extend(once.iter().filter_map(|&value| mapped[value]));
         step.inputs.extend(state_inputs);
         step.outputs.push(last);
         step.outputs.extend(state_outputs);
-        Ok(Self { step, once, states, logits, treatments })
+        Ok(Self { step, once, states, caches, logits, treatments })
     }
 }
 
@@ -177,12 +182,13 @@ impl Builder<'_> {
         self.step.values.len() - 1
     }
 
-    fn input(&mut self, layer: usize, signature: Signature) -> ValueId {
+    pub(super) fn input(&mut self, layer: usize, signature: Signature) -> ValueId {
         let value = self.value(signature);
         self.step.nodes.push(Node {
             operation: Operation::Input,
             layer,
             first_weight: 0,
+            weight_count: None,
             inputs: Vec::new(),
             outputs: vec![value],
         });
@@ -224,12 +230,18 @@ impl Builder<'_> {
         {
             return self.tensor(node, operation);
         }
+        if let Operation::Attention(plan) = node.operation
+            && !inside
+        {
+            return self.attention(node, plan);
+        }
         if node.inputs.iter().any(|&input| self.dependent[input] && self.time[input] != Some(1)) {
             return refuse("the steps of the decoder's input are on another axis than 1");
         }
         match node.operation {
             _ if inside => {}
             Operation::Recurrent(options) => return self.recurrent(node, options),
+            Operation::AddPositions(_) => return self.positions(node),
             Operation::Linear | Operation::Softmax if rank(node.inputs[0]) < 3 => {
                 return refuse("it mixes the steps of the decoder's input");
             }

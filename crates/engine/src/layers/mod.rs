@@ -1,5 +1,6 @@
 //! Layers: options, shapes and weights. One file a layer; none of them computes.
 mod activation;
+mod attention_call;
 mod axes;
 mod bidirectional;
 mod concatenate;
@@ -10,15 +11,20 @@ mod input;
 mod layer_normalization;
 mod masking;
 mod merge;
+mod multi_head_attention;
 mod pooling;
+mod positional_encoding;
 mod recurrent;
 mod repeat_vector;
+mod reversible_embedding;
+mod rms_normalization;
 mod scan;
 mod softmax;
 mod tensor;
 mod time_distributed;
 
 pub use activation::ActivationOptions;
+pub use attention_call::{AttentionCall, Role};
 pub use bidirectional::{BidirectionalOptions, Direction, MergeMode};
 pub use concatenate::ConcatenateOptions;
 pub use dense::DenseOptions;
@@ -28,13 +34,19 @@ pub use input::InputOptions;
 pub use layer_normalization::LayerNormalizationOptions;
 pub use masking::MaskingOptions;
 pub use merge::Merge;
+pub use multi_head_attention::MultiHeadAttentionOptions;
 pub use pooling::{DataFormat, PoolingOptions};
+pub use positional_encoding::{PositionKind, PositionScale, PositionalEncodingOptions};
 pub use recurrent::{Cell, RecurrentOptions};
 pub use repeat_vector::RepeatVectorOptions;
+pub use reversible_embedding::ReversibleEmbeddingOptions;
+pub use rms_normalization::RmsNormalizationOptions;
 pub use scan::{Scan, ScanBody, ScanOptions};
 pub use softmax::SoftmaxOptions;
 pub use tensor::{TensorLayer, WeightOptions};
 pub use time_distributed::TimeDistributed;
+
+use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -136,6 +148,12 @@ pub enum LayerKind {
     Concatenate(ConcatenateOptions),
     /// Tensors of one shape, element by element.
     Merge(Merge),
+    /// Positions, added to a sequence.
+    PositionalEncoding(PositionalEncodingOptions),
+    /// Rows of a table, and scores of its rows.
+    ReversibleEmbedding(ReversibleEmbeddingOptions),
+    /// Normalisation by the root mean square over axes of each sample.
+    RmsNormalization(RmsNormalizationOptions),
     /// A vector as every step of a sequence.
     RepeatVector(RepeatVectorOptions),
     /// Normalisation over axes of each sample.
@@ -156,6 +174,8 @@ pub enum LayerKind {
     Tensor(TensorLayer),
     /// A graph for each step of sequences.
     Scan(Scan),
+    /// Attention of several heads, between projections.
+    MultiHeadAttention(Box<MultiHeadAttentionOptions>),
 }
 
 fn options<T: DeserializeOwned>(layer: &LayerDocument) -> Result<T> {
@@ -188,12 +208,18 @@ impl LayerKind {
             "concatenate" => Self::Concatenate(options(layer)?),
             "repeatVector" => Self::RepeatVector(options(layer)?),
             "layerNormalization" => Self::LayerNormalization(options(layer)?),
+            "positionalEncoding" => Self::PositionalEncoding(options(layer)?),
+            "reversibleEmbedding" => Self::ReversibleEmbedding(options(layer)?),
+            "rmsNormalization" => Self::RmsNormalization(options(layer)?),
             "globalAveragePooling1d" => Self::GlobalAveragePooling(options(layer)?),
             "globalMaxPooling1d" => Self::GlobalMaxPooling(options(layer)?),
             "masking" => Self::Masking(options(layer)?),
             "spatialDropout1d" => Self::SpatialDropout(options(layer)?),
             "softmax" => Self::Softmax(options(layer)?),
             "timeDistributed" => Self::TimeDistributed(TimeDistributed::parse(layer)?),
+            "multiHeadAttention" | "groupedQueryAttention" => {
+                Self::MultiHeadAttention(Box::new(MultiHeadAttentionOptions::parse(layer)?))
+            }
             other => match (RecurrentOptions::parse(layer), Merge::from_name(other)) {
                 (Some(options), _) => Self::Recurrent(options?),
                 (None, Some(merge)) => Self::Merge(merge),
@@ -211,14 +237,34 @@ impl LayerKind {
             Self::Activation(options) => options.check(),
             Self::RepeatVector(options) => options.check(),
             Self::LayerNormalization(options) => options.check(),
+            Self::PositionalEncoding(options) => options.check(),
+            Self::ReversibleEmbedding(options) => options.check(),
+            Self::RmsNormalization(options) => options.check(),
             Self::Masking(options) => options.check(),
             Self::SpatialDropout(options) => options.check(),
             Self::Softmax(options) => options.check(),
             Self::GlobalAveragePooling(_) | Self::GlobalMaxPooling(_) | Self::TimeDistributed(_) => Ok(()),
             Self::Input(_) | Self::Concatenate(_) | Self::Merge(_) | Self::Tensor(_) | Self::Scan(_) => Ok(()),
+            Self::MultiHeadAttention(options) => options.check(),
         }
         .map_err(|reason| Error::new(Code::Option, format!("layer {}: {reason}", layer.name)))?;
         Ok(kind)
+    }
+
+    /// The layer as it is in a call that says something besides its inputs.
+    ///
+    /// # Errors
+    /// `Option` naming the layer if it takes nothing such, or this is wrong.
+    pub fn called(&self, layer: &str, call: &Value) -> Result<Cow<'_, Self>> {
+        let wrong = |reason: String| Error::new(Code::Option, format!("layer {layer}: {reason}"));
+        match self {
+            Self::MultiHeadAttention(options) => {
+                let call = AttentionCall::parse(call).map_err(wrong)?;
+                Ok(Cow::Owned(Self::MultiHeadAttention(Box::new(options.called(call)))))
+            }
+            _ if call.is_null() => Ok(Cow::Borrowed(self)),
+            _ => Err(wrong("a call of it takes no options".to_owned())),
+        }
     }
 
     /// Shapes and weights of a call.
@@ -237,6 +283,9 @@ impl LayerKind {
             Self::Merge(merge) => merge.infer(inputs),
             Self::RepeatVector(options) => options.infer(inputs),
             Self::LayerNormalization(options) => options.infer(inputs),
+            Self::PositionalEncoding(options) => options.infer(inputs),
+            Self::ReversibleEmbedding(options) => options.infer(inputs),
+            Self::RmsNormalization(options) => options.infer(inputs),
             Self::GlobalAveragePooling(options) => options.infer(inputs, true),
             Self::GlobalMaxPooling(options) => options.infer(inputs, false),
             Self::Masking(options) => options.infer(inputs),
@@ -245,6 +294,7 @@ impl LayerKind {
             Self::TimeDistributed(wrapper) => return wrapper.infer(layer, inputs),
             Self::Tensor(tensor) => tensor.infer(inputs),
             Self::Scan(scan) => scan.infer(inputs),
+            Self::MultiHeadAttention(options) => options.infer(inputs),
         }
         .map_err(|reason| Error::new(Code::Shape, format!("layer {layer}: {reason}")))
     }

@@ -74,12 +74,13 @@ impl Plan {
                 continue;
             }
             let signatures: Vec<Signature> = inputs.iter().map(|&value| self.values[value].clone()).collect();
-            let inference = kinds[node.layer].infer(name, &signatures)?;
+            let kind = kinds[node.layer].called(name, &node.call)?;
+            let inference = kind.infer(name, &signatures)?;
             if !inference.weights.is_empty() {
                 return Err(wrong(&format!("layer {name} has weights, which a loss cannot have")));
             }
             self.equalities.extend(inference.equal);
-            let values = self.expand(&kinds[node.layer], first_layer + node.layer, inputs, inference.outputs);
+            let values = self.expand(&kind, first_layer + node.layer, inputs, inference.outputs);
             if matches!(kinds[node.layer], LayerKind::Input(_)) {
                 if (index, 0) != target {
                     return Err(wrong(&format!("it takes a target and an output, not {name}")));

@@ -3,9 +3,11 @@
 //! Layers are expanded where a layer is more than one operation (a linear layer and its activation), so that fusion and
 //! differentiation see the parts. Values are numbered; each has a signature.
 mod activity;
+mod attention;
 mod extension;
 mod loss;
 mod loss_function;
+mod positions;
 mod recurrent;
 mod schedule;
 mod steps;
@@ -13,9 +15,11 @@ mod tensor;
 
 pub use activity::Activity;
 pub(crate) use activity::own_options;
+pub use attention::AttentionPlan;
 pub use extension::{Extension, LossGraph};
 pub use loss::{LossPlan, LossTarget, MetricPlan, OutputPlan, RowPass, TrainingPlan};
 pub use loss_function::{CrossEntropy, LossFunction, Metric, OutputLoss};
+pub use positions::PositionPlan;
 pub use recurrent::RecurrentPlan;
 pub use schedule::{Roots, Schedule};
 pub use steps::{Normalization, Pooling};
@@ -67,6 +71,8 @@ pub enum Operation {
     RepeatVector(usize),
     /// Normalisation over axes.
     Normalize(Normalization),
+    /// Positions of steps, added to a sequence.
+    AddPositions(PositionPlan),
     /// One step for all of a sequence.
     Pool(Pooling),
     /// Zeros where all features have this value, which makes the mask.
@@ -85,6 +91,8 @@ pub enum Operation {
     Tensor(TensorOperation),
     /// A graph for each step of sequences.
     Scan(Scan),
+    /// Dot-product attention of queries to keys and values that are projected to heads already.
+    Attention(AttentionPlan),
 }
 
 impl Operation {
@@ -93,6 +101,7 @@ impl Operation {
     pub fn has_weights(&self) -> bool {
         matches!(self, Self::Embedding { .. } | Self::Recurrent(_) | Self::Linear | Self::Normalize(_))
             || matches!(self, Self::Tensor(TensorOperation::Weight { .. }))
+            || matches!(self, Self::AddPositions(PositionPlan { order: None, .. }))
     }
 
     /// Whether the mask of its output is that of its first input.
@@ -101,6 +110,8 @@ impl Operation {
         matches!(self, Self::Linear | Self::Activate(_) | Self::Softmax | Self::Dropout(_) | Self::FlipTime)
             || matches!(self, Self::Normalize(_) | Self::SpatialDropout(_) | Self::FoldTime)
             || matches!(self, Self::SoftmaxOver(_) | Self::LogSoftmax)
+            || matches!(self, Self::AddPositions(_))
+            || matches!(self, Self::Attention(plan) if !plan.scores)
     }
 }
 
@@ -113,6 +124,8 @@ pub struct Node {
     pub layer: usize,
     /// Its first weight, counted within the layer: a layer may be several nodes with weights.
     pub first_weight: usize,
+    /// How many weights it has, if those behind them in its layer are of other nodes.
+    pub weight_count: Option<usize>,
     /// What it takes.
     pub inputs: Vec<ValueId>,
     /// What it gives.
@@ -209,7 +222,8 @@ impl Plan {
                 })
                 .collect::<Result<Vec<_>>>()?;
             let signatures: Vec<Signature> = inputs.iter().map(|&value| plan.values[value].clone()).collect();
-            let Inference { outputs, weights, equal } = kinds[node.layer].infer(name, &signatures)?;
+            let kind = kinds[node.layer].called(name, &node.call)?;
+            let Inference { outputs, weights, equal } = kind.infer(name, &signatures)?;
             plan.equalities.extend(equal);
             match &layer_weights[node.layer] {
                 None => layer_weights[node.layer] = Some(weights),
@@ -226,7 +240,7 @@ impl Plan {
                     }
                 }
             }
-            let values = plan.expand(&kinds[node.layer], node.layer, inputs, outputs);
+            let values = plan.expand(&kind, node.layer, inputs, outputs);
             if let Some((l1, l2)) = activities[node.layer] {
                 plan.activities.extend(values.iter().map(|&value| Activity { value, l1, l2 }));
             }
@@ -279,7 +293,14 @@ impl Plan {
         self.producers.extend(outputs.iter().map(|_| node));
         self.values.extend(outputs);
         let outputs: Vec<ValueId> = (first..self.values.len()).collect();
-        self.nodes.push(Node { operation, layer, first_weight: 0, inputs, outputs: outputs.clone() });
+        self.nodes.push(Node {
+            operation,
+            layer,
+            first_weight: 0,
+            weight_count: None,
+            inputs,
+            outputs: outputs.clone(),
+        });
         outputs
     }
 
@@ -325,6 +346,13 @@ impl Plan {
             LayerKind::LayerNormalization(options) => {
                 self.push(Operation::Normalize(Normalization::new(options, &outputs)), layer, inputs, outputs)
             }
+            LayerKind::RmsNormalization(options) => {
+                self.push(Operation::Normalize(Normalization::of_squares(options, &outputs)), layer, inputs, outputs)
+            }
+            LayerKind::PositionalEncoding(options) => {
+                self.push(Operation::AddPositions(PositionPlan::new(options, &outputs)), layer, inputs, outputs)
+            }
+            LayerKind::ReversibleEmbedding(options) => self.expand_reversible(options, layer, inputs, outputs),
             LayerKind::GlobalAveragePooling(options) | LayerKind::GlobalMaxPooling(options) => {
                 let maximum = matches!(kind, LayerKind::GlobalMaxPooling(_));
                 self.push(Operation::Pool(Pooling::new(*options, maximum)), layer, inputs, outputs)
@@ -340,6 +368,7 @@ impl Plan {
             LayerKind::Scan(scan) => self.push(Operation::Scan(scan.clone()), layer, inputs, outputs),
             LayerKind::Tensor(tensor) => self.expand_tensor(tensor, layer, inputs, outputs),
             LayerKind::Merge(merge) => self.push(Operation::Merge(*merge), layer, inputs, outputs),
+            LayerKind::MultiHeadAttention(options) => self.expand_heads(options, layer, &inputs, &outputs),
         }
     }
 
@@ -353,6 +382,9 @@ impl Plan {
     #[must_use]
     pub fn weight(&self, node: &Node, index: usize) -> Option<usize> {
         let layer = &self.layers[node.layer];
+        if node.weight_count.is_some_and(|count| index >= count) {
+            return None;
+        }
         let index = node.first_weight + index;
         (index < layer.weight_count).then_some(layer.first_weight + index)
     }

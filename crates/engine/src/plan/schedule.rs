@@ -47,7 +47,9 @@ impl Operation {
             Self::Input | Self::Dropout(_) | Self::Concatenate(_) | Self::Merge(_) | Self::RepeatVector(_) => {
                 Vec::new()
             }
-            Self::FlipTime => Vec::new(),
+            Self::FlipTime | Self::AddPositions(_) => Vec::new(),
+            // The output too: what a query lost to others follows from it.
+            Self::Attention(_) => [inputs, &outputs[..1]].concat(),
         }
     }
 }

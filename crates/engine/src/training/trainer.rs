@@ -176,7 +176,7 @@ impl Trainer {
         let (inputs, losses) = self.bind(&self.plan.train, &data)?;
         let (result, penalty) = {
             let weights = WeightView::new(&self.model.layers)?;
-            let forward = Forward { inputs: &inputs, weights: &weights, interrupt };
+            let forward = Forward { inputs: &inputs, weights: &weights, interrupt, decoding: None };
             let gradients = self.plan.train.differentiates().then_some(&mut *state.gradients);
             let request = StepRequest {
                 forward,
@@ -216,7 +216,7 @@ impl Trainer {
         let (inputs, losses) = self.bind(&self.plan.test, data)?;
         let weights = WeightView::new(&self.model.layers)?;
         let request = StepRequest {
-            forward: Forward { inputs: &inputs, weights: &weights, interrupt },
+            forward: Forward { inputs: &inputs, weights: &weights, interrupt, decoding: None },
             losses: &losses,
             random: None,
             gradient_scale: 1.0,

@@ -33,6 +33,7 @@ impl Run<'_> {
             Operation::Input => return Ok(()),
             Operation::Recurrent(options) => return self.recurrent_forward(index, node, options),
             Operation::Scan(ref scan) => return self.scan_forward(node, scan),
+            Operation::Attention(plan) => return self.attention_forward(index, node, plan),
             Operation::Tensor(ref operation) => return self.tensor_forward(node, operation),
             Operation::Embedding { mask_zero } => self.embedding_forward(node, mask_zero)?,
             Operation::Linear => self.linear(node)?,
@@ -57,6 +58,7 @@ impl Run<'_> {
             Operation::Merge(merge) => self.merge_forward(node, merge)?,
             Operation::FlipTime => self.floats(input)?.flip(&[1])?,
             Operation::Normalize(ref plan) => self.normalize_forward(node, plan)?,
+            Operation::AddPositions(plan) => self.positions_forward(node, plan)?,
             Operation::Pool(pooling) => self.pool_forward(node, pooling)?,
             Operation::Mask(value) => self.mask_forward(node, value)?,
             Operation::SpatialDropout(rate) => self.spatial_dropout(index, rate, self.floats(input)?)?,
@@ -110,7 +112,7 @@ impl Run<'_> {
         let kernel = self.need_weight(node, 0)?;
         let mut y = flat(x)?.matmul(&kernel.t()?)?;
         if let Some(bias) = self.weight(node, 1)? {
-            y = y.broadcast_add(&bias)?;
+            y = y.broadcast_add(&bias.flatten_all()?)?;
         }
         let mut shape = x.dims().to_vec();
         if let Some(last) = shape.last_mut() {

@@ -4,6 +4,7 @@
 //! differentiation has no part in it. Random numbers are those of the CPU backend.
 mod activation;
 mod activity;
+mod attention;
 mod backward;
 mod forward;
 mod gru;
@@ -11,6 +12,7 @@ mod loss;
 mod lstm;
 mod merge;
 mod normalization;
+mod positions;
 mod recurrent;
 mod row_loss;
 mod scan;
@@ -23,7 +25,7 @@ use std::sync::Arc;
 use ::candle_core::{DType, Device, Tensor as Array};
 use sconce_kernels::{Context, buffer::Buffer, dropout, random::RandomKey, simd::Simd};
 
-use super::{Backend, Forward, LossResult, Program, RandomState, StepRequest, WeightGradient};
+use super::{Backend, Forward, LossResult, MaskedValue, Program, RandomState, StepRequest, WeightGradient};
 use crate::{
     error::{Code, Error, Result},
     plan::{LossPlan, Node, Plan, Schedule, ValueId},
@@ -133,6 +135,9 @@ impl<'a> Run<'a> {
                 Data::Ids(_) => Value::Ids(tensor.clone()),
             });
         }
+        for (&value, mask) in plan.inputs.iter().zip(forward.decoding.iter().flat_map(|decoding| &decoding.masks)) {
+            run.masks[value].clone_from(mask);
+        }
         Ok(run)
     }
 
@@ -186,10 +191,10 @@ impl<'a> Run<'a> {
     fn weight(&self, node: &Node, index: usize) -> Result<Option<Array>> {
         let Some(weight) = self.plan.weight(node, index) else { return Ok(None) };
         let specification = &self.plan.weights[weight].specification;
-        let mut shape = specification.shape.clone();
-        if crate::weights::is_transposed(specification) {
-            shape.reverse();
-        }
+        let shape = match crate::weights::matrix(specification) {
+            Some((rows, columns)) => vec![columns, rows],
+            None => specification.shape.clone(),
+        };
         Ok(Some(self.upload(self.forward.weights.need(node.layer, node.first_weight + index)?, &shape)?))
     }
 
@@ -258,14 +263,16 @@ impl<'a> Run<'a> {
 }
 
 impl Program for CandleProgram {
-    fn values(&self, schedule: &Schedule, forward: Forward<'_>, wanted: &[ValueId]) -> Result<Vec<Tensor>> {
+    fn masked_values(&self, schedule: &Schedule, forward: Forward<'_>, wanted: &[ValueId]) -> Result<Vec<MaskedValue>> {
         let mut run = Run::new(self, schedule, forward, None)?;
         run.run_forward()?;
         wanted
             .iter()
             .map(|&value| match &run.values[value] {
-                Some(Value::Floats(array)) => Ok(Tensor::float(array.dims().to_vec(), Run::download(array)?)),
-                Some(Value::Ids(tensor)) => Ok(tensor.clone()),
+                Some(Value::Floats(array)) => {
+                    Ok((Tensor::float(array.dims().to_vec(), Run::download(array)?), run.mask(value)))
+                }
+                Some(Value::Ids(tensor)) => Ok((tensor.clone(), run.mask(value))),
                 None => Err(run.lacking(value)),
             })
             .collect()

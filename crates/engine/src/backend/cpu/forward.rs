@@ -10,6 +10,7 @@ use crate::{
     layers::WeightSpecification,
     plan::{Node, Operation},
     tensor::{Data, Mask, Tensor},
+    weights,
 };
 
 impl<'a> Run<'a> {
@@ -24,6 +25,7 @@ impl<'a> Run<'a> {
             Operation::Mask(value) => return self.mask_forward(node, value),
             Operation::UnfoldTime => return self.unfold_forward(position, node),
             Operation::Scan(ref scan) => return self.scan_forward(index, node, scan),
+            Operation::Attention(plan) => return self.attention_forward(index, node, plan),
             Operation::Tensor(ref operation) => return self.tensor_forward(position, index, node, operation),
             _ => {}
         }
@@ -59,6 +61,7 @@ impl<'a> Run<'a> {
             Operation::Merge(merge) => self.merge_forward(node, merge)?,
             Operation::FlipTime => self.flip_forward(index, node)?,
             Operation::Normalize(ref plan) => self.normalize_forward(index, node, plan)?,
+            Operation::AddPositions(plan) => self.positions_forward(index, node, plan)?,
             Operation::LogSoftmax => self.log_softmax_forward(node)?,
             Operation::SoftmaxOver(ref axes) => self.softmax_over_forward(node, axes)?,
             Operation::SpatialDropout(rate) => match self.spatial_dropout_forward(index, node, rate)? {
@@ -68,6 +71,7 @@ impl<'a> Run<'a> {
             Operation::FoldTime => self.fold_forward(node)?,
             Operation::Pool(_) | Operation::Mask(_) | Operation::UnfoldTime => return Ok(()),
             Operation::Input | Operation::Recurrent(_) | Operation::Tensor(_) | Operation::Scan(_) => return Ok(()),
+            Operation::Attention(_) => return Ok(()),
         };
         let mask = match node.operation {
             Operation::Embedding { .. } => self.masks[node.outputs[0]].clone(),
@@ -143,7 +147,9 @@ impl<'a> Run<'a> {
 
     /// Outputs of a linear node.
     pub(super) fn units(&self, node: &Node) -> usize {
-        self.specification(node).shape[1]
+        let specification = self.specification(node);
+        // A table that is multiplied has its rows as outputs.
+        weights::matrix(specification).map_or(specification.shape[0], |(_, columns)| columns)
     }
 
     fn concatenate_forward(&self, node: &Node, axis: usize) -> Result<Tensor> {

@@ -1,5 +1,6 @@
 //! The CPU backend: kernels on pooled buffers.
 mod activity;
+mod attention;
 mod axes;
 mod backward;
 mod flip;
@@ -9,6 +10,7 @@ mod masking;
 mod merge;
 mod normalization;
 mod pooling;
+mod positions;
 mod recurrent;
 mod repeat;
 mod row_loss;
@@ -20,7 +22,7 @@ use std::sync::Arc;
 
 use sconce_kernels::{Context, buffer::Buffer, reduce};
 
-use super::{Backend, Forward, LossResult, Program, RandomState, StepRequest, WeightGradient};
+use super::{Backend, Forward, LossResult, MaskedValue, Program, RandomState, StepRequest, WeightGradient};
 use crate::{
     error::{Code, Error, Result},
     plan::{LossPlan, Node, Plan, Schedule, ValueId},
@@ -71,6 +73,7 @@ enum Saved {
     Shape(Vec<usize>),
     Shapes(tensor::Shapes),
     Scan(super::scan::Carries),
+    Attention(attention::Kept),
 }
 
 /// One run of a program.
@@ -101,15 +104,18 @@ impl<'a> Run<'a> {
             saved: (0..plan.nodes.len()).map(|_| None).collect(),
             gradients: (0..plan.values.len()).map(|_| None).collect(),
         };
-        for (&value, tensor) in plan.inputs.iter().zip(forward.inputs) {
-            run.values[value] = Some(tensor.clone());
+        for (&value, mask) in plan.inputs.iter().zip(forward.decoding.iter().flat_map(|decoding| &decoding.masks)) {
+            run.masks[value].clone_from(mask);
         }
         run
     }
 
     /// The value that an earlier node computed.
     fn value(&self, value: ValueId) -> Result<&Tensor> {
-        self.values[value].as_ref().ok_or_else(|| {
+        let own = self.values[value].as_ref();
+        // Inputs are not copied.
+        let found = own.or_else(|| self.forward.inputs.get(self.plan.inputs.iter().position(|&input| input == value)?));
+        found.ok_or_else(|| {
             let layer = self.plan.value_layer(value);
             Error::new(Code::Internal, format!("the value of layer {layer} was released too early"))
         })
@@ -129,7 +135,7 @@ impl<'a> Run<'a> {
     }
 
     fn optional_weight(&self, node: &Node, index: usize) -> Option<&'a [f32]> {
-        self.forward.weights.get(node.layer, node.first_weight + index)
+        self.plan.weight(node, index).and_then(|_| self.forward.weights.get(node.layer, node.first_weight + index))
     }
 
     fn run_forward(&mut self) -> Result<()> {
@@ -145,10 +151,10 @@ impl<'a> Run<'a> {
 }
 
 impl Program for CpuProgram {
-    fn values(&self, schedule: &Schedule, forward: Forward<'_>, wanted: &[ValueId]) -> Result<Vec<Tensor>> {
+    fn masked_values(&self, schedule: &Schedule, forward: Forward<'_>, wanted: &[ValueId]) -> Result<Vec<MaskedValue>> {
         let mut run = Run::new(self, schedule, forward, None);
         run.run_forward()?;
-        wanted.iter().map(|&value| run.value(value).cloned()).collect()
+        wanted.iter().map(|&value| Ok((run.value(value)?.clone(), run.mask(value)))).collect()
     }
 
     fn step(&self, schedule: &Schedule, losses: &[LossPlan], request: StepRequest<'_>) -> Result<Vec<LossResult>> {

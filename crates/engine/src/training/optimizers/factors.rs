@@ -17,7 +17,7 @@ use crate::{
 /// The last two axes of a weight, of a matrix as it lies in the engine, of a weight of more axes as in Keras.
 fn matrix(weight: &WeightSpecification) -> Option<(usize, usize)> {
     let [.., rows, columns] = *weight.shape.as_slice() else { return None };
-    Some(if is_transposed(weight) { (columns, rows) } else { (rows, columns) })
+    Some(if weight.shape.len() == 2 && is_transposed(weight) { (columns, rows) } else { (rows, columns) })
 }
 
 /// The slices of state of a weight.

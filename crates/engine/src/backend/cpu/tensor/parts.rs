@@ -106,7 +106,7 @@ impl Run<'_> {
     }
 
     fn axis_size(&self, node: &Node, axis: usize) -> usize {
-        let found = self.values[node.inputs[0]].as_ref().or(self.values[node.outputs[0]].as_ref());
+        let found = self.value(node.inputs[0]).or_else(|_| self.value(node.outputs[0]));
         found.map_or(1, |x| x.shape[axis])
     }
 

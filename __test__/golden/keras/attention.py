@@ -1,0 +1,209 @@
+"""Attention layers with random options: masks of all kinds, causal or not, of sequences to themselves and to others."""
+
+import random
+
+import keras
+import numpy as np
+
+from graph import PROVIDED, Document
+
+PROJECTED = {
+    "dropout": 0,
+    "useBias": True,
+    "kernelInitializer": {"type": "glorotUniform"},
+    "biasInitializer": {"type": "zeros"},
+}
+TYPES = ("multiHeadAttention", "groupedQueryAttention", "attention", "additiveAttention")
+
+
+def layer(document):
+    """The Keras layer of a layer document."""
+    o, name = document["options"], document["name"] + "_layer"
+    match document["type"]:
+        case "multiHeadAttention":
+            return keras.layers.MultiHeadAttention(
+                o["numHeads"],
+                o["keyDim"],
+                value_dim=o["valueDim"],
+                dropout=o["dropout"],
+                use_bias=o["useBias"],
+                output_shape=o["outputShape"],
+                name=name,
+            )
+        case "groupedQueryAttention":
+            return keras.layers.GroupQueryAttention(
+                o["headDim"],
+                o["numQueryHeads"],
+                o["numKeyValueHeads"],
+                dropout=o["dropout"],
+                use_bias=o["useBias"],
+                name=name,
+            )
+        case "attention":
+            return keras.layers.Attention(o["useScale"], o["scoreMode"], o["dropout"], name=name)
+        case "additiveAttention":
+            return keras.layers.AdditiveAttention(o["useScale"], o["dropout"], name=name)
+    raise ValueError(document["type"])
+
+
+def call(type, made, inputs, said):
+    """Calls a Keras layer as the document says."""
+    tensors = dict(zip(said["inputs"], inputs))
+    options = {
+        "use_causal_mask": said["useCausalMask"],
+        "return_attention_scores": said["returnAttentionScores"],
+    }
+    if type in ("attention", "additiveAttention"):
+        return made(list(inputs), **options)
+    return made(
+        tensors["query"],
+        tensors["value"],
+        key=tensors.get("key"),
+        attention_mask=tensors.get("attentionMask"),
+        **options,
+    )
+
+
+class Sequences:
+    """Random sequences as inputs of a document."""
+
+    def __init__(self, chosen, document):
+        self.chosen, self.document, self.values = chosen, document, []
+        self.batch = chosen.choice([1, 2, 3])
+
+    def ids(self, steps):
+        """Ids of which some are 0: behind, before or anywhere."""
+        kind = self.chosen.choice(["full", "right", "left", "holes"])
+        rows = np.array([[self.chosen.randint(1, 6) for _ in range(steps)] for _ in range(self.batch)], np.int32)
+        for row in rows:
+            if kind == "holes":
+                row[[self.chosen.random() < 0.4 for _ in row]] = 0
+            elif kind != "full":
+                count = self.chosen.randint(0, steps - 1)
+                row[: count if kind == "left" else 0] = 0
+                row[steps - (count if kind == "right" else 0) :] = 0
+        return rows
+
+    def sequence(self, steps, width, masked=None, name="time"):
+        """A sequence that comes with the batch, or of an embedding that masks."""
+        masked = self.chosen.random() < 0.6 if masked is None else masked
+        if not masked:
+            self.values.append((self.batch, steps, width))
+            return self.document.input(["batch", name, width]), False
+        self.values.append(self.ids(steps))
+        ids = self.document.input(["batch", name], "int32")
+        return self.document.embedding(ids, inputDim=7, outputDim=width, maskZero=True), True
+
+    def mask(self, shape, keys):
+        """A mask of pairs; numbers other than 1 count too."""
+        values = [self.chosen.choice([0, 1, 1, 2]) for _ in range(int(np.prod(shape)))]
+        self.values.append(np.array(values, np.int32).reshape(shape))
+        return self.document.input(["batch", *shape[1:-2], "queries", keys], "int32")
+
+
+def seen(batch, inputs, causal, queries, keys):
+    """Whether every query that counts sees a key."""
+    pairs = np.ones((batch, 1, queries, keys), bool)
+    if causal:
+        pairs &= np.tril(np.ones((queries, keys), bool))
+    counts = np.ones((batch, queries), bool)
+    for role, value in inputs:
+        if isinstance(value, tuple):
+            continue
+        if role == "attentionMask":
+            pairs = pairs & (value.reshape(batch, -1, queries, keys) != 0)
+        elif role == "query":
+            counts = value != 0
+        else:
+            pairs = pairs & (value != 0)[:, None, None, :]
+    return (pairs.any(-1).all(1) | ~counts).all()
+
+
+def projected(case, chosen, seed, type):
+    """One case of a layer with projections; none where gradients are those of the backend.
+
+    A query that sees no key averages all values, as if all scores were equal; on PyTorch, Keras differentiates by the scores
+    nevertheless, on TensorFlow it does not.
+    """
+    document = Document()
+    sequences = Sequences(chosen, document)
+    queries, keys = chosen.choice([1, 2, 4, 5]), chosen.choice([1, 3, 5])
+    shape = chosen.choice(["self", "cross", "cross", "key"])
+    # With groups, Keras wants one width.
+    widths = [chosen.choice([2, 3, 5]), chosen.choice([2, 4]), 3] if type == "multiHeadAttention" else [4, 4, 4]
+    query, query_masked = sequences.sequence(queries, widths[0], name="queries")
+    roles, inputs, masked = ["query", "value"], [query, query], [query_masked]
+    if shape == "self":
+        keys = queries
+    else:
+        value, value_masked = sequences.sequence(keys, widths[1], name="keys")
+        inputs[1] = value
+        masked.append(value_masked)
+    if shape == "key":
+        key, key_masked = sequences.sequence(keys, widths[2], name="keys")
+        roles.append("key")
+        inputs.append(key)
+        masked.append(key_masked)
+    heads = chosen.choice([1, 2, 3])
+    options = dict(PROJECTED, dropout=chosen.choice([0, 0, 0.3]), useBias=chosen.random() < 0.7)
+    if type == "multiHeadAttention":
+        key_dim = chosen.choice([1, 2, 4])
+        options |= {
+            "numHeads": heads,
+            "keyDim": key_dim,
+            "valueDim": chosen.choice([key_dim, 3]),
+            "outputShape": chosen.choice([None, None, 4]),
+        }
+    else:
+        shared = chosen.choice([1, 2])
+        heads *= shared
+        options |= {"headDim": chosen.choice([1, 2, 4]), "numQueryHeads": heads, "numKeyValueHeads": shared}
+    if chosen.random() < 0.4:
+        batch = sequences.batch
+        # Keras joins a mask for each head with masks of inputs along the wrong axes.
+        of_heads = not any(masked) and chosen.random() < 0.6
+        mask = chosen.choice([(batch, heads, queries, keys), (batch, 1, queries, keys)]) if of_heads else None
+        roles.append("attentionMask")
+        inputs.append(sequences.mask(mask or (batch, queries, keys), "queries" if shape == "self" else "keys"))
+    said = {
+        "inputs": roles,
+        "useCausalMask": chosen.random() < 0.4,
+        "returnAttentionScores": chosen.random() < 0.3,
+    }
+    made = document.layer(type, **options)
+    outputs = document.call(made, inputs, 1 + said["returnAttentionScores"], said)
+    outputs = outputs if said["returnAttentionScores"] else [outputs]
+    of_roles = list(sequences.values)
+    if shape == "self":
+        of_roles.insert(0, of_roles[0])
+    averaged = options["dropout"] == 0 and not said["returnAttentionScores"]
+    if averaged and not seen(sequences.batch, zip(roles, of_roles), said["useCausalMask"], queries, keys):
+        return None
+    name = f"{type} {seed}: {shape}, {' '.join(roles[2:])}"
+    made = case(name, document.finish(*outputs), sequences.values, seed, 1, averaged)
+    for scores in made["outputs"][1:]:
+        # Keras gives them the mask of the query, which has other axes.
+        scores.pop("mask", None)
+    return made
+
+
+def some(make, seeds):
+    """A case for each seed."""
+    for seed in seeds:
+        made = None
+        while made is None:
+            made = make(seed)
+        yield made
+
+
+def attention_heads(case, rounded):
+    chosen = random.Random(61)
+    yield from some(lambda seed: projected(case, chosen, seed, "multiHeadAttention"), range(2000, 2120))
+
+
+def attention_groups(case, rounded):
+    chosen = random.Random(62)
+    yield from some(lambda seed: projected(case, chosen, seed, "groupedQueryAttention"), range(2200, 2240))
+
+
+MAKERS = (attention_heads, attention_groups)

@@ -1,0 +1,271 @@
+//! Attention of several heads, between projections; keys and values may have fewer heads than queries.
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{AttentionCall, Inference, Role, Signature, WeightSpecification, float, last_size, options, unify};
+use crate::{
+    error::Result,
+    graph::LayerDocument,
+    shape::{Dimension, ElementType, Equality, Shape, count, describe},
+};
+
+/// Options of `multiHeadAttention` and `groupedQueryAttention`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MultiHeadAttentionOptions {
+    /// Whether keys and values have heads of their own: no option of the document but its type.
+    #[serde(skip)]
+    grouped: bool,
+    /// What this call says: no option of the document.
+    #[serde(skip)]
+    pub call: AttentionCall,
+    num_heads: Option<usize>,
+    key_dim: Option<usize>,
+    value_dim: Option<usize>,
+    num_query_heads: Option<usize>,
+    num_key_value_heads: Option<usize>,
+    head_dim: Option<usize>,
+    /// Features of the output; `null`: those of the query.
+    #[serde(default)]
+    output_shape: Option<usize>,
+    /// Share of the scores that become 0 in training.
+    pub dropout: f32,
+    /// Whether the projections have biases.
+    pub use_bias: bool,
+    /// How the kernels begin.
+    pub kernel_initializer: Value,
+    /// How the biases begin.
+    pub bias_initializer: Value,
+    /// The penalty of the kernels.
+    #[serde(default)]
+    pub kernel_regularizer: Value,
+    /// What the kernels are brought back to after each step.
+    #[serde(default)]
+    pub kernel_constraint: Value,
+    /// The penalty of the biases.
+    #[serde(default)]
+    pub bias_regularizer: Value,
+    /// What the biases are brought back to after each step.
+    #[serde(default)]
+    pub bias_constraint: Value,
+}
+
+impl MultiHeadAttentionOptions {
+    pub(super) fn parse(layer: &LayerDocument) -> Result<Self> {
+        let grouped = layer.kind == "groupedQueryAttention";
+        Ok(Self { grouped, ..options::<Self>(layer)? })
+    }
+
+    /// The layer in a call.
+    pub(super) fn called(&self, call: AttentionCall) -> Self {
+        Self { call, ..self.clone() }
+    }
+
+    pub(super) fn check(&self) -> std::result::Result<(), String> {
+        let sizes = [
+            ("numHeads", self.num_heads, !self.grouped),
+            ("keyDim", self.key_dim, !self.grouped),
+            ("valueDim", self.value_dim, !self.grouped),
+            ("numQueryHeads", self.num_query_heads, self.grouped),
+            ("numKeyValueHeads", self.num_key_value_heads, self.grouped),
+            ("headDim", self.head_dim, self.grouped),
+        ];
+        for (name, size, known) in sizes {
+            match size {
+                Some(0) => return Err(format!("{name} must be at least 1, got 0")),
+                Some(_) if !known => return Err(format!("unknown field `{name}`")),
+                None if known => return Err(format!("missing field `{name}`")),
+                _ => {}
+            }
+        }
+        if self.output_shape == Some(0) || self.grouped && self.output_shape.is_some() {
+            return Err("outputShape must be at least 1, and is no option of groupedQueryAttention".to_owned());
+        }
+        if !self.heads().is_multiple_of(self.key_value_heads()) {
+            return Err(format!(
+                "numQueryHeads must be a multiple of numKeyValueHeads, got {} and {}",
+                self.heads(),
+                self.key_value_heads()
+            ));
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(format!("dropout must be at least 0 and below 1, got {}", self.dropout));
+        }
+        count(&[self.heads(), self.key_width().max(self.value_width())]).map_err(|error| error.message).map(|_| ())
+    }
+
+    /// Heads of the queries.
+    #[must_use]
+    pub fn heads(&self) -> usize {
+        self.num_heads.or(self.num_query_heads).unwrap_or(1)
+    }
+
+    /// Heads of keys and values.
+    #[must_use]
+    pub fn key_value_heads(&self) -> usize {
+        self.num_heads.or(self.num_key_value_heads).unwrap_or(1)
+    }
+
+    /// Features of a head of queries and keys.
+    #[must_use]
+    pub fn key_width(&self) -> usize {
+        self.key_dim.or(self.head_dim).unwrap_or(1)
+    }
+
+    /// Features of a head of values.
+    #[must_use]
+    pub fn value_width(&self) -> usize {
+        self.value_dim.or(self.head_dim).unwrap_or(1)
+    }
+
+    /// Weights of a projection.
+    #[must_use]
+    pub(crate) fn weight_count(&self) -> usize {
+        1 + usize::from(self.use_bias)
+    }
+
+    fn projection(&self, name: &str, kernel: Vec<usize>, bias: Vec<usize>) -> Vec<WeightSpecification> {
+        let kernel = WeightSpecification::new(&format!("{name}/kernel"), kernel, &self.kernel_initializer);
+        let mut weights = vec![kernel.governed(&self.kernel_regularizer, &self.kernel_constraint)];
+        if self.use_bias {
+            let bias = WeightSpecification::new(&format!("{name}/bias"), bias, &self.bias_initializer);
+            weights.push(bias.governed(&self.bias_regularizer, &self.bias_constraint));
+        }
+        weights
+    }
+
+    pub(super) fn infer(&self, inputs: &[Signature]) -> std::result::Result<Inference, String> {
+        let mut equal = Vec::new();
+        let AttentionShapes { batch, queries, keys } = AttentionShapes::new(&self.call, inputs, &mut equal)?;
+        let heads = Dimension::Size(self.heads());
+        let scores = vec![batch.clone(), heads, queries.clone(), keys];
+        check_scores(&self.call, inputs, &scores, &mut equal)?;
+        let (query, value) = (&inputs[0], &inputs[1]);
+        let key = self.call.place(Role::Key).map_or(value, |place| &inputs[place]);
+        let width = match self.output_shape {
+            Some(width) => width,
+            None => last_size(query)?,
+        };
+        let (heads, shared) = (self.heads(), self.key_value_heads());
+        let (key_width, value_width) = (self.key_width(), self.value_width());
+        let mut weights = Vec::new();
+        for (name, input, heads, head_width) in
+            [("query", query, heads, key_width), ("key", key, shared, key_width), ("value", value, shared, value_width)]
+        {
+            let features = last_size(input)?;
+            count(&[features, heads, head_width]).map_err(|error| error.message)?;
+            weights.extend(self.projection(name, vec![features, heads, head_width], vec![heads, head_width]));
+        }
+        count(&[heads, value_width, width]).map_err(|error| error.message)?;
+        weights.extend(self.projection("attentionOutput", vec![heads, value_width, width], vec![width]));
+        let output = vec![batch, queries, Dimension::Size(width)];
+        let mut inference = Inference::single(output, ElementType::Float32, query.masked);
+        if self.call.return_attention_scores {
+            inference.outputs.push(Signature { shape: scores, dtype: ElementType::Float32, masked: false });
+        }
+        inference.weights = weights;
+        inference.equal = equal;
+        Ok(inference)
+    }
+}
+
+/// Common sizes of the inputs of an attention.
+pub(super) struct AttentionShapes {
+    pub batch: Dimension,
+    /// Steps of the query.
+    pub queries: Dimension,
+    /// Steps of key and value.
+    pub keys: Dimension,
+}
+
+impl AttentionShapes {
+    /// Of a call whose inputs are sequences that fit.
+    pub(super) fn new(
+        call: &AttentionCall,
+        inputs: &[Signature],
+        equal: &mut Vec<Equality>,
+    ) -> std::result::Result<Self, String> {
+        if inputs.len() != call.inputs.len() {
+            return Err(format!("expected {} inputs, got {}", call.inputs.len(), inputs.len()));
+        }
+        for (role, input) in call.inputs.iter().zip(inputs) {
+            let name = match role {
+                Role::Query => "the query",
+                Role::Value => "the value",
+                Role::Key => "the key",
+                Role::AttentionMask | Role::AttentionBias => continue,
+            };
+            float(input, name)?;
+            if input.shape.len() != 3 {
+                let more =
+                    if input.shape.len() > 3 { ": attention over more than one axis is not supported" } else { "" };
+                return Err(format!(
+                    "expected {name} to be a sequence of shape [batch, time, features], got {}{more}",
+                    describe(&input.shape)
+                ));
+            }
+        }
+        let (query, value) = (&inputs[0], &inputs[1]);
+        let fits = unify(&query.shape[0], &value.shape[0], equal);
+        if !fits {
+            return Err(format!(
+                "expected query and value to have one batch, got {} and {}",
+                describe(&query.shape),
+                describe(&value.shape)
+            ));
+        }
+        if let Some(key) = call.place(Role::Key).map(|place| &inputs[place]) {
+            let fits = unify(&value.shape[0], &key.shape[0], equal) && unify(&value.shape[1], &key.shape[1], equal);
+            if !fits {
+                return Err(format!(
+                    "expected key and value to have one batch and as many steps, got {} and {}",
+                    describe(&key.shape),
+                    describe(&value.shape)
+                ));
+            }
+        }
+        let [batch, queries] = [query.shape[0].clone(), query.shape[1].clone()];
+        Ok(Self { batch, queries, keys: value.shape[1].clone() })
+    }
+}
+
+/// Checks mask and bias against the shape of the scores, `[batch, heads, T, S]`.
+pub(super) fn check_scores(
+    call: &AttentionCall,
+    inputs: &[Signature],
+    scores: &Shape,
+    equal: &mut Vec<Equality>,
+) -> std::result::Result<(), String> {
+    let [batch, heads, queries, keys] = scores.as_slice() else { return Ok(()) };
+    let one = Dimension::Size(1);
+    let mut fits = |shape: &[Dimension]| {
+        let (before, after) = shape.split_at(shape.len().saturating_sub(2));
+        let before_fits = match before {
+            [own] => *own == one || unify(batch, own, equal),
+            [own, of_heads] => (*own == one || unify(batch, own, equal)) && (*of_heads == one || of_heads == heads),
+            _ => false,
+        };
+        before_fits && matches!(after, [own, other] if unify(queries, own, equal) && unify(keys, other, equal))
+    };
+    if let Some(mask) = call.place(Role::AttentionMask).map(|place| &inputs[place])
+        && !fits(&mask.shape)
+    {
+        return Err(format!(
+            "expected attentionMask to have shape {} or {} (1 in the place of the batch or the heads is for all), got {}",
+            describe(&[batch.clone(), queries.clone(), keys.clone()]),
+            describe(scores),
+            describe(&mask.shape)
+        ));
+    }
+    if let Some(bias) = call.place(Role::AttentionBias).map(|place| &inputs[place]) {
+        float(bias, "attentionBias")?;
+        if bias.shape.len() != 4 || !fits(&bias.shape) {
+            return Err(format!(
+                "expected attentionBias to have shape {} (1 in the place of the batch or the heads is for all), got {}",
+                describe(scores),
+                describe(&bias.shape)
+            ));
+        }
+    }
+    Ok(())
+}

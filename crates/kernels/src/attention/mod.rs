@@ -1,0 +1,300 @@
+//! Scaled dot-product attention over packed heads, forward and backward, without a matrix of all scores.
+//!
+//! # Source
+//! Vaswani et al., "Attention is all you need" (2017), 3.2; `keras.layers.MultiHeadAttention`.
+//!
+//! # Legend
+//! `B` sequences, `T` queries and `S` keys each; `N` heads of queries, `G` heads of keys and values, each for `N / G`
+//! neighbouring heads of queries; `K` is the width of queries and keys, `V` that of values. Of a head,
+//! `s[i, j] = scale q[i] . k[j] + bias[i, j]`, `p = softmax(s)` over the keys that count for query `i`, and
+//! `o[i] = sum of p[i, j] v[j]`.
+mod backward;
+mod block;
+mod call;
+mod dropping;
+mod forward;
+mod inputs;
+mod mean;
+mod pack;
+#[cfg(test)]
+mod reference;
+mod row;
+mod steps;
+mod sums;
+mod targets;
+#[cfg(test)]
+mod tests;
+
+pub use inputs::{AttentionGradients, AttentionInputs, Packed, PackedDestination, ScoreBias, ScoreMask};
+
+use crate::{Context, buffer::Buffer, random::RandomKey, shared::Shared};
+use backward::{Backward, Job};
+use call::{Call, QUERIES, Ranges};
+use forward::Forward;
+use row::{Rows, Target};
+use sums::{Finish, Sums};
+use targets::{BiasTarget, RowTarget};
+
+/// With so few queries, each is worked on alone.
+const FEW_QUERIES: usize = 4;
+/// Pieces of a job at least, if there are queries enough.
+const PIECES: usize = 16;
+/// Keys whose sums are added up together.
+const FINISH: usize = 512;
+
+/// Sizes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttentionSizes {
+    /// `B`.
+    pub batch: usize,
+    /// `T`, at most 2^32 / (B N) if there is dropout.
+    pub queries: usize,
+    /// `S`.
+    pub keys: usize,
+}
+
+/// Dropout of the weights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AttentionDropout {
+    /// Probability of a weight to become 0, in `0..=1`; the others are divided by the probability to be kept.
+    pub rate: f32,
+    /// Stream of the random numbers; the same one forward and backward.
+    pub key: RandomKey,
+}
+
+/// What a query gives that is masked or for which no key counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Empty {
+    /// Zeros.
+    #[default]
+    Zero,
+    /// The mean of all `S` values, masked ones too and without dropout: what a softmax over equal scores gives.
+    Uniform,
+}
+
+/// Heads, their widths, and which keys count.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AttentionOptions {
+    /// `N`.
+    pub heads: usize,
+    /// `G`, a divisor of `N`.
+    pub key_value_heads: usize,
+    /// `K`.
+    pub key_width: usize,
+    /// `V`.
+    pub value_width: usize,
+    /// What products of queries and keys are multiplied by, as a rule `1 / sqrt(K)`.
+    pub scale: f32,
+    /// Key `j` counts for query `i` only if `j <= i + causal_offset`.
+    pub causal: bool,
+    /// How many keys lie before that of the first query; only with `causal`.
+    pub causal_offset: usize,
+    /// `None`: no dropout.
+    pub dropout: Option<AttentionDropout>,
+    /// What queries give for which no key counts.
+    pub empty: Empty,
+}
+
+/// Floats that a tensor of `batch` sequences needs.
+fn extent(batch: usize, batch_stride: usize, steps: usize, stride: usize, row: usize) -> usize {
+    if batch == 0 || steps == 0 { 0 } else { (batch - 1) * batch_stride + (steps - 1) * stride + row }
+}
+
+fn check(sizes: AttentionSizes, options: &AttentionOptions, inputs: &AttentionInputs<'_>) {
+    let AttentionSizes { batch, queries, keys } = sizes;
+    let AttentionOptions { heads, key_value_heads: groups, key_width, value_width, .. } = *options;
+    assert!(
+        groups > 0 && heads.is_multiple_of(groups),
+        "attention: {groups} heads of keys do not divide {heads} heads of queries"
+    );
+    let packed = |name: &str, packed: Packed<'_>, steps: usize, row: usize| {
+        assert!(packed.stride >= row || steps <= 1, "attention: rows of {name} overlap");
+        let needed = extent(batch, packed.batch_stride, steps, packed.stride, row);
+        assert!(packed.data.len() >= needed, "attention: length of {name}");
+    };
+    packed("query", inputs.query, queries, heads * key_width);
+    packed("key", inputs.key, keys, groups * key_width);
+    packed("value", inputs.value, keys, groups * value_width);
+    let scores = |name: &str, length: usize, batch_stride: usize, head_stride: usize| {
+        let needed = extent(batch, batch_stride, heads, head_stride, queries * keys);
+        assert!(length >= needed, "attention: length of the {name}");
+    };
+    assert!(inputs.query_mask.is_none_or(|mask| mask.len() == batch * queries), "attention: query mask is not [B, T]");
+    assert!(inputs.key_mask.is_none_or(|mask| mask.len() == batch * keys), "attention: key mask is not [B, S]");
+    if let Some(mask) = inputs.mask {
+        scores("mask", mask.data.len(), mask.batch_stride, mask.head_stride);
+    }
+    if let Some(bias) = inputs.bias {
+        scores("bias", bias.data.len(), bias.batch_stride, bias.head_stride);
+    }
+    if let Some(AttentionDropout { rate, .. }) = options.dropout {
+        assert!((0.0..=1.0).contains(&rate), "attention: the dropout rate {rate} lies outside 0..=1");
+        let rows = batch * heads * queries;
+        assert!(u32::try_from(rows).is_ok(), "attention: {rows} rows of weights exceed the random streams");
+    }
+}
+
+/// `o`, and for [`backward`] the binary logarithms of the softmax's denominators.
+///
+/// # Shapes
+/// `output`: `[B, T, N V]`; `log_sums`: `[B, N, T]`, infinite for queries for which no key counts.
+///
+/// # Panics
+/// If lengths do not fit.
+pub fn forward(
+    context: &Context,
+    sizes: AttentionSizes,
+    options: &AttentionOptions,
+    inputs: &AttentionInputs<'_>,
+    output: &mut [f32],
+    log_sums: Option<&mut [f32]>,
+) {
+    check(sizes, options, inputs);
+    let AttentionSizes { batch, queries, .. } = sizes;
+    assert_eq!(output.len(), batch * queries * options.heads * options.value_width, "attention: length of the output");
+    let log_sums = log_sums.map(|log_sums| {
+        assert_eq!(log_sums.len(), batch * options.heads * queries, "attention: log sums are not [B, N, T]");
+        Shared::new(log_sums)
+    });
+    let call = Call { sizes, options, inputs };
+    let output = Shared::new(output);
+    let groups = options.key_value_heads;
+    if queries <= FEW_QUERIES {
+        context.pool.run(batch * groups, &|piece| {
+            let target = Target::Output { output, log_sums };
+            context.simd.run(Rows { call, sequence: piece / groups, group: piece % groups, target });
+        });
+        return;
+    }
+    let ranges = Ranges::new(queries, (2 * PIECES).div_ceil((batch * groups).max(1)), 2 * QUERIES);
+    context.pool.run(batch * groups * ranges.count(), &|piece| {
+        // The last queries first: they may have the most keys.
+        let (range, head) = (ranges.count() - 1 - piece / (batch * groups), piece % (batch * groups));
+        let (sequence, group) = (head / groups, head % groups);
+        context.simd.run(Forward { call, sequence, group, queries: ranges.at(range), output, log_sums });
+    });
+}
+
+/// Gradients of [`forward`] from its results.
+///
+/// # Shapes
+/// `output` and `dy`: `[B, T, N V]`; `log_sums`: `[B, N, T]`.
+///
+/// # Gradient
+/// With `dp[i, j] = dy[i] . v[j]` times the factor of dropout and `ds = p (dp - dy[i] . o[i])`:
+/// `dq[i] = scale sum of ds[i, j] k[j]`, `dk[j] = scale sum of ds[i, j] q[i]`, `dv[j] = sum of p[i, j] dy[i]` times the
+/// factor of dropout, `dbias = ds`. A query for which no key counts has no gradient but that of the values' mean.
+///
+/// # Panics
+/// If lengths do not fit.
+#[allow(clippy::too_many_arguments, reason = "what forward had and gave, and what is wanted")]
+pub fn backward(
+    context: &Context,
+    sizes: AttentionSizes,
+    options: &AttentionOptions,
+    inputs: &AttentionInputs<'_>,
+    output: &[f32],
+    log_sums: &[f32],
+    dy: &[f32],
+    gradients: AttentionGradients<'_>,
+) {
+    check(sizes, options, inputs);
+    let AttentionSizes { batch, queries, keys } = sizes;
+    let AttentionOptions { heads, key_value_heads: groups, key_width, value_width, .. } = *options;
+    assert_eq!(output.len(), batch * queries * heads * value_width, "attention: length of the output");
+    assert_eq!(dy.len(), output.len(), "attention: length of dy");
+    assert_eq!(log_sums.len(), batch * heads * queries, "attention: log sums are not [B, N, T]");
+    let bias = gradients.bias.map(|to| {
+        let bias = inputs.bias.unwrap_or_else(|| panic!("attention: the gradient of a bias that is not there"));
+        assert_eq!(to.data.len(), bias.data.len(), "attention: length of the gradient of the bias");
+        if !to.accumulate {
+            to.data.fill(0.0);
+        }
+        BiasTarget { data: Shared::new(to.data), batch_stride: bias.batch_stride, head_stride: bias.head_stride, keys }
+    });
+    // What adds to the same gradients of a bias is one piece.
+    let all_sequences = bias.is_some_and(|bias| bias.batch_stride == 0);
+    let all_groups = bias.is_some_and(|bias| bias.head_stride == 0);
+    let owners = [if all_sequences { 1 } else { batch }, if all_groups { 1 } else { groups }];
+    let owned = owners[0] * owners[1];
+    let ranges = Ranges::new(queries, PIECES.div_ceil(owned.max(1)), QUERIES);
+    let call = Call { sizes, options, inputs };
+    let mut buffer =
+        Buffer::new(if ranges.count() > 1 { batch * groups * ranges.count() * Sums::length(call) } else { 0 });
+    let job = Job {
+        call,
+        log_sums,
+        output,
+        dy,
+        query: gradients.query.map(|to| RowTarget::new(to, "query", [batch, queries, heads * key_width])),
+        key: gradients.key.map(|to| RowTarget::new(to, "key", [batch, keys, groups * key_width])),
+        value: gradients.value.map(|to| RowTarget::new(to, "value", [batch, keys, groups * value_width])),
+        bias,
+        partial: (ranges.count() > 1).then(|| Shared::new(&mut buffer)),
+        ranges: ranges.count(),
+    };
+    context.pool.run(owned * ranges.count(), &|piece| {
+        let (range, owner) = (ranges.count() - 1 - piece / owned, piece % owned);
+        let (sequence, group) = (owner / owners[1], owner % owners[1]);
+        for sequence in if all_sequences { 0..batch } else { sequence..sequence + 1 } {
+            for group in if all_groups { 0..groups } else { group..group + 1 } {
+                context.simd.run(Backward { job, sequence, group, range, queries: ranges.at(range) });
+            }
+        }
+    });
+    if job.partial.is_some() {
+        let parts = keys.div_ceil(FINISH);
+        context.pool.run(batch * groups * parts, &|piece| {
+            let (head, part) = (piece / parts, piece % parts);
+            let steps = part * FINISH..keys.min((part + 1) * FINISH);
+            context.simd.run(Finish { job, sequence: head / groups, group: head % groups, steps });
+        });
+    }
+}
+
+/// `p`, before dropout; `1 / S` in the rows of queries for which no key counts if they are [`Empty::Uniform`].
+///
+/// # Shapes
+/// `weights`: `[B, N, T, S]`.
+///
+/// # Panics
+/// If lengths do not fit.
+pub fn weights(
+    context: &Context,
+    sizes: AttentionSizes,
+    options: &AttentionOptions,
+    inputs: &AttentionInputs<'_>,
+    weights: &mut [f32],
+) {
+    check(sizes, options, inputs);
+    let AttentionSizes { batch, queries, keys } = sizes;
+    assert_eq!(weights.len(), batch * options.heads * queries * keys, "attention: weights are not [B, N, T, S]");
+    let call = Call { sizes, options, inputs };
+    let weights = Shared::new(weights);
+    let groups = options.key_value_heads;
+    context.pool.run(batch * groups, &|piece| {
+        let target = Target::Weights(weights);
+        context.simd.run(Rows { call, sequence: piece / groups, group: piece % groups, target });
+    });
+}
+
+/// The factors of dropout as a whole: 0, or 1 divided by the probability to be kept. For what computes weights another
+/// way and is to drop the same ones.
+///
+/// # Shapes
+/// `factors`: `[B, N, T, S]`.
+///
+/// # Panics
+/// If the length does not fit.
+pub fn dropout_factors(sizes: AttentionSizes, heads: usize, dropout: AttentionDropout, factors: &mut [f32]) {
+    let AttentionSizes { batch, queries, keys } = sizes;
+    assert_eq!(factors.len(), batch * heads * queries * keys, "attention: factors are not [B, N, T, S]");
+    if keys == 0 {
+        return;
+    }
+    for (row, factors) in factors.chunks_exact_mut(keys).enumerate() {
+        for (key, factor) in factors.iter_mut().enumerate() {
+            *factor = dropout.factor(row, key);
+        }
+    }
+}
