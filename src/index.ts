@@ -142,13 +142,13 @@ export type {
 } from "./layers/lstm.ts";
 export type { MaskingOptions } from "./layers/masking.ts";
 export type { ConcatenateOptions, MergeLayer } from "./layers/merge.ts";
-export type { PositionalEncodingOptions, PositionType } from "./layers/positional-encoding.ts";
 export type {
   MultiHeadAttentionCallOptions,
   MultiHeadAttentionLayer,
   MultiHeadAttentionOptions,
   ProjectedAttentionOptions,
 } from "./layers/multi-head-attention.ts";
+export type { PositionalEncodingOptions, PositionType } from "./layers/positional-encoding.ts";
 export type { GatedOptions, RecurrentOptions } from "./layers/recurrent.ts";
 export type { RepeatVectorOptions } from "./layers/repeat-vector.ts";
 export type { FlattenOptions, PermuteOptions, ReshapeOptions } from "./layers/reshaping.ts";

@@ -112,7 +112,10 @@ const mistakes: [text: string, message: string | RegExp][] = [
     `${start}model: {type: transformer, units: 8}`,
     "config.yaml: model.units is an option of models of type recurrent, got type transformer",
   ],
-  [`${start}model: {heads: 8}`, "config.yaml: model.heads is an option of models of type transformer, got type recurrent"],
+  [
+    `${start}model: {heads: 8}`,
+    "config.yaml: model.heads is an option of models of type transformer, got type recurrent",
+  ],
   [`${start}model: {type: transformer, tiedEmbeddings: true}`, /expected false, inputs, target or all/],
   [`${start}model: {tiedEmbeddings: all}`, /config.yaml: model.tiedEmbeddings: expected true or false, got "all"/],
   [`${start}model: {type: transformer, tiedEmbeddings: all}`, /model.tiedEmbeddings needs tokenizers.joint: true/],

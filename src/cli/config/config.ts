@@ -63,8 +63,6 @@ export function resolveConfig(
 const required: Readonly<Record<string, string>> = { out: "--out", data: "--train", "data.train": "--train" };
 
 function complete(config: Config, said: unknown, origin: Origin): ResolvedConfig {
-  const { tokenizers, model, training, data } = config;
-function complete(config: Config, origin: Origin): ResolvedConfig {
   const { tokenizers, model, training, data, validation } = config;
   const size = gloveSize(model.sourceEmbeddings);
   const transformer = transformerOf(model.type, said, tokenizers.joint, origin);
@@ -106,8 +104,6 @@ function complete(config: Config, origin: Origin): ResolvedConfig {
     ...config,
     tokenizers: { ...tokenizers, ...target, source },
     model: transformer ?? ({ ...model, embeddingDim: model.embeddingDim ?? size ?? 128 } as RecurrentConfig),
-    training: { ...training, optimizer, ...(sized ? {} : { batchSize: 64 }) },
-    model: { ...model, embeddingDim: model.embeddingDim ?? size ?? 128 },
     training: {
       ...training,
       optimizer,
