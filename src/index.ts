@@ -92,6 +92,9 @@ export type {
 export type { ActivationOptions, UnaryLayer } from "./layers/activation.ts";
 export type { ActivationName, ElementwiseActivationName } from "./layers/activation-name.ts";
 export type { ActivityRegularizerDocument, ActivityRegularizerOption } from "./layers/activity-regularizer.ts";
+export type { AdditiveAttentionOptions } from "./layers/additive-attention.ts";
+export type { AttentionLayer, AttentionOptions, ScoreMode } from "./layers/attention.ts";
+export type { AttentionCallOptions, AttentionOutputs } from "./layers/attention-call.ts";
 export type {
   BidirectionalLayer,
   BidirectionalMergeMode,
@@ -116,6 +119,7 @@ export type { DotOptions } from "./layers/dot.ts";
 export type { DropoutOptions } from "./layers/dropout.ts";
 export type { EmbeddingLayer, EmbeddingOptions } from "./layers/embedding.ts";
 export type { GlobalPoolingOptions } from "./layers/global-pooling.ts";
+export type { GroupedQueryAttentionOptions } from "./layers/grouped-query-attention.ts";
 export type {
   GruCallOptions,
   GruLayer,
@@ -138,6 +142,12 @@ export type {
 } from "./layers/lstm.ts";
 export type { MaskingOptions } from "./layers/masking.ts";
 export type { ConcatenateOptions, MergeLayer } from "./layers/merge.ts";
+export type {
+  MultiHeadAttentionCallOptions,
+  MultiHeadAttentionLayer,
+  MultiHeadAttentionOptions,
+  ProjectedAttentionOptions,
+} from "./layers/multi-head-attention.ts";
 export type { PositionalEncodingOptions, PositionType } from "./layers/positional-encoding.ts";
 export type { GatedOptions, RecurrentOptions } from "./layers/recurrent.ts";
 export type {
@@ -181,6 +191,7 @@ export type {
 export type { CustomLoss, CustomOptions, LossFunction } from "./losses/custom.ts";
 export type { HuberOptions } from "./losses/elements.ts";
 export * as losses from "./losses/index.ts";
+export type { LabelSmoothing, LabelSmoothingDefinition, LabelSmoothingOptions } from "./losses/label-smoothing.ts";
 export type { Loss, LossType } from "./losses/loss.ts";
 export type { LossName } from "./losses/resolve.ts";
 export type { PerplexityOptions, ThresholdOptions, TopKOptions } from "./metrics/accuracy.ts";
@@ -211,6 +222,7 @@ export type { RecurrentLanguageModelOptions } from "./models/language-model/recu
 export type { TransformerLanguageModelOptions } from "./models/language-model/transformer.ts";
 export { LanguageModel, type LanguageModelOptions } from "./models/language-model.ts";
 export { type BuildOptions, Model, type SaveOptions } from "./models/model.ts";
+export { type AverageOptions, averageCheckpoints } from "./models/seq2seq/average.ts";
 export type { Cell } from "./models/seq2seq/cells.ts";
 export type { Evaluation, EvaluationMetric, Seq2SeqEvaluateOptions } from "./models/seq2seq/evaluate.ts";
 export type { Seq2SeqFitOptions } from "./models/seq2seq/fit.ts";
@@ -319,6 +331,7 @@ export {
   type ReduceLrOptions,
   reduceLrOnPlateau,
   type SampleWeights,
+  type Savable,
   type StepsData,
   type StepsOptions,
   TensorBoard,

@@ -122,7 +122,10 @@ const mistakes: [text: string, message: string | RegExp][] = [
   [`${start}model: {type: transformers}`, /expected one of recurrent, transformer, got "transformers"/],
   [`${start}model: {unit: 5}`, "config.yaml: model.unit is unknown; did you mean units?"],
   [`${start}model: {embedding_dim: 5}`, "config.yaml: model.embedding_dim is unknown; did you mean embeddingDim?"],
-  [`${start}validation: {colour: 5}`, "config.yaml: validation.colour is unknown; known are every, samples"],
+  [
+    `${start}validation: {colour: 5}`,
+    "config.yaml: validation.colour is unknown; known are every, samples, metrics, pairs, monitor",
+  ],
   [`${start}model: {units: many}`, 'config.yaml: model.units: expected an integer of at least 1, got "many"'],
   [`${start}model: {units: 0}`, "config.yaml: model.units: expected an integer of at least 1, got 0"],
   [`${start}model: {units: .inf}`, /model.units: expected an integer/],

@@ -38,12 +38,17 @@ ${pairsHelp}  --max-length N           pairs with more tokens on a side are left
   --dropout P              dropout of the inputs of recurrent layers, default 0
   --optimizer NAME         such as adam, rmsprop or sgd, default adam
   --learning-rate R        default that of the optimiser
-  --epochs N               passes over the pairs, default 10
+  --label-smoothing E      share of each target that is spread over all tokens, default 0
+  --epochs N               passes over the pairs, default 10, with --max-updates no limit
+  --max-updates N          updates of the weights after which the training ends
   --batch-size N           pairs in a step, default 64
   --batch-tokens N         positions in a step, padding included, instead
   --seed N                 seed of weights, order and dropout, default 0
   --threads N              threads that compute, default all cores
   --save-every N           steps between two checkpoints, default 500
+  --keep-models N          models of so many last epochs are kept in models, to be averaged; default 0
+  --valid-metrics A,B      of bleu and exactMatch: the pairs of --valid are translated after each epoch
+  --monitor NAME           value that the best model has: valLoss (default), valBleu, valExactMatch, valAccuracy, loss or accuracy
   --set PLACE=VALUE        any other place of the configuration, such as --set model.bridge=dense; may be repeated
   --print-config           print the configuration with all that follows from it, and end
   --json                   print nothing but one JSON object at the end

@@ -1,5 +1,7 @@
 /** Factory functions of layers. */
 export { activation } from "./activation.ts";
+export { additiveAttention } from "./additive-attention.ts";
+export { attention } from "./attention.ts";
 export { bidirectional } from "./bidirectional.ts";
 export { lambda } from "./custom/lambda.ts";
 export { dense } from "./dense.ts";

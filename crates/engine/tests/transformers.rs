@@ -214,7 +214,7 @@ fn biases_by_distance_on_all_backends() {
             "inputs": ["query", "value", "attentionBias"], "useCausalMask": true, "returnAttentionScores": false
         });
         let attention = document.layer("multiHeadAttention", options);
-        let mixed = document.call_with(attention, &[x, x, sum], said);
+        let mixed = document.said(attention, &[x, x, sum], said);
         let output = document.dense(ROWS, "softmax", true, mixed);
         let case = trained(&document.finish(&[output]));
         case.check_backends();

@@ -19,6 +19,7 @@ export type ResolvedConfig = Omit<Config, "model"> & {
   readonly tokenizers: { readonly source: { readonly lowercase: boolean } };
   readonly model: RecurrentConfig | TransformerConfig;
   readonly training: { readonly optimizer: OptimizerConfig };
+  readonly validation: { readonly monitor: string };
 };
 
 /** Options of `Seq2Seq.recurrent` as a configuration has them. */
@@ -62,7 +63,7 @@ export function resolveConfig(
 const required: Readonly<Record<string, string>> = { out: "--out", data: "--train", "data.train": "--train" };
 
 function complete(config: Config, said: unknown, origin: Origin): ResolvedConfig {
-  const { tokenizers, model, training, data } = config;
+  const { tokenizers, model, training, data, validation } = config;
   const size = gloveSize(model.sourceEmbeddings);
   const transformer = transformerOf(model.type, said, tokenizers.joint, origin);
   if (tokenizers.joint && tokenizers.target !== undefined) {
@@ -83,6 +84,15 @@ function complete(config: Config, said: unknown, origin: Origin): ResolvedConfig
   ) {
     throw new OptionError(`${origin("training.earlyStopping")} watches valLoss: give data.valid, or monitor: loss`);
   }
+  const { metrics, monitor } = validation;
+  if (metrics.length > 0 && data.valid === undefined) {
+    throw new OptionError(`${origin("validation.metrics")} needs pairs to translate: give data.valid`);
+  }
+  const translated = metrics.map((name) => (name === "bleu" ? "valBleu" : "valExactMatch"));
+  const known = ["loss", "accuracy", ...(data.valid === undefined ? [] : ["valLoss", "valAccuracy", ...translated])];
+  if (monitor !== undefined && !known.includes(monitor)) {
+    throw new OptionError(`${origin("validation.monitor")}: ${monitor} is not logged; there are ${known.join(", ")}`);
+  }
   const source = { ...tokenizers.source, lowercase: tokenizers.source.lowercase ?? isGlove(model.sourceEmbeddings) };
   const target = tokenizers.joint ? {} : { target: { ...(tokenizers.target ?? { type: "word" as const }) } };
   const optimizer: OptimizerConfig =
@@ -94,7 +104,13 @@ function complete(config: Config, said: unknown, origin: Origin): ResolvedConfig
     ...config,
     tokenizers: { ...tokenizers, ...target, source },
     model: transformer ?? ({ ...model, embeddingDim: model.embeddingDim ?? size ?? 128 } as RecurrentConfig),
-    training: { ...training, optimizer, ...(sized ? {} : { batchSize: 64 }) },
+    training: {
+      ...training,
+      optimizer,
+      ...(sized ? {} : { batchSize: 64 }),
+      ...(training.epochs === undefined && training.maxUpdates === undefined ? { epochs: 10 } : {}),
+    },
+    validation: { ...validation, monitor: monitor ?? (data.valid === undefined ? "loss" : "valLoss") },
   };
 }
 

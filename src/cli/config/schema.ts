@@ -81,10 +81,24 @@ const earlyStopping = v.strictObject({
   startFromEpoch: v.optional(integer(0)),
 });
 
+const labelSmoothing = v.union(
+  [
+    number(0, 1),
+    v.strictObject({
+      value: number(0, 1),
+      definition: v.optional(oneOf(["keras", "fairseq", "joeynmt"])),
+      padding: v.optional(integer(0)),
+    }),
+  ],
+  "a number from 0 to 1, or an object with value and definition (keras, fairseq or joeynmt)",
+);
+
 const training = v.strictObject({
   optimizer: v.optional(optimizer, "adam"),
-  labelSmoothing: v.optional(number(0, 1)),
-  epochs: v.optional(integer(1), 10),
+  labelSmoothing: v.optional(labelSmoothing),
+  epochs: v.optional(integer(1)),
+  maxUpdates: v.optional(integer(1)),
+  stepsPerEpoch: v.optional(integer(1)),
   batchSize: v.optional(integer(1)),
   batchTokens: v.optional(integer(1)),
   accumulateSteps: v.optional(integer(1), 1),
@@ -92,11 +106,21 @@ const training = v.strictObject({
   seed: v.optional(integer(0), 0),
   threads: v.optional(integer(1)),
   saveEvery: v.optional(integer(1), 500),
+  keepModels: v.optional(integer(0), 0),
 });
 
 const validation = v.strictObject({
   every: v.optional(integer(1), 1),
   samples: v.optional(integer(0), 2),
+  metrics: v.optional(
+    v.custom<("bleu" | "exactMatch")[]>(
+      (value) => Array.isArray(value) && value.every((name) => name === "bleu" || name === "exactMatch"),
+      "a list of bleu and exactMatch",
+    ),
+    [],
+  ),
+  pairs: v.optional(integer(1)),
+  monitor: v.optional(text("the name of a logged value, such as valLoss or valBleu")),
 });
 
 /** How texts are generated unless flags say otherwise. */

@@ -1,6 +1,8 @@
 //! Layers: options, shapes and weights. One file a layer; none of them computes.
 mod activation;
+mod attention;
 mod attention_call;
+mod attention_rnn;
 mod axes;
 mod bidirectional;
 mod concatenate;
@@ -26,7 +28,9 @@ mod time_distributed;
 mod transformer;
 
 pub use activation::ActivationOptions;
+pub use attention::AttentionOptions;
 pub use attention_call::{AttentionCall, Role};
+pub use attention_rnn::{AttentionForm, AttentionRnnOptions};
 pub use bidirectional::{BidirectionalOptions, Direction, MergeMode};
 pub use concatenate::ConcatenateOptions;
 pub use dense::DenseOptions;
@@ -185,6 +189,10 @@ pub enum LayerKind {
     Scan(Scan),
     /// Attention of several heads, between projections.
     MultiHeadAttention(Box<MultiHeadAttentionOptions>),
+    /// A recurrent layer that attends over another sequence.
+    AttentionRnn(Box<AttentionRnnOptions>),
+    /// Attention without projections.
+    Attention(AttentionOptions),
 }
 
 fn options<T: DeserializeOwned>(layer: &LayerDocument) -> Result<T> {
@@ -233,6 +241,8 @@ impl LayerKind {
             "multiHeadAttention" | "groupedQueryAttention" => {
                 Self::MultiHeadAttention(Box::new(MultiHeadAttentionOptions::parse(layer)?))
             }
+            "attentionRnn" => Self::AttentionRnn(Box::new(options(layer)?)),
+            "attention" | "additiveAttention" => Self::Attention(AttentionOptions::parse(layer)?),
             other => match (RecurrentOptions::parse(layer), Merge::from_name(other)) {
                 (Some(options), _) => Self::Recurrent(options?),
                 (None, Some(merge)) => Self::Merge(merge),
@@ -261,6 +271,8 @@ impl LayerKind {
             Self::GlobalAveragePooling(_) | Self::GlobalMaxPooling(_) | Self::TimeDistributed(_) => Ok(()),
             Self::Input(_) | Self::Concatenate(_) | Self::Merge(_) | Self::Tensor(_) | Self::Scan(_) => Ok(()),
             Self::MultiHeadAttention(options) => options.check(),
+            Self::AttentionRnn(options) => options.check(),
+            Self::Attention(options) => options.check(),
         }
         .map_err(|reason| Error::new(Code::Option, format!("layer {}: {reason}", layer.name)))?;
         Ok(kind)
@@ -276,6 +288,10 @@ impl LayerKind {
             Self::MultiHeadAttention(options) => {
                 let call = AttentionCall::parse(call).map_err(wrong)?;
                 Ok(Cow::Owned(Self::MultiHeadAttention(Box::new(options.called(call)))))
+            }
+            Self::Attention(options) => {
+                let call = AttentionCall::parse(call).map_err(wrong)?;
+                Ok(Cow::Owned(Self::Attention(options.called(call).map_err(wrong)?)))
             }
             _ if call.is_null() => Ok(Cow::Borrowed(self)),
             _ => Err(wrong("a call of it takes no options".to_owned())),
@@ -312,6 +328,8 @@ impl LayerKind {
             Self::Tensor(tensor) => tensor.infer(inputs),
             Self::Scan(scan) => scan.infer(inputs),
             Self::MultiHeadAttention(options) => options.infer(inputs),
+            Self::AttentionRnn(options) => options.infer(inputs),
+            Self::Attention(options) => options.infer(inputs),
         }
         .map_err(|reason| Error::new(Code::Shape, format!("layer {layer}: {reason}")))
     }

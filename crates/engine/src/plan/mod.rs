@@ -4,6 +4,7 @@
 //! differentiation see the parts. Values are numbered; each has a signature.
 mod activity;
 mod attention;
+mod attention_rnn;
 mod extension;
 mod loss;
 mod loss_function;
@@ -18,6 +19,7 @@ mod transformer;
 pub use activity::Activity;
 pub(crate) use activity::own_options;
 pub use attention::AttentionPlan;
+pub use attention_rnn::{AttentionRnnPlan, AttentionRnnWeights};
 pub use extension::{Extension, LossGraph};
 pub use loss::{LossPlan, LossTarget, MetricPlan, OutputPlan, RowPass, TrainingPlan};
 pub use loss_function::{CrossEntropy, LossFunction, Metric, OutputLoss};
@@ -100,6 +102,11 @@ pub enum Operation {
     Scan(Scan),
     /// Dot-product attention of queries to keys and values that are projected to heads already.
     Attention(AttentionPlan),
+    /// A recurrent layer that attends over a memory in each step.
+    AttentionRnn(AttentionRnnPlan),
+    /// Sums of hyperbolic tangents of queries and keys, `[B, 1, T, S]`. Its inputs are queries, keys, values, which lend
+    /// their mask, and a factor for each feature, if there is any.
+    AdditiveScores,
 }
 
 impl Operation {
@@ -107,6 +114,7 @@ impl Operation {
     #[must_use]
     pub fn has_weights(&self) -> bool {
         matches!(self, Self::Embedding { .. } | Self::Recurrent(_) | Self::Linear | Self::Normalize(_))
+            || matches!(self, Self::AttentionRnn(_))
             || matches!(self, Self::Tensor(TensorOperation::Weight { .. }))
             || matches!(self, Self::Bias(PositionBias { buckets: Some(_), .. }))
             || matches!(self, Self::AddPositions(PositionPlan { table: PositionTable::Learned, .. }))
@@ -392,6 +400,8 @@ impl Plan {
             LayerKind::Tensor(tensor) => self.expand_tensor(tensor, layer, inputs, outputs),
             LayerKind::Merge(merge) => self.push(Operation::Merge(*merge), layer, inputs, outputs),
             LayerKind::MultiHeadAttention(options) => self.expand_heads(options, layer, &inputs, &outputs),
+            LayerKind::AttentionRnn(options) => self.expand_attention_rnn(options, layer, &inputs, outputs),
+            LayerKind::Attention(options) => self.expand_attention(options, layer, &inputs, &outputs),
         }
     }
 

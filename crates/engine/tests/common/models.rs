@@ -28,8 +28,8 @@ impl Document {
         (self.nodes.len() - 1, 0)
     }
 
-    /// A call that says something besides its inputs.
-    pub fn call_with(&mut self, layer: usize, inputs: &[Reference], call: Value) -> Reference {
+    /// A call that says more than its inputs.
+    pub fn said(&mut self, layer: usize, inputs: &[Reference], call: Value) -> Reference {
         self.nodes.push(json!({ "layer": layer, "inputs": inputs, "call": call }));
         (self.nodes.len() - 1, 0)
     }

@@ -8,7 +8,7 @@ use super::{
     block::{Extra, KeyBlock, QueryBlock},
     call::{Call, KEYS, QUERIES, Space, row_stride},
     dropping::Dropping,
-    pack::{pack_columns, pack_rows, write_row},
+    pack::{ask, pack_columns, pack_rows, write_row},
     steps::Steps,
     sums::{Sums, write_sums},
     targets::{BiasTarget, RowTarget},
@@ -89,6 +89,10 @@ impl Kernel for Backward<'_> {
         let call = job.call;
         let queries = call.queries(sequence, self.queries.clone());
         let keys = call.keys_for(sequence, &queries);
+        for index in 0..keys.len().min(KEYS) {
+            ask(call.key(sequence, group, keys.at(index)));
+            ask(call.value(sequence, group, keys.at(index)));
+        }
         let (key_width, value_width) = call.widths();
         let lanes = QUERIES.min(queries.len()).next_multiple_of(LANES);
         let block = KEYS.min(keys.len()) * lanes;
@@ -175,6 +179,11 @@ impl Backward<'_> {
         let query = |lane: usize| call.query(sequence, head, queries.steps[lane]);
         let place = |lane: usize| call.output_row(sequence, head, queries.steps[lane]);
         let dy = |lane: usize| &job.dy[place(lane)..][..value_width];
+        for lane in 0..count {
+            ask(query(lane));
+            ask(dy(lane));
+            ask(&job.output[place(lane)..][..value_width]);
+        }
         // SAFETY: the caller vouches for the path; the scratch space has the sizes of its legend.
         unsafe {
             pack_columns::<L>(scratch.query_columns, key_width, lanes, count, scale * LOG2_E, query);

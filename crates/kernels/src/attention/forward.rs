@@ -9,7 +9,7 @@ use super::{
     call::{Call, KEYS, QUERIES, Space, row_stride},
     dropping::Dropping,
     mean::Mean,
-    pack::{pack_columns, pack_rows, write_row},
+    pack::{ask, pack_columns, pack_rows, write_row},
     steps::Steps,
 };
 use crate::{
@@ -62,7 +62,11 @@ impl Kernel for Forward<'_> {
         let Self { call, sequence, group, .. } = self;
         let queries = call.queries(sequence, self.queries.clone());
         let keys = call.keys_for(sequence, &queries);
-        let (key_width, value_width) = (call.options.key_width, call.options.value_width);
+        for index in 0..keys.len().min(KEYS) {
+            ask(call.key(sequence, group, keys.at(index)));
+            ask(call.value(sequence, group, keys.at(index)));
+        }
+        let (key_width, value_width) = call.widths();
         let (key_stride, value_stride) = (row_stride(key_width), row_stride(value_width));
         let lanes = QUERIES.min(queries.len()).next_multiple_of(LANES);
         let block = KEYS.min(keys.len()) * lanes;
@@ -112,9 +116,12 @@ impl Forward<'_> {
         mean: &mut Mean<'_>,
     ) {
         let Self { call, sequence, .. } = *self;
-        let (key_width, value_width) = (call.options.key_width, call.options.value_width);
+        let (key_width, value_width) = call.widths();
         let (key_stride, value_stride) = (row_stride(key_width), row_stride(value_width));
         let (count, lanes, scale) = (queries.count, queries.lanes, call.options.scale);
+        for &step in &queries.steps[..count] {
+            ask(call.query(sequence, head, step));
+        }
         // SAFETY: the path is available, the scratch space has the sizes of its legend.
         unsafe {
             pack_columns::<L>(scratch.queries, key_width, lanes, count, scale * LOG2_E, |lane| {

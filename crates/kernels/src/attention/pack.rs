@@ -2,8 +2,14 @@
 use super::call::row_stride;
 use crate::{
     pieces::{load_at, store_at},
-    simd::{LANES, Lanes},
+    simd::{LANES, Lanes, prefetch},
 };
+
+/// Asks for a row that is needed soon: rows lie too far apart for the hardware to see them coming.
+#[inline(always)]
+pub(super) fn ask(row: &[f32]) {
+    row.chunks(LANES).for_each(|line| prefetch(line.as_ptr()));
+}
 
 /// Packs rows one after the other, with zeros up to whole vectors.
 ///
