@@ -93,6 +93,14 @@ export type { ActivationOptions, UnaryLayer } from "./layers/activation.ts";
 export type { ActivationName, ElementwiseActivationName } from "./layers/activation-name.ts";
 export type { ActivityRegularizerDocument, ActivityRegularizerOption } from "./layers/activity-regularizer.ts";
 export type {
+  AttentionForm,
+  AttentionRnnCallOptions,
+  AttentionRnnLayer,
+  AttentionRnnListLayer,
+  AttentionRnnOptions,
+  AttentionRnnUnionLayer,
+} from "./layers/attention-rnn.ts";
+export type {
   BidirectionalLayer,
   BidirectionalMergeMode,
   BidirectionalOptions,

@@ -1,5 +1,6 @@
 /** Factory functions of layers. */
 export { activation } from "./activation.ts";
+export { attentionRnn } from "./attention-rnn.ts";
 export { bidirectional } from "./bidirectional.ts";
 export { lambda } from "./custom/lambda.ts";
 export { dense } from "./dense.ts";
