@@ -1,5 +1,7 @@
 /** Factory functions of layers. */
 export { activation } from "./activation.ts";
+export { additiveAttention } from "./additive-attention.ts";
+export { attention } from "./attention.ts";
 export { attentionRnn } from "./attention-rnn.ts";
 export { bidirectional } from "./bidirectional.ts";
 export { lambda } from "./custom/lambda.ts";
@@ -15,9 +17,13 @@ export { lstm } from "./lstm.ts";
 export { masking } from "./masking.ts";
 export { add, average, concatenate, maximum, minimum, multiply, subtract } from "./merge.ts";
 export { multiHeadAttention } from "./multi-head-attention.ts";
+export { positionalEncoding } from "./positional-encoding.ts";
 export { repeatVector } from "./repeat-vector.ts";
 export { flatten, permute, reshape } from "./reshaping.ts";
+export { reversibleEmbedding } from "./reversible-embedding.ts";
+export { rmsNormalization } from "./rms-normalization.ts";
 export { simpleRnn } from "./simple-rnn.ts";
 export { softmax } from "./softmax.ts";
 export { spatialDropout1d } from "./spatial-dropout.ts";
 export { timeDistributed } from "./time-distributed.ts";
+export { transformerDecoder, transformerEncoder } from "./transformer.ts";

@@ -248,6 +248,9 @@ impl Builder<'_> {
         {
             return self.attention(node, plan);
         }
+        if node.operation == Operation::AdditiveScores && !inside {
+            return self.additive_scores(node);
+        }
         if node.inputs.iter().any(|&input| self.dependent[input] && self.time[input] != Some(1)) {
             return refuse("the steps of the decoder's input are on another axis than 1");
         }

@@ -1,4 +1,6 @@
 //! The derived step against running the whole graph, and decoders that cannot step.
+mod attention;
+
 use std::sync::Arc;
 
 use sconce_kernels::{Context, simd::Simd};
@@ -100,11 +102,16 @@ fn model(document: &Value, backend: Box<dyn Backend>) -> Arc<Model> {
 }
 
 fn generate(model: &Arc<Model>, rows: &[Vec<i32>], recompute: bool) -> Generated {
-    let length = rows.iter().map(Vec::len).max().unwrap();
+    prompted(model, rows, Vec::new(), recompute)
+}
+
+/// Without rows, the model has no input beside the decoder's.
+fn prompted(model: &Arc<Model>, rows: &[Vec<i32>], prompts: Vec<Vec<i32>>, recompute: bool) -> Generated {
+    let length = rows.iter().map(Vec::len).max().unwrap_or(0);
     let ids =
         rows.iter().flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(0, length - row.len()))).collect();
     let request = GenerationRequest {
-        decoder_input: 1,
+        decoder_input: usize::from(!rows.is_empty()),
         output: 0,
         begin_id: 1,
         end_id: vec![2],
@@ -112,9 +119,10 @@ fn generate(model: &Arc<Model>, rows: &[Vec<i32>], recompute: bool) -> Generated
         max_new_tokens: 15,
         feed: super::Feed::Ids,
         recompute,
-        prompts: Vec::new(),
+        prompts,
     };
-    let inputs = vec![Tensor::ids(vec![rows.len(), length], ids)];
+    let mut inputs = vec![Tensor::ids(vec![rows.len(), length], ids)];
+    inputs.truncate(rows.len());
     let mut generation = Generation::new(Arc::clone(model), request, inputs, Interrupt::default()).unwrap();
     loop {
         if let Some(found) = generation.advance().unwrap() {
@@ -145,7 +153,10 @@ fn the_step_gives_what_the_whole_graph_gives() {
 
 fn check_step(document: &Value, backend: Box<dyn Backend>) {
     let model = model(document, backend);
-    let (step, whole) = (generate(&model, &rows(), false), generate(&model, &rows(), true));
+    check_equal(&generate(&model, &rows(), false), &generate(&model, &rows(), true));
+}
+
+fn check_equal(step: &Generated, whole: &Generated) {
     assert_eq!(step.ids, whole.ids);
     assert_eq!(step.lengths, whole.lengths);
     for (step, whole) in step.scores.iter().zip(&whole.scores) {
@@ -237,11 +248,23 @@ fn repeating() -> Value {
     document
 }
 
+/// As many steps as are generated at most.
+fn positions(kind: &str, scale: Value) -> Value {
+    let rule = json!({ "type": "randomNormal", "mean": 0.0, "stddev": 1.0 });
+    json!({
+        "type": kind, "interleaved": false, "maxWavelength": 100.0, "maxLength": 15, "scale": scale,
+        "embeddingsInitializer": rule
+    })
+}
+
 #[test]
 fn layers_along_axes_step_as_they_run_on_whole_sequences() {
     let inner = dense("inner", 8, "tanh");
     for (kind, options) in [
         ("layerNormalization", normalization()),
+        ("rmsNormalization", json!({ "axis": [-1], "epsilon": 1e-6 })),
+        ("positionalEncoding", positions("sinusoidal", json!(true))),
+        ("positionalEncoding", positions("learned", json!(0.5))),
         ("masking", json!({ "maskValue": 0.0 })),
         ("spatialDropout1d", json!({ "rate": 0.5 })),
         ("softmax", json!({ "axis": [2] })),
@@ -256,6 +279,36 @@ fn layers_along_axes_step_as_they_run_on_whole_sequences() {
     let model = model(&repeating(), cpu());
     let treatments = Incremental::new(&model.plan, 1, 0).unwrap().treatments;
     assert!(treatments.contains(&("inners".to_owned(), Treatment::Pointwise)), "{treatments:?}");
+}
+
+#[test]
+fn positions_are_counted_on_up_to_the_end_of_their_table() {
+    let mut options = positions("learned", json!(false));
+    options["maxLength"] = json!(3);
+    let model = model(&through("positionalEncoding", options), cpu());
+    let treatments = Incremental::new(&model.plan, 1, 0).unwrap().treatments;
+    assert!(treatments.contains(&("through".to_owned(), Treatment::Pointwise)), "{treatments:?}");
+    let request = GenerationRequest {
+        decoder_input: 1,
+        output: 0,
+        begin_id: 1,
+        end_id: vec![],
+        pad_id: 0,
+        max_new_tokens: 15,
+        feed: super::Feed::Ids,
+        recompute: false,
+    };
+    let inputs = vec![Tensor::ids(vec![2, 1], vec![3, 4])];
+    let mut generation = Generation::new(Arc::clone(&model), request, inputs, Interrupt::default()).unwrap();
+    for _ in 0..3 {
+        assert_eq!(generation.advance().unwrap(), None);
+    }
+    let error = generation.advance().unwrap_err();
+    assert_eq!(error.code, Code::Data);
+    assert!(
+        error.message.contains("layer through: expected sequences of at most 3 steps (maxLength), got 4"),
+        "{error}"
+    );
 }
 
 #[test]

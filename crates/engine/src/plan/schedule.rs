@@ -47,9 +47,10 @@ impl Operation {
             Self::Input | Self::Dropout(_) | Self::Concatenate(_) | Self::Merge(_) | Self::RepeatVector(_) => {
                 Vec::new()
             }
-            Self::FlipTime => Vec::new(),
+            Self::FlipTime | Self::AddPositions(_) => Vec::new(),
             // The output too: what a query lost to others follows from it.
-            Self::Attention(_) => [inputs, &outputs[..1]].concat(),
+            Self::Attention(_) => [inputs, outputs].concat(),
+            Self::AdditiveScores => inputs.to_vec(),
         }
     }
 }

@@ -8,9 +8,39 @@
 //! neighbouring heads of queries; `K` is the width of queries and keys, `V` that of values. Of a head,
 //! `s[i, j] = scale q[i] . k[j] + bias[i, j]`, `p = softmax(s)` over the keys that count for query `i`, and
 //! `o[i] = sum of p[i, j] v[j]`.
+mod backward;
+mod block;
+mod call;
+mod dropping;
+mod forward;
+mod inputs;
+mod mean;
+mod pack;
+#[cfg(test)]
 mod reference;
+mod row;
+mod steps;
+mod sums;
+mod targets;
+#[cfg(test)]
+mod tests;
 
-use crate::{Context, random::RandomKey};
+pub use inputs::{AttentionGradients, AttentionInputs, Packed, PackedDestination, ScoreBias, ScoreMask};
+
+use crate::{Context, buffer::Buffer, random::RandomKey, shared::Shared};
+use backward::{Backward, Job};
+use call::{Call, QUERIES, Ranges};
+use forward::Forward;
+use row::{Rows, Target};
+use sums::{Finish, Sums};
+use targets::{BiasTarget, RowTarget};
+
+/// With so few queries, each is worked on alone.
+const FEW_QUERIES: usize = 4;
+/// Pieces of a job at least, if there are queries enough.
+const PIECES: usize = 16;
+/// Keys whose sums are added up together.
+const FINISH: usize = 512;
 
 /// Sizes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,100 +95,6 @@ pub struct AttentionOptions {
     pub empty: Empty,
 }
 
-/// A tensor `[B, steps, heads, width]` whose heads lie side by side.
-#[derive(Clone, Copy, Debug)]
-pub struct Packed<'a> {
-    /// From the first head of the first step on.
-    pub data: &'a [f32],
-    /// Floats from a step to the next one, at least `heads * width`: more if there is something else between.
-    pub stride: usize,
-    /// Floats from a sequence to the next one.
-    pub batch_stride: usize,
-}
-
-impl<'a> Packed<'a> {
-    /// `[B, steps, stride]` without gaps between sequences.
-    #[must_use]
-    pub fn new(data: &'a [f32], steps: usize, stride: usize) -> Self {
-        Self { data, stride, batch_stride: steps * stride }
-    }
-}
-
-/// Which keys count for which queries: 1 for a pair that counts, `[B or 1, N or 1, T, S]`.
-#[derive(Clone, Copy, Debug)]
-pub struct ScoreMask<'a> {
-    /// The elements.
-    pub data: &'a [u8],
-    /// Elements from a sequence to the next one; 0: the same for all.
-    pub batch_stride: usize,
-    /// Elements from a head to the next one; 0: the same for all.
-    pub head_stride: usize,
-}
-
-/// What is added to the scaled scores, `[B or 1, N or 1, T, S]`.
-#[derive(Clone, Copy, Debug)]
-pub struct ScoreBias<'a> {
-    /// The elements; minus infinity for a pair that does not count.
-    pub data: &'a [f32],
-    /// Elements from a sequence to the next one; 0: the same for all.
-    pub batch_stride: usize,
-    /// Elements from a head to the next one; 0: the same for all.
-    pub head_stride: usize,
-}
-
-/// What attention reads. A pair counts if every mask that is there says so.
-#[derive(Clone, Copy, Debug)]
-pub struct AttentionInputs<'a> {
-    /// `[B, T, N, K]`.
-    pub query: Packed<'a>,
-    /// `[B, S, G, K]`.
-    pub key: Packed<'a>,
-    /// `[B, S, G, V]`.
-    pub value: Packed<'a>,
-    /// `[B, T]`, 0 for a masked query; `None`: all count.
-    pub query_mask: Option<&'a [u8]>,
-    /// `[B, S]`, 0 for a masked key; `None`: all count.
-    pub key_mask: Option<&'a [u8]>,
-    /// Masks of pairs.
-    pub mask: Option<ScoreMask<'a>>,
-    /// Added to the scaled scores.
-    pub bias: Option<ScoreBias<'a>>,
-}
-
-/// Where a gradient of a [`Packed`] tensor goes; what lies between its rows is left alone.
-#[derive(Debug)]
-pub struct PackedDestination<'a> {
-    /// From the first head of the first step on.
-    pub data: &'a mut [f32],
-    /// Floats from a step to the next one.
-    pub stride: usize,
-    /// Floats from a sequence to the next one.
-    pub batch_stride: usize,
-    /// `false`: set; `true`: add.
-    pub accumulate: bool,
-}
-
-impl<'a> PackedDestination<'a> {
-    /// `[B, steps, stride]` without gaps between sequences.
-    #[must_use]
-    pub fn new(data: &'a mut [f32], steps: usize, stride: usize, accumulate: bool) -> Self {
-        Self { data, stride, batch_stride: steps * stride, accumulate }
-    }
-}
-
-/// Where gradients go; `None` where one is not wanted.
-#[derive(Debug, Default)]
-pub struct AttentionGradients<'a> {
-    /// `[B, T, N, K]`.
-    pub query: Option<PackedDestination<'a>>,
-    /// `[B, S, G, K]`.
-    pub key: Option<PackedDestination<'a>>,
-    /// `[B, S, G, V]`.
-    pub value: Option<PackedDestination<'a>>,
-    /// As long as the bias of the inputs, which must be there, and with its strides.
-    pub bias: Option<crate::Destination<'a>>,
-}
-
 /// Floats that a tensor of `batch` sequences needs.
 fn extent(batch: usize, batch_stride: usize, steps: usize, stride: usize, row: usize) -> usize {
     if batch == 0 || steps == 0 { 0 } else { (batch - 1) * batch_stride + (steps - 1) * stride + row }
@@ -198,7 +134,7 @@ fn check(sizes: AttentionSizes, options: &AttentionOptions, inputs: &AttentionIn
     }
 }
 
-/// `o`, and for [`backward`] the logarithms of the softmax's denominators.
+/// `o`, and for [`backward`] the binary logarithms of the softmax's denominators.
 ///
 /// # Shapes
 /// `output`: `[B, T, N V]`; `log_sums`: `[B, N, T]`, infinite for queries for which no key counts.
@@ -216,13 +152,27 @@ pub fn forward(
     check(sizes, options, inputs);
     let AttentionSizes { batch, queries, .. } = sizes;
     assert_eq!(output.len(), batch * queries * options.heads * options.value_width, "attention: length of the output");
-    let _ = context;
-    let exact = reference::forward(sizes, options, inputs);
-    output.iter_mut().zip(exact.output).for_each(|(to, from)| *to = from as f32);
-    if let Some(log_sums) = log_sums {
+    let log_sums = log_sums.map(|log_sums| {
         assert_eq!(log_sums.len(), batch * options.heads * queries, "attention: log sums are not [B, N, T]");
-        log_sums.iter_mut().zip(exact.log_sums).for_each(|(to, from)| *to = from as f32);
+        Shared::new(log_sums)
+    });
+    let call = Call { sizes, options, inputs };
+    let output = Shared::new(output);
+    let groups = options.key_value_heads;
+    if queries <= FEW_QUERIES {
+        context.pool.run(batch * groups, &|piece| {
+            let target = Target::Output { output, log_sums };
+            context.simd.run(Rows { call, sequence: piece / groups, group: piece % groups, target });
+        });
+        return;
     }
+    let ranges = Ranges::new(queries, (2 * PIECES).div_ceil((batch * groups).max(1)), 2 * QUERIES);
+    context.pool.run(batch * groups * ranges.count(), &|piece| {
+        // The last queries first: they may have the most keys.
+        let (range, head) = (ranges.count() - 1 - piece / (batch * groups), piece % (batch * groups));
+        let (sequence, group) = (head / groups, head % groups);
+        context.simd.run(Forward { call, sequence, group, queries: ranges.at(range), output, log_sums });
+    });
 }
 
 /// Gradients of [`forward`] from its results.
@@ -249,26 +199,56 @@ pub fn backward(
     gradients: AttentionGradients<'_>,
 ) {
     check(sizes, options, inputs);
-    let _ = (context, output, log_sums);
-    let exact = reference::backward(sizes, options, inputs, dy);
     let AttentionSizes { batch, queries, keys } = sizes;
     let AttentionOptions { heads, key_value_heads: groups, key_width, value_width, .. } = *options;
-    let write = |to: Option<PackedDestination<'_>>, from: &[f64], steps: usize, row: usize| {
-        let Some(to) = to else { return };
-        for step in 0..batch * steps {
-            let at = step / steps * to.batch_stride + step % steps * to.stride;
-            for (to_one, &from) in to.data[at..][..row].iter_mut().zip(&from[step * row..]) {
-                *to_one = from as f32 + if to.accumulate { *to_one } else { 0.0 };
+    assert_eq!(output.len(), batch * queries * heads * value_width, "attention: length of the output");
+    assert_eq!(dy.len(), output.len(), "attention: length of dy");
+    assert_eq!(log_sums.len(), batch * heads * queries, "attention: log sums are not [B, N, T]");
+    let bias = gradients.bias.map(|to| {
+        let bias = inputs.bias.unwrap_or_else(|| panic!("attention: the gradient of a bias that is not there"));
+        assert_eq!(to.data.len(), bias.data.len(), "attention: length of the gradient of the bias");
+        if !to.accumulate {
+            to.data.fill(0.0);
+        }
+        BiasTarget { data: Shared::new(to.data), batch_stride: bias.batch_stride, head_stride: bias.head_stride, keys }
+    });
+    // What adds to the same gradients of a bias is one piece.
+    let all_sequences = bias.is_some_and(|bias| bias.batch_stride == 0);
+    let all_groups = bias.is_some_and(|bias| bias.head_stride == 0);
+    let owners = [if all_sequences { 1 } else { batch }, if all_groups { 1 } else { groups }];
+    let owned = owners[0] * owners[1];
+    let ranges = Ranges::new(queries, PIECES.div_ceil(owned.max(1)), QUERIES);
+    let call = Call { sizes, options, inputs };
+    let mut buffer =
+        Buffer::new(if ranges.count() > 1 { batch * groups * ranges.count() * Sums::length(call) } else { 0 });
+    let job = Job {
+        call,
+        log_sums,
+        output,
+        dy,
+        query: gradients.query.map(|to| RowTarget::new(to, "query", [batch, queries, heads * key_width])),
+        key: gradients.key.map(|to| RowTarget::new(to, "key", [batch, keys, groups * key_width])),
+        value: gradients.value.map(|to| RowTarget::new(to, "value", [batch, keys, groups * value_width])),
+        bias,
+        partial: (ranges.count() > 1).then(|| Shared::new(&mut buffer)),
+        ranges: ranges.count(),
+    };
+    context.pool.run(owned * ranges.count(), &|piece| {
+        let (range, owner) = (ranges.count() - 1 - piece / owned, piece % owned);
+        let (sequence, group) = (owner / owners[1], owner % owners[1]);
+        for sequence in if all_sequences { 0..batch } else { sequence..sequence + 1 } {
+            for group in if all_groups { 0..groups } else { group..group + 1 } {
+                context.simd.run(Backward { job, sequence, group, range, queries: ranges.at(range) });
             }
         }
-    };
-    write(gradients.query, &exact.query, queries, heads * key_width);
-    write(gradients.key, &exact.key, keys, groups * key_width);
-    write(gradients.value, &exact.value, keys, groups * value_width);
-    if let Some(bias) = gradients.bias {
-        for (to, from) in bias.data.iter_mut().zip(&exact.bias) {
-            *to = *from as f32 + if bias.accumulate { *to } else { 0.0 };
-        }
+    });
+    if job.partial.is_some() {
+        let parts = keys.div_ceil(FINISH);
+        context.pool.run(batch * groups * parts, &|piece| {
+            let (head, part) = (piece / parts, piece % parts);
+            let steps = part * FINISH..keys.min((part + 1) * FINISH);
+            context.simd.run(Finish { job, sequence: head / groups, group: head % groups, steps });
+        });
     }
 }
 
@@ -289,9 +269,13 @@ pub fn weights(
     check(sizes, options, inputs);
     let AttentionSizes { batch, queries, keys } = sizes;
     assert_eq!(weights.len(), batch * options.heads * queries * keys, "attention: weights are not [B, N, T, S]");
-    let _ = context;
-    let exact = reference::forward(sizes, options, inputs);
-    weights.iter_mut().zip(exact.weights).for_each(|(to, from)| *to = from as f32);
+    let call = Call { sizes, options, inputs };
+    let weights = Shared::new(weights);
+    let groups = options.key_value_heads;
+    context.pool.run(batch * groups, &|piece| {
+        let target = Target::Weights(weights);
+        context.simd.run(Rows { call, sequence: piece / groups, group: piece % groups, target });
+    });
 }
 
 /// The factors of dropout as a whole: 0, or 1 divided by the probability to be kept. For what computes weights another
@@ -312,17 +296,5 @@ pub fn dropout_factors(sizes: AttentionSizes, heads: usize, dropout: AttentionDr
         for (key, factor) in factors.iter_mut().enumerate() {
             *factor = dropout.factor(row, key);
         }
-    }
-}
-
-impl AttentionDropout {
-    /// The factor of key `key` in row `row` of all rows `[B, N, T]`.
-    fn factor(self, row: usize, key: usize) -> f32 {
-        let Self { rate, key: stream } = self;
-        let row = RandomKey { step: stream.step ^ (row as u64) << 32, ..stream };
-        let word = row.block((key / 4) as u32)[key % 4];
-        // As exact as the comparison of the vectors: 24 bits.
-        let uniform = (word >> 8) as f32 * (1.0 / 16_777_216.0);
-        if uniform < rate { 0.0 } else { (1.0 / (1.0 - f64::from(rate))) as f32 }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     simd::{Kernel, LANES, Lanes},
 };
 
-pub(crate) use philox::{GROUP, group};
+pub(crate) use philox::{GROUP, group, streams};
 
 /// Names a stream of random numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,16 @@ impl RandomKey {
     #[must_use]
     pub fn block(self, block: u32) -> [u32; 4] {
         philox::block([block, self.node, self.step as u32, (self.step >> 32) as u32], self.words())
+    }
+
+    /// One of 2^32 streams under this key, whose numbers are taken by block and word.
+    pub(crate) fn stream(self, stream: u32) -> Self {
+        Self { step: self.step ^ u64::from(stream) << 32, ..self }
+    }
+
+    /// Word `word` of block `block`, uniform in `[0, 1)`, a multiple of 2^-24.
+    pub(crate) fn uniform_of(self, block: u32, word: usize) -> f32 {
+        philox::unit(self.block(block)[word])
     }
 
     fn words(self) -> [u32; 2] {

@@ -43,15 +43,28 @@ pub(crate) fn unit(word: u32) -> f32 {
     (word >> 8) as i32 as f32 * (1.0 / 16_777_216.0)
 }
 
-/// The 64 uniform values of group `number`: words 0 of its sixteen blocks, words 1, words 2, words 3. Plain loops over
-/// sixteen lanes, which the compiler turns into the instructions of the kernel that this is inlined into.
+/// The 64 uniform values of group `number`: words 0 of its sixteen blocks, words 1, words 2, words 3.
 #[inline(always)]
 pub(crate) fn group(key: RandomKey, number: usize) -> [f32; GROUP] {
     let first = super::block_number(number * GROUP);
-    let mut a: [u32; LANES] = std::array::from_fn(|lane| first + lane as u32);
+    uniform(key, std::array::from_fn(|lane| first + lane as u32), [0; LANES])
+}
+
+/// The 64 uniform values of block `number` in sixteen streams of [`RandomKey::stream`]: words 0 of the streams, words 1,
+/// words 2, words 3.
+#[inline(always)]
+pub(crate) fn streams(key: RandomKey, streams: [u32; LANES], number: u32) -> [f32; GROUP] {
+    uniform(key, [number; LANES], streams)
+}
+
+/// Sixteen blocks with their numbers and streams. Plain loops over sixteen lanes, which the compiler turns into the
+/// instructions of the kernel that this is inlined into.
+#[inline(always)]
+fn uniform(key: RandomKey, numbers: [u32; LANES], streams: [u32; LANES]) -> [f32; GROUP] {
+    let mut a = numbers;
     let mut b = [key.node; LANES];
     let mut c = [key.step as u32; LANES];
-    let mut d = [(key.step >> 32) as u32; LANES];
+    let mut d = streams.map(|stream| (key.step >> 32) as u32 ^ stream);
     let mut words = key.words();
     for _ in 0..ROUNDS {
         for lane in 0..LANES {

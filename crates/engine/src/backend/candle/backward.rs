@@ -72,6 +72,7 @@ impl Run<'_> {
             Operation::Merge(merge) => self.merge_backward(node, merge, &dy),
             Operation::FlipTime => self.add_gradient(input, dy.flip(&[1])?),
             Operation::Normalize(ref plan) => self.normalize_backward(node, plan, &dy),
+            Operation::AddPositions(plan) => self.positions_backward(node, plan, &dy),
             Operation::Pool(pooling) => self.pool_backward(node, pooling, &dy),
             Operation::Mask(_) => self.mask_backward(node, &dy),
             Operation::SpatialDropout(rate) => {
@@ -83,6 +84,7 @@ impl Run<'_> {
                 let dx = (&dy - y.exp()?.broadcast_mul(&dy.sum_keepdim(D::Minus1)?)?)?;
                 self.add_gradient(input, dx)
             }
+            Operation::AdditiveScores => self.additive_scores_backward(node, &dy),
             Operation::SoftmaxOver(ref axes) => self.softmax_over_backward(node, axes, &dy),
             Operation::FoldTime | Operation::UnfoldTime => self.fold_backward(node, &dy),
         }

@@ -4,6 +4,7 @@
 //! differentiation has no part in it. Random numbers are those of the CPU backend.
 mod activation;
 mod activity;
+mod additive_scores;
 mod attention;
 mod attention_rnn;
 mod backward;
@@ -13,6 +14,7 @@ mod loss;
 mod lstm;
 mod merge;
 mod normalization;
+mod positions;
 mod recurrent;
 mod row_loss;
 mod scan;

@@ -50,7 +50,7 @@ impl Slot {
 pub(super) fn weight_slot(gradients: &mut WeightGradients, weight: usize, length: usize) -> Slot {
     match gradients[weight].take() {
         Some(WeightGradient::Dense(buffer)) => Slot::new(Some(buffer), length),
-        // Only tables of embeddings have row gradients, and nothing else writes to those.
+        // Rows of tables come last in a run, and those of a table that is multiplied too are added to its dense gradient.
         Some(WeightGradient::Rows(_)) | None => Slot::new(None, length),
     }
 }
@@ -141,10 +141,12 @@ impl Run<'_> {
             (&Operation::Merge(merge), _) => self.merge_backward(node, merge, &dy)?,
             (&Operation::FlipTime, _) => self.flip_backward(index, node, &dy)?,
             (Operation::Normalize(plan), _) => self.normalize_backward(index, node, plan, &dy, gradients)?,
+            (&Operation::AddPositions(plan), _) => self.positions_backward(index, node, plan, &dy, gradients)?,
             (&Operation::Pool(pooling), _) => self.pool_backward(index, node, pooling, &dy)?,
             (&Operation::Mask(_), _) => self.mask_backward(node, &dy)?,
             (&Operation::SpatialDropout(rate), _) => self.spatial_dropout_backward(index, node, rate, &dy)?,
             (&Operation::LogSoftmax, _) => self.log_softmax_backward(node, &dy)?,
+            (Operation::AdditiveScores, _) => self.additive_scores_backward(node, &dy)?,
             (Operation::SoftmaxOver(axes), _) => self.softmax_over_backward(node, axes, &dy)?,
             (&Operation::FoldTime | &Operation::UnfoldTime, Some(input)) => self.add_gradient(input, &dy),
             _ => {}

@@ -1,5 +1,6 @@
 //! The CPU backend: kernels on pooled buffers.
 mod activity;
+mod additive_scores;
 mod attention;
 mod attention_rnn;
 mod axes;
@@ -11,6 +12,7 @@ mod masking;
 mod merge;
 mod normalization;
 mod pooling;
+mod positions;
 mod recurrent;
 mod repeat;
 mod row_loss;

@@ -1,0 +1,96 @@
+//! What attention reads, and where its gradients go.
+use crate::Destination;
+
+/// A tensor `[B, steps, heads, width]` whose heads lie side by side.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed<'a> {
+    /// From the first head of the first step on.
+    pub data: &'a [f32],
+    /// Floats from a step to the next one, at least `heads * width`: more if there is something else between.
+    pub stride: usize,
+    /// Floats from a sequence to the next one.
+    pub batch_stride: usize,
+}
+
+impl<'a> Packed<'a> {
+    /// `[B, steps, stride]` without gaps between sequences.
+    #[must_use]
+    pub fn new(data: &'a [f32], steps: usize, stride: usize) -> Self {
+        Self { data, stride, batch_stride: steps * stride }
+    }
+}
+
+/// Which keys count for which queries: 1 for a pair that counts, `[B or 1, N or 1, T, S]`.
+#[derive(Clone, Copy, Debug)]
+pub struct ScoreMask<'a> {
+    /// The elements.
+    pub data: &'a [u8],
+    /// Elements from a sequence to the next one; 0: the same for all.
+    pub batch_stride: usize,
+    /// Elements from a head to the next one; 0: the same for all.
+    pub head_stride: usize,
+}
+
+/// What is added to the scaled scores, `[B or 1, N or 1, T, S]`.
+#[derive(Clone, Copy, Debug)]
+pub struct ScoreBias<'a> {
+    /// The elements; minus infinity for a pair that does not count.
+    pub data: &'a [f32],
+    /// Elements from a sequence to the next one; 0: the same for all.
+    pub batch_stride: usize,
+    /// Elements from a head to the next one; 0: the same for all.
+    pub head_stride: usize,
+}
+
+/// What attention reads. A pair counts if every mask that is there says so.
+#[derive(Clone, Copy, Debug)]
+pub struct AttentionInputs<'a> {
+    /// `[B, T, N, K]`.
+    pub query: Packed<'a>,
+    /// `[B, S, G, K]`.
+    pub key: Packed<'a>,
+    /// `[B, S, G, V]`.
+    pub value: Packed<'a>,
+    /// `[B, T]`, 0 for a masked query; `None`: all count.
+    pub query_mask: Option<&'a [u8]>,
+    /// `[B, S]`, 0 for a masked key; `None`: all count.
+    pub key_mask: Option<&'a [u8]>,
+    /// Masks of pairs.
+    pub mask: Option<ScoreMask<'a>>,
+    /// Added to the scaled scores.
+    pub bias: Option<ScoreBias<'a>>,
+}
+
+/// Where a gradient of a [`Packed`] tensor goes; what lies between its rows is left alone.
+#[derive(Debug)]
+pub struct PackedDestination<'a> {
+    /// From the first head of the first step on.
+    pub data: &'a mut [f32],
+    /// Floats from a step to the next one.
+    pub stride: usize,
+    /// Floats from a sequence to the next one.
+    pub batch_stride: usize,
+    /// `false`: set; `true`: add.
+    pub accumulate: bool,
+}
+
+impl<'a> PackedDestination<'a> {
+    /// `[B, steps, stride]` without gaps between sequences.
+    #[must_use]
+    pub fn new(data: &'a mut [f32], steps: usize, stride: usize, accumulate: bool) -> Self {
+        Self { data, stride, batch_stride: steps * stride, accumulate }
+    }
+}
+
+/// Where gradients go; `None` where one is not wanted.
+#[derive(Debug, Default)]
+pub struct AttentionGradients<'a> {
+    /// `[B, T, N, K]`.
+    pub query: Option<PackedDestination<'a>>,
+    /// `[B, S, G, K]`.
+    pub key: Option<PackedDestination<'a>>,
+    /// `[B, S, G, V]`.
+    pub value: Option<PackedDestination<'a>>,
+    /// As long as the bias of the inputs, which must be there, and with its strides.
+    pub bias: Option<Destination<'a>>,
+}
