@@ -96,6 +96,14 @@ export type { AdditiveAttentionOptions } from "./layers/additive-attention.ts";
 export type { AttentionLayer, AttentionOptions, ScoreMode } from "./layers/attention.ts";
 export type { AttentionCallOptions, AttentionOutputs } from "./layers/attention-call.ts";
 export type {
+  AttentionForm,
+  AttentionRnnCallOptions,
+  AttentionRnnLayer,
+  AttentionRnnListLayer,
+  AttentionRnnOptions,
+  AttentionRnnUnionLayer,
+} from "./layers/attention-rnn.ts";
+export type {
   BidirectionalLayer,
   BidirectionalMergeMode,
   BidirectionalOptions,

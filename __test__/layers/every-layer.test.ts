@@ -11,6 +11,7 @@ type Build = (x: SymbolicTensor, ids: SymbolicTensor) => SymbolicTensor;
 const uses: Record<string, Build> = {
   activation: (x) => layers.activation({ activation: "softplus" })(x),
   add: (x) => layers.add()([x, x]),
+  attentionRnn: (x) => layers.attentionRnn({ units: 3, returnSequences: true })(x, layers.dense({ units: 2 })(x)),
   average: (x) => layers.average()([x, layers.dense({ units: width })(x)]),
   concatenate: (x) => layers.concatenate()([x, x]),
   dense: (x) => layers.dense({ units: 3, activation: "tanh" })(x),

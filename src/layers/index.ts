@@ -2,6 +2,7 @@
 export { activation } from "./activation.ts";
 export { additiveAttention } from "./additive-attention.ts";
 export { attention } from "./attention.ts";
+export { attentionRnn } from "./attention-rnn.ts";
 export { bidirectional } from "./bidirectional.ts";
 export { lambda } from "./custom/lambda.ts";
 export { dense } from "./dense.ts";

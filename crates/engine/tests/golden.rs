@@ -357,6 +357,12 @@ fn attention_of_several_heads() {
     check("layers-attention-heads.json", 120);
 }
 
+/// Against PyTorch.
+#[test]
+fn recurrent_layers_with_attention() {
+    check("../torch/attention-rnn.json", 60);
+}
+
 #[test]
 fn attention_of_grouped_heads() {
     check("layers-attention-groups.json", 40);

@@ -50,7 +50,7 @@ const model = v.strictObject({
   bidirectional: v.optional(flag(), false),
   encoderUnits: v.optional(integer(1)),
   bridge: v.optional(oneOf(["lastState", "dense"])),
-  attention: v.optional(oneOf(["none"]), "none"),
+  attention: v.optional(oneOf(["none", "dot", "luong", "bahdanau"]), "none"),
   embeddingDim: v.optional(integer(1)),
   tiedEmbeddings: v.optional(tied(), false),
   sourceEmbeddings: v.optional(text("the name of an initialiser, or glove:FILE")),

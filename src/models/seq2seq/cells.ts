@@ -1,15 +1,31 @@
 import type { SymbolicTensor } from "../../graph/tensor.ts";
+import { type AttentionForm, attentionRnn } from "../../layers/attention-rnn.ts";
 import { bidirectional } from "../../layers/bidirectional.ts";
 import { gru } from "../../layers/gru.ts";
 import { lstm } from "../../layers/lstm.ts";
 import { concatenate } from "../../layers/merge.ts";
 import { simpleRnn } from "../../layers/simple-rnn.ts";
+import { spatialDropout1d } from "../../layers/spatial-dropout.ts";
 
 /** A kind of recurrent layer: long short-term memory, gated recurrent unit, or the simple one without gates. */
 export type Cell = "lstm" | "gru" | "simple";
 
 /** Kinds of recurrent layers. */
 export const cells = ["lstm", "gru", "simple"] as const satisfies readonly Cell[];
+
+/** How a recurrent decoder looks at the source. */
+export type SeqAttention = "none" | "dot" | "luong" | "bahdanau";
+
+/** Ways of it. */
+export const seqAttentions = ["none", "dot", "luong", "bahdanau"] as const satisfies readonly SeqAttention[];
+
+/** The forms of `layers.attentionRnn`; one without attention is never asked for. */
+export const forms: Readonly<Record<SeqAttention, AttentionForm>> = {
+  none: "general",
+  dot: "dot",
+  luong: "general",
+  bahdanau: "bahdanau",
+};
 
 /** What all kinds of recurrent layers know. */
 export interface RecurrentSetup {
@@ -48,6 +64,26 @@ export function decoderLayer(
   initialState: readonly SymbolicTensor[],
 ): SymbolicTensor {
   return called(layerOf(cell, { ...setup, returnState: false }), x, { initialState });
+}
+
+/** A layer of the decoder that looks at the steps of the encoder, from given states. */
+export function attentionDecoderLayer(
+  setup: {
+    readonly name: string;
+    readonly cell: Cell;
+    readonly units: number;
+    readonly attention: AttentionForm;
+    readonly dropout: number;
+  },
+  x: SymbolicTensor,
+  memory: SymbolicTensor,
+  initialState: readonly SymbolicTensor[],
+): SymbolicTensor {
+  const { dropout, cell, ...options } = setup;
+  // One choice of features for a whole sequence, as within the other recurrent layers.
+  const kept = dropout === 0 ? x : spatialDropout1d({ rate: dropout, name: `${setup.name}Dropout` })(x);
+  const layer = attentionRnn({ ...options, cell: cell === "gru" ? "gru" : "lstm", returnSequences: true });
+  return layer(kept, memory, { initialState });
 }
 
 /** A layer of the encoder; read in both directions, outputs and each state are those of both side by side. */

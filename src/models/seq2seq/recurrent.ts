@@ -7,7 +7,16 @@ import { input } from "../../layers/input.ts";
 import { booleanOption, checkKeys, integerOption, nameOption, numberOption } from "../../options.ts";
 import { model } from "../define.ts";
 import type { Model } from "../model.ts";
-import { type Cell, cells, decoderLayer, encoderLayer } from "./cells.ts";
+import {
+  attentionDecoderLayer,
+  type Cell,
+  cells,
+  decoderLayer,
+  encoderLayer,
+  forms,
+  type SeqAttention,
+  seqAttentions,
+} from "./cells.ts";
 
 /** Options of {@link Seq2Seq.recurrent}. */
 export interface RecurrentSeq2SeqOptions {
@@ -43,8 +52,13 @@ export interface RecurrentSeq2SeqOptions {
   dropout?: number;
   /** Share of the states that become 0 in training; from 0 to below 1, default 0. */
   recurrentDropout?: number;
-  /** How the decoder looks at the source; only `"none"` yet: it sees the encoder's last states alone. */
-  attention?: "none";
+  /**
+   * How the decoder looks at the steps of the encoder: not at all (`"none"`: it sees the encoder's last states alone), as Luong et
+   * al. 2015 (`"dot"`, which needs encoder outputs of `units` features, or `"luong"`, their "general" form, of any size; in the last
+   * decoder layer, with input feeding), or as Bahdanau et al. 2015 (`"bahdanau"`, in the first decoder layer). Cells `"lstm"` and
+   * `"gru"` alone. Default `"none"`.
+   */
+  attention?: SeqAttention;
   /** Name of the model; default `"seq2seq"`. */
   name?: string;
 }
@@ -70,9 +84,6 @@ const keys: (keyof RecurrentSeq2SeqOptions)[] = [
   "name",
 ];
 
-/** Forms of attention that are known by name and not there yet. */
-const laterAttention: readonly unknown[] = ["dot", "luong", "bahdanau"];
-
 /**
  * The recurrent encoder-decoder as a functional model with the inputs `source` and `target`.
  *
@@ -82,6 +93,7 @@ export function recurrentModel(options: RecurrentSeq2SeqOptions): Model {
   const checked = check(options);
   const { source, target, units, embeddingDim, cell, layers, bidirectional, encoderUnits, bridge } = checked;
   const rates = { dropout: checked.dropout, recurrentDropout: checked.recurrentDropout };
+  const { attention } = checked;
 
   const sourceIds = input({ shape: [null], dtype: "int32", name: "source" });
   const targetIds = input({ shape: [null], dtype: "int32", name: "target" });
@@ -102,17 +114,23 @@ export function recurrentModel(options: RecurrentSeq2SeqOptions): Model {
   const states: SymbolicTensor[][] = [];
   for (let index = 0; index < layers; index++) {
     const name = numbered("encoder", index, layers);
-    const setup = { name, units: encoderUnits, ...rates, returnSequences: index + 1 < layers };
+    const setup = { name, units: encoderUnits, ...rates, returnSequences: index + 1 < layers || attention !== "none" };
     const [output, ...last] = encoderLayer(cell, setup, bidirectional, read);
     read = output;
     states.push(last);
   }
 
+  const place = attention === "none" ? undefined : attention === "bahdanau" ? 0 : layers - 1;
   let written = targetTable(targetIds);
   for (const [index, last] of states.entries()) {
     const initial = bridge === "lastState" ? last : last.map((state, place) => bridged(state, index, place, checked));
     const name = numbered("decoder", index, layers);
-    written = decoderLayer(cell, { name, units, ...rates, returnSequences: true }, written, initial);
+    if (index === place) {
+      const looks = { name, cell, units, attention: forms[attention], dropout: checked.dropout };
+      written = attentionDecoderLayer(looks, written, read, initial);
+    } else {
+      written = decoderLayer(cell, { name, units, ...rates, returnSequences: true }, written, initial);
+    }
   }
   const probabilities = dense({ name: "probabilities", units: target.vocabulary.size, activation: "softmax" })(written);
   return model({ inputs: [sourceIds, targetIds], outputs: probabilities, name: checked.name });
@@ -143,6 +161,7 @@ interface Checked {
   readonly targetEmbeddings: EmbeddingOptions["embeddingsInitializer"];
   readonly dropout: number;
   readonly recurrentDropout: number;
+  readonly attention: SeqAttention;
   readonly name: string;
 }
 
@@ -152,12 +171,7 @@ function check(options: RecurrentSeq2SeqOptions): Checked {
   for (const [name, tokenizer] of [["source", source] as const, ["target", target] as const]) {
     if (!(tokenizer instanceof Tokenizer)) throw new OptionError(`${where}: ${name} must be a Tokenizer`);
   }
-  if (laterAttention.includes(options.attention)) {
-    throw new OptionError(
-      `${where}: attention "${options.attention}" comes with a later version: leave it out for now`,
-    );
-  }
-  nameOption(where, "attention", options.attention ?? "none", ["none"]);
+  const attention = nameOption(where, "attention", options.attention ?? "none", seqAttentions);
   const units = integerOption(where, "units", options.units, 1);
   const encoderUnits = integerOption(where, "encoderUnits", options.encoderUnits ?? units, 1);
   const bidirectional = booleanOption(where, "bidirectional", options.bidirectional ?? false);
@@ -170,6 +184,8 @@ function check(options: RecurrentSeq2SeqOptions): Checked {
         `${bidirectional ? " from both directions" : ""}: set encoderUnits, or bridge: "dense"`,
     );
   }
+  const cell = nameOption(where, "cell", options.cell ?? "lstm", cells);
+  checkAttention(attention, cell, units, size, options);
   const tiedEmbeddings = booleanOption(where, "tiedEmbeddings", options.tiedEmbeddings ?? false);
   if (tiedEmbeddings && source !== target && JSON.stringify(source) !== JSON.stringify(target)) {
     throw new OptionError(
@@ -184,7 +200,7 @@ function check(options: RecurrentSeq2SeqOptions): Checked {
     target,
     units,
     embeddingDim: integerOption(where, "embeddingDim", options.embeddingDim ?? units, 1),
-    cell: nameOption(where, "cell", options.cell ?? "lstm", cells),
+    cell,
     layers: integerOption(where, "layers", options.layers ?? 1, 1),
     bidirectional,
     encoderUnits,
@@ -194,8 +210,32 @@ function check(options: RecurrentSeq2SeqOptions): Checked {
     targetEmbeddings: options.targetEmbeddings,
     dropout: rate("dropout", options.dropout),
     recurrentDropout: rate("recurrentDropout", options.recurrentDropout),
+    attention,
     name: options.name ?? "seq2seq",
   };
+}
+
+/** Throws if a form of attention does not fit the other options; `size` are the features of the encoder's outputs. */
+function checkAttention(
+  attention: SeqAttention,
+  cell: Cell,
+  units: number,
+  size: number,
+  { recurrentDropout = 0 }: RecurrentSeq2SeqOptions,
+): void {
+  if (attention === "none") return;
+  if (cell === "simple") {
+    throw new OptionError(`${where}: attention "${attention}" is for the cells lstm and gru, got "simple"`);
+  }
+  if (attention === "dot" && size !== units) {
+    throw new OptionError(
+      `${where}: attention "dot" needs encoder outputs of the decoder's ${units} units, got ${size}: ` +
+        `set encoderUnits, or attention: "luong"`,
+    );
+  }
+  if (recurrentDropout !== 0) {
+    throw new OptionError(`${where}: recurrentDropout is no option with attention "${attention}": use dropout alone`);
+  }
 }
 
 function rate(name: string, value: number | undefined): number {
