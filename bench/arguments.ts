@@ -14,28 +14,54 @@ export interface BenchOptions {
   percent: number;
   /** Lines of `input-pipeline`; default ten million, fewer with `percent`. */
   lines?: number;
+  /** Folder of data sets, as `mt/multi30k-en-de.train.tsv.gz` in it; default `SCONCE_DATA`. */
+  data?: string;
+  /** Updates of `transformer-twin`; default 1,500, fewer with `percent`. */
+  updates?: number;
+  /** Epochs of `language-model`; default 1. */
+  epochs?: number;
+  /** Most words of each text of `language-model`; default all, fewer with `percent`. */
+  tokens?: number;
 }
 
 /** The usage, and what was wrong. */
 export class UsageError extends Error {}
 
+/** The usage, because it was asked for. */
+export class HelpRequest extends Error {}
+
+const counts = ["threads", "percent", "lines", "updates", "epochs", "tokens"] as const;
+
 const usage = `usage: npm run bench -- NAME [--python PY] [--case C] [--json] [--threads N] [--percent P] [--lines N]
-  NAME         lstm-step, rnn-step, event-loop, memory, start, demo, character, input-pipeline,
-               tokenizer or long-run
+                               [--data DIR] [--updates N] [--epochs N] [--tokens N]
+  NAME         lstm-step, rnn-step, transformer-step, multi30k-epoch, transformer-twin, event-loop,
+               memory, start, demo, character, input-pipeline, tokenizer, language-model or long-run
   --python PY  Python with the packages of bench/peers/requirements.txt; needed for comparisons
   --case C     run this case only (lstm-step: V8000, V30000, tatoeba, tatoeba-bucketed;
-               rnn-step: gru, gru-tatoeba, bidirectional, bidirectional-tatoeba)
+               rnn-step: gru, gru-tatoeba, bidirectional, bidirectional-tatoeba;
+               transformer-step: V8000; multi30k-epoch: small, tiny; transformer-twin: tiny, small)
   --json       print one JSON object as the last line
   --threads N  compute threads of both sides, default all cores
   --percent P  size of the measurement, default 100; smaller ones show only that the bench works
-  --lines N    lines of input-pipeline, default 10000000`;
+  --lines N    lines of input-pipeline, default 10000000
+  --data DIR   folder with mt/ and lm/, for multi30k-epoch, transformer-twin, language-model and
+               tokenizer; default SCONCE_DATA
+  --updates N  updates of transformer-twin, default 1500
+  --epochs N   epochs of language-model, default 1
+  --tokens N   words of each text of language-model, default all
+  --help       print this`;
 
 /** The name of the bench and its options. */
-export function readArguments(parameters: string[], cores: number): { name: string; options: BenchOptions } {
+export function readArguments(
+  parameters: string[],
+  cores: number,
+  environment: Readonly<Record<string, string | undefined>> = {},
+): { name: string; options: BenchOptions } {
   const { values, positionals } = parse(parameters);
+  if (values.help) throw new HelpRequest(usage);
   const name = positionals[0];
   if (name === undefined || positionals.length > 1) throw new UsageError(usage);
-  const positive = (option: "threads" | "percent" | "lines", fallback: number) => {
+  const positive = (option: (typeof counts)[number], fallback: number) => {
     const value = Number(values[option] ?? fallback);
     if (!(Number.isInteger(value) && value >= 1))
       throw new UsageError(`--${option}: expected an integer of at least 1`);
@@ -47,7 +73,11 @@ export function readArguments(parameters: string[], cores: number): { name: stri
     percent: positive("percent", 100),
   };
   if (values.python !== undefined) options.python = values.python;
-  if (values.lines !== undefined) options.lines = positive("lines", 1);
+  for (const option of ["lines", "updates", "epochs", "tokens"] as const) {
+    if (values[option] !== undefined) options[option] = positive(option, 1);
+  }
+  const data = values.data ?? environment.SCONCE_DATA;
+  if (data !== undefined) options.data = data;
   if (values.case !== undefined) options.case = values.case;
   return { name, options };
 }
@@ -64,6 +94,11 @@ function parse(parameters: string[]) {
         threads: { type: "string" },
         percent: { type: "string" },
         lines: { type: "string" },
+        data: { type: "string" },
+        updates: { type: "string" },
+        epochs: { type: "string" },
+        tokens: { type: "string" },
+        help: { type: "boolean", short: "h" },
       },
     });
   } catch (error) {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type BenchOptions, UsageError } from "./arguments.ts";
-import { caseNames, type StepCase, writeCase } from "./lstm-step-cases.ts";
+import { caseNames, writeCase } from "./lstm-step-cases.ts";
 import type { Report } from "./report.ts";
 import { median, rounded } from "./statistics.ts";
 import { measured, peer, Worker, type WorkerCommand } from "./worker.ts";
@@ -33,9 +33,24 @@ interface SideResult {
   error?: string;
 }
 
-const rounds = 8;
-const stepsOfRound = 6;
-const warmUpSteps = 6;
+/** What each side runs, in turn with the others. */
+export interface Plan {
+  rounds: number;
+  stepsOfRound: number;
+  warmUpSteps: number;
+  /** Each round trains on the same batches, from the first, and counts as a whole: its mean. Else each step counts. */
+  wholeRounds?: boolean;
+}
+
+/** A case as the sides open it. */
+export interface RunnableCase {
+  /** Where its weights are; what else it has is between the sides. */
+  weightsFile: string;
+  /** What is changed for the first losses, which are compared; default nothing. */
+  check?: object;
+}
+
+const usualPlan: Plan = { rounds: 8, stepsOfRound: 6, warmUpSteps: 6 };
 
 /** How a configuration of a peers' script is started. */
 export function stepPeer(script: string, { python, threads }: BenchOptions) {
@@ -99,30 +114,35 @@ interface Running {
   idleMiB: number;
   milliseconds: number[];
   losses: number[];
+  /** The loss that is compared, if it is not the first of `losses`. */
+  checkedLoss?: number;
   error?: string;
 }
 
 /** Trains a case on all sides in turn; the first one is ours. */
 export async function runCase(
   name: string,
-  described: StepCase,
+  described: RunnableCase,
   sides: Side[],
   options: BenchOptions,
   report: Report,
+  plan: Plan = usualPlan,
 ): Promise<Record<string, unknown>> {
+  const { warmUpSteps, stepsOfRound } = plan;
   const running: Running[] = [];
   try {
     for (const side of sides) {
       const state: Running = { side, worker: new Worker(side.start), idleMiB: 0, milliseconds: [], losses: [] };
       running.push(state);
-      await attempt(state, () => open(state, described, report));
+      await attempt(state, () => open(state, described, report, warmUpSteps));
     }
-    const count = Math.max(1, Math.round((rounds * options.percent) / 100));
+    const count = Math.max(1, Math.round((plan.rounds * options.percent) / 100));
     for (let round = 0; round < count; round++) {
       // Another side begins each round, so that none is always the one after a pause.
       for (let turn = 0; turn < running.length; turn++) {
         const state = running[(round + turn) % running.length]!;
-        await attempt(state, () => runRound(state, warmUpSteps + round * stepsOfRound));
+        const first = plan.wholeRounds ? 0 : warmUpSteps + round * stepsOfRound;
+        await attempt(state, () => runRound(state, first, plan));
         await sleep(300);
       }
     }
@@ -149,7 +169,7 @@ interface RunAnswer {
   losses: number[];
 }
 
-async function open(state: Running, described: StepCase, report: Report): Promise<void> {
+async function open(state: Running, described: RunnableCase, report: Report, warmUpSteps: number): Promise<void> {
   interface Description {
     machine?: object;
     versions: object;
@@ -159,16 +179,30 @@ async function open(state: Running, described: StepCase, report: Report): Promis
   Object.assign(report.machine, machine);
   Object.assign(report.versions, versions);
   state.idleMiB = idleMiB;
+  if (described.check !== undefined) state.checkedLoss = await checkedLoss(state.side, described);
   await state.worker.ask({ command: "open", ...described });
   const { losses } = await state.worker.ask<RunAnswer>({ command: "run", first: 0, count: warmUpSteps });
   state.losses.push(...losses);
-  console.log(`  ${state.side.name}: first loss ${losses[0]!.toFixed(6)}`);
+  console.log(`  ${state.side.name}: first loss ${(state.checkedLoss ?? losses[0]!).toFixed(6)}`);
 }
 
-async function runRound(state: Running, first: number): Promise<void> {
-  // The first step after a pause finds cold caches on either side.
+/** The first loss of the case as it is checked, from a process of its own: it is no part of the peak of the measured one. */
+async function checkedLoss({ start }: Side, described: RunnableCase): Promise<number> {
+  const worker = new Worker(start);
+  try {
+    await worker.ask({ command: "open", ...described, ...described.check });
+    const { losses } = await worker.ask<RunAnswer>({ command: "run", first: 0, count: 1 });
+    return losses[0]!;
+  } finally {
+    worker.close();
+  }
+}
+
+async function runRound(state: Running, first: number, { stepsOfRound, wholeRounds }: Plan): Promise<void> {
   const { milliseconds, losses } = await state.worker.ask<RunAnswer>({ command: "run", first, count: stepsOfRound });
-  state.milliseconds.push(...milliseconds.slice(1));
+  const mean = milliseconds.reduce((sum, time) => sum + time, 0) / milliseconds.length;
+  // The first step after a pause finds cold caches on either side.
+  state.milliseconds.push(...(wholeRounds ? [mean] : milliseconds.slice(1)));
   state.losses.push(...losses);
 }
 
@@ -185,7 +219,7 @@ async function resultOf(state: Running): Promise<SideResult> {
     medianMs: done ? rounded(median(milliseconds)) : null,
     peakMiB: peak === null ? null : rounded(peak, 1),
     growthMiB: peak === null ? null : rounded(peak - state.idleMiB, 1),
-    firstLoss: losses[0] ?? null,
+    firstLoss: state.checkedLoss ?? losses[0] ?? null,
     lastLoss: losses.at(-1) ?? null,
     ...(state.side.information ? { information: true as const } : {}),
     ...(error === undefined ? {} : { error }),

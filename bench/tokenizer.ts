@@ -25,10 +25,12 @@ const rounds = 7;
 const vocabularySize = 8000;
 
 /** Training byte pairs and encoding with them, ours and Hugging Face's tokenizers in turn, on WikiText-2. */
-export async function tokenizer({ python, threads, percent, case: only }: BenchOptions): Promise<Report> {
-  const file = join(process.env.SCONCE_DATA ?? "", "lm/wikitext-2.train.tokens.gz");
-  if (process.env.SCONCE_DATA === undefined || !existsSync(file)) {
-    throw new UsageError("tokenizer: set SCONCE_DATA to the folder that holds lm/wikitext-2.train.tokens.gz");
+export async function tokenizer({ python, threads, percent, case: only, data }: BenchOptions): Promise<Report> {
+  const file = join(data ?? "", "lm/wikitext-2.train.tokens.gz");
+  if (data === undefined || !existsSync(file)) {
+    throw new UsageError(
+      "tokenizer: --data (or SCONCE_DATA) must name the folder that holds lm/wikitext-2.train.tokens.gz",
+    );
   }
   const report: Report = { bench: "tokenizer", machine: {}, versions: {}, cases: [] };
   for (const byteLevel of [false, true]) {

@@ -175,7 +175,7 @@ export interface NativeTrainer {
 
 /** All exports of the addon. */
 export interface NativeAddon {
-  /** JSON: `{ version, simd, simdAvailable: string[], threads, allocator }`. */
+  /** JSON: `{ version, simd, simdAvailable: string[], bfloat16: boolean, threads, allocator }`. */
   environment(): string;
   /**
    * Shapes of a layer call. JSON of the layer (`docs/graph.md`), of its inputs, `{ shape, dtype, masked }[]`, and of what the

@@ -37,6 +37,8 @@ export interface Environment {
   simd: string;
   /** Instruction sets that this machine can run. */
   simdAvailable: string[];
+  /** Whether the CPU multiplies bfloat16 (`avx512_bf16`); no kernel uses it yet. */
+  bfloat16: boolean;
   /** Compute threads; `SCONCE_THREADS` sets them, default all cores. */
   threads: number;
   /** Memory allocator of the addon. */

@@ -1,5 +1,9 @@
 import test from "ava";
-import { readArguments } from "../../bench/arguments.ts";
+import { HelpRequest, readArguments, UsageError } from "../../bench/arguments.ts";
+import { languageModel } from "../../bench/language-model.ts";
+import { multi30kEpoch } from "../../bench/multi30k-epoch.ts";
+import { transformerStep } from "../../bench/transformer-step.ts";
+import { transformerTwin } from "../../bench/transformer-twin.ts";
 import { Worker } from "../../bench/worker.ts";
 
 function worker(program: string) {
@@ -43,7 +47,45 @@ test("the command line", (t) => {
     name: "lstm-step",
     options: { python: "py", case: "V8000", json: true, threads: 2, percent: 100 },
   });
+  t.deepEqual(readArguments(["transformer-twin", "--data", "there", "--updates", "7"], 2).options, {
+    data: "there",
+    updates: 7,
+    json: false,
+    threads: 2,
+    percent: 100,
+  });
+  const environment = { SCONCE_DATA: "elsewhere" };
+  t.is(readArguments(["tokenizer"], 2, environment).options.data, "elsewhere");
+  t.is(readArguments(["tokenizer", "--data", "there"], 2, environment).options.data, "there");
+  t.throws(() => readArguments(["--help"], 2), {
+    instanceOf: HelpRequest,
+    message: /transformer-step.*multi30k-epoch/,
+  });
+  for (const option of ["--updates", "--epochs", "--tokens", "--lines"]) {
+    t.throws(() => readArguments(["transformer-twin", option, "0"], 2), { message: new RegExp(option) });
+    t.throws(() => readArguments(["transformer-twin", option, "1.5"], 2), { message: new RegExp(option) });
+  }
   t.throws(() => readArguments([], 2), { message: /usage/ });
   t.throws(() => readArguments(["memory", "--threads", "0"], 2), { message: /--threads/ });
   t.throws(() => readArguments(["memory", "--fast"], 2), { message: /--fast/ });
+});
+
+const options = { json: false, threads: 1, percent: 100 };
+
+test("an unknown case is refused, and those that are known are named", async (t) => {
+  const data = "/nowhere";
+  await t.throwsAsync(transformerStep({ ...options, case: "V9" }), { instanceOf: UsageError, message: /V8000/ });
+  await t.throwsAsync(multi30kEpoch({ ...options, data, case: "huge" }), { instanceOf: UsageError, message: /tiny/ });
+  await t.throwsAsync(languageModel({ ...options, data, case: "huge" }), { instanceOf: UsageError, message: /cases/ });
+  await t.throwsAsync(transformerTwin({ ...options, data, case: "huge" }), { instanceOf: UsageError, message: /tiny/ });
+});
+
+test("missing data are refused, and what the folder must hold is named", async (t) => {
+  for (const bench of [multi30kEpoch, transformerTwin]) {
+    const expected = { instanceOf: UsageError, message: /--data.*mt\/multi30k-en-de\.train\.tsv\.gz/ };
+    await t.throwsAsync(bench(options), expected);
+    await t.throwsAsync(bench({ ...options, data: "/nowhere" }), expected);
+  }
+  const expected = { instanceOf: UsageError, message: /--data.*lm\/wikitext-2\.train\.tokens\.gz/ };
+  await t.throwsAsync(languageModel({ ...options, data: "/nowhere" }), expected);
 });

@@ -30,10 +30,18 @@ const uses: Record<string, Build> = {
   minimum: (x) => layers.minimum()([x, layers.dense({ units: width })(x)]),
   multiHeadAttention: (x) => layers.multiHeadAttention({ numHeads: 2, keyDim: 3, useBias: false })(x, x),
   multiply: (x) => layers.multiply()([x, layers.dense({ units: width })(x)]),
+  positionalEncoding: (x) => layers.positionalEncoding({ type: "learned", maxLength: steps })(x),
   repeatVector: (x) => layers.repeatVector({ n: 3 })(layers.lstm({ units: 3 })(x)),
+  reversibleEmbedding: (x, ids) => {
+    const table = layers.reversibleEmbedding({ inputDim: 9, outputDim: width, useBias: true, maskZero: true });
+    return table(layers.add()([x, table(ids)]), { reverse: true });
+  },
+  rmsNormalization: (x) => layers.rmsNormalization()(x),
   softmax: (x) => layers.softmax({ axis: 1 })(x),
   spatialDropout1d: (x) => layers.spatialDropout1d({ rate: 0.3 })(x),
   subtract: (x) => layers.subtract()([x, layers.dense({ units: width })(x)]),
+  transformerDecoder: (x) => layers.transformerDecoder({ intermediateDim: 5, numHeads: 2, useBias: false })(x, x),
+  transformerEncoder: (x) => layers.transformerEncoder({ intermediateDim: 5, numHeads: 2, useBias: false })(x),
   timeDistributed: (x) => {
     const repeated = layers.timeDistributed(layers.repeatVector({ n: 2 }))(x);
     return layers.timeDistributed(layers.lstm({ units: 3 }))(repeated);
@@ -61,7 +69,8 @@ for (const type of Object.keys(layers)) {
     const features = input({ shape: [null, width] });
     const ids = input({ shape: [null], dtype: "int32" });
     const y = use(layers.dense({ units: width, activation: "tanh" })(features), ids);
-    const reads = type === "embedding" ? [features, ids] : features;
+    const takesIds = type === "embedding" || type === "reversibleEmbedding";
+    const reads = takesIds ? [features, ids] : features;
     await using tested = model({ inputs: reads, outputs: layers.dense({ units: classes, activation: "softmax" })(y) });
     tested.compile({ optimizer: optimizers.sgd({ learningRate: 1 }), loss: "sparseCategoricalCrossentropy", seed: 2 });
     await tested.build();
@@ -75,7 +84,7 @@ for (const type of Object.keys(layers)) {
     const data = values(100, [batch, steps, width]);
     const words = ndarray(formulaIntegers(101, batch * steps, 0, 9), [batch, steps]);
     const targets = ndarray(formulaIntegers(102, count, 0, classes), rows);
-    const { loss } = await tested.trainOnBatch(type === "embedding" ? [data, words] : data, targets);
+    const { loss } = await tested.trainOnBatch(takesIds ? [data, words] : data, targets);
     t.true(Number.isFinite(loss));
     const after = await tested.getWeights();
     t.true(after.length > 0);

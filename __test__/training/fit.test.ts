@@ -210,6 +210,8 @@ test("options are checked", async (t) => {
     { seed: -1 },
     { verbose: "loud" },
     { mixedPrecision: true },
+    { maxUpdates: 0 },
+    { maxUpdates: 1.5 },
     { callbacks: [5] },
     { callbacks: [{ onEpochFinish() {} }] },
     { callbacks: [{ onEpochEnd: 3 }] },

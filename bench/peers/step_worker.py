@@ -7,7 +7,7 @@ from protocol import CaseFile, memory, serve
 
 
 def serve_steps(peer, make, threads):
-    """peer: a module with use_threads and versions; make: from a case and its weights to a training step."""
+    """peer: a module with use_threads and versions; make: from a case and its weights to a training step, which may have a method evaluate."""
     peer.use_threads(threads)
     idle = memory("VmRSS")
     state = {}
@@ -22,11 +22,17 @@ def serve_steps(peer, make, threads):
         gc.collect()
         return {}
 
+    def arrays(places):
+        return [state["ids"].read(place, "int32") for place in places]
+
+    def evaluate(request):
+        total, count = state["step"].evaluate(map(arrays, request["batches"]))
+        return {"loss": total / count, "tokens": count}
+
     def run(request):
         milliseconds, losses = [], []
         for index in range(request["first"], request["first"] + request["count"]):
-            batch = state["batches"][index % len(state["batches"])]
-            source, decoder, goal = (state["ids"].read(place, "int32") for place in batch)
+            source, decoder, goal = arrays(state["batches"][index % len(state["batches"])])
             start = time.perf_counter()
             loss = state["step"](source, decoder, goal)
             milliseconds.append((time.perf_counter() - start) * 1000)
@@ -38,6 +44,7 @@ def serve_steps(peer, make, threads):
             "describe": lambda request: {"versions": peer.versions(), "idleMiB": idle},
             "open": open_case,
             "run": run,
+            "evaluate": evaluate,
             "memory": lambda request: {"peakMiB": memory("VmHWM")},
         }
     )

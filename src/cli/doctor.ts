@@ -26,6 +26,7 @@ interface Findings {
   version?: string;
   simd?: string;
   simdAvailable?: string[];
+  bfloat16?: boolean;
   threads?: number;
   allocator?: string;
   /** Where word vectors are looked for, and whether there are any. */
@@ -96,7 +97,7 @@ function reason(error: unknown): string {
 }
 
 function shown(findings: Findings, screen: Screen): string {
-  const { version, simd, simdAvailable, threads, allocator, glove, training, problems } = findings;
+  const { version, simd, simdAvailable, bfloat16, threads, allocator, glove, training, problems } = findings;
   const lines = [
     `node       ${findings.node} on ${findings.platform}`,
     `processor  ${findings.cpu}, ${findings.cores} cores, ${findings.memoryGiB} GiB of memory`,
@@ -104,6 +105,7 @@ function shown(findings: Findings, screen: Screen): string {
   if (version !== undefined) {
     lines.push(
       `sconce     ${version}, ${simd} of ${simdAvailable?.join(", ")}, ${threads} threads, allocator ${allocator}`,
+      `bfloat16   ${bfloat16 ? "the processor has avx512_bf16" : "no: the processor has no avx512_bf16"}; all is computed in float32`,
     );
   }
   lines.push(`vectors    ${glove.folder}${glove.found ? "" : " (not there; SCONCE_GLOVE names another place)"}`);

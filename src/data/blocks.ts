@@ -79,6 +79,35 @@ export function mapped<T, U>(open: OpenBlocks<T>, change: (item: T) => U | Promi
 }
 
 /**
+ * Many items changed at a time, each into one.
+ *
+ * @param size - Items that are changed together where they come one by one; blocks of data that can be resumed stay whole.
+ */
+export function mappedTogether<T, U>(
+  open: OpenBlocks<T>,
+  size: number,
+  change: (items: readonly T[]) => Promise<readonly U[]>,
+): OpenBlocks<U> {
+  return async function* (epoch, cursor) {
+    let gathered: T[] = [];
+    const given = async (): Promise<Block<U>> => {
+      const items = await change(gathered);
+      gathered = [];
+      return { items, cursor: undefined };
+    };
+    for await (const block of open(epoch, cursor)) {
+      if (block.cursor !== undefined) {
+        yield { items: await change(block.items), cursor: block.cursor };
+        continue;
+      }
+      gathered.push(...block.items);
+      if (gathered.length >= size) yield await given();
+    }
+    if (gathered.length > 0) yield await given();
+  };
+}
+
+/**
  * Items that are read from places on.
  *
  * @param read - The items of an epoch from a place on that an earlier block had in its cursor, or from the start.

@@ -8,6 +8,7 @@ import {
   filtered,
   grouped,
   mapped,
+  mappedTogether,
   type OpenBlocks,
   repeated,
   taken,
@@ -149,6 +150,36 @@ export class Dataset<T> implements AsyncIterable<T> {
     return this.#derive<U>(
       async (view) => ({ length: view.length, at: async (index) => change(await view.at(index)) }),
       (open) => mapped(open, change),
+    );
+  }
+
+  /**
+   * Changes many items at a time. A list is changed as a whole at the start of each epoch and kept until the next one.
+   *
+   * @param size - Items that are changed together, at most.
+   * @param change - Gives one for each; must not depend on how they are grouped.
+   * @param store - Makes what keeps the items of a list.
+   * @internal
+   */
+  mapTogether<U>(
+    size: number,
+    change: (items: readonly T[]) => Promise<readonly U[]>,
+    store: () => View<U> & { push(item: U): void },
+  ): Dataset<U> {
+    let last: { epoch: number; view: View<U> } | undefined;
+    return this.#derive<U>(
+      async (inner, epoch) => {
+        if (last?.epoch === epoch) return last.view;
+        const view = finite("bucketByLength", inner);
+        const made = store();
+        for (let start = 0; start < view.length; start += size) {
+          const items = await collect(view, start, Math.min(view.length, start + size));
+          for (const item of await change(items)) made.push(item);
+        }
+        last = { epoch, view: made };
+        return made;
+      },
+      (open) => mappedTogether(open, size, change),
     );
   }
 

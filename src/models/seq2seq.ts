@@ -16,9 +16,13 @@ import { Decoder } from "./seq2seq/decoder.ts";
 import { readSeq2SeqDocument, type Seq2SeqDocument, seq2seqFile } from "./seq2seq/document.ts";
 import { checkEvaluate, type Evaluation, evaluateBatches, type Seq2SeqEvaluateOptions } from "./seq2seq/evaluate.ts";
 import { checkFit, compileFor, type Seq2SeqFitOptions } from "./seq2seq/fit.ts";
-import { type EncodedPair, PairEncoder, type Pairs } from "./seq2seq/pairs.ts";
+import { GeneratedValidation } from "./seq2seq/generated-validation.ts";
+import { type EncodedPair, PairEncoder, type Pairs, textOf } from "./seq2seq/pairs.ts";
+import { type TransformerPreset, type TransformerPresetName, transformerPreset } from "./seq2seq/presets.ts";
 import { type RecurrentSeq2SeqOptions, recurrentModel } from "./seq2seq/recurrent.ts";
 import { type Border, type Feed, findRoles, type Roles, type TensorChoice } from "./seq2seq/roles.ts";
+import { type TransformerSeq2SeqOptions, transformerModel } from "./seq2seq/transformer.ts";
+import { bleuOf, type TranslationRequest, type Translations, translations } from "./seq2seq/translations.ts";
 
 /** Options of {@link Seq2Seq.fromModel}. */
 export interface Seq2SeqOptions {
@@ -86,6 +90,43 @@ export class Seq2Seq {
   static recurrent(options: RecurrentSeq2SeqOptions): Seq2Seq {
     const model = recurrentModel(options);
     return Seq2Seq.fromModel({ model, source: options.source, target: options.target });
+  }
+
+  /**
+   * A Transformer: attention to the source, and to what is written so far, in place of recurrence (Vaswani et al., 2017).
+   *
+   * Tables of embeddings and the scores of tokens begin as normal numbers with the deviation `dModel^-0.5`, kernels as
+   * `"glorotUniform"`, biases as zeros; embeddings are multiplied by the root of `dModel`.
+   *
+   * @param options - Tokenizers, sizes, and how it is built.
+   * @throws OptionError if an option is unknown, out of range, or does not fit another.
+   *
+   * @example
+   * ```ts
+   * import { readParallelText, Seq2Seq, Tokenizer } from "sconce";
+   *
+   * const pairs = await readParallelText("train.tsv.gz");
+   * const source = await Tokenizer.train(pairs.sources(), { type: "bpe", vocabularySize: 8000 });
+   * const target = await Tokenizer.train(pairs.targets(), { type: "bpe", vocabularySize: 8000 });
+   * const translator = Seq2Seq.transformer({ source, target, preset: "transformer-tiny" });
+   * await translator.fit(pairs, { ...Seq2Seq.preset("transformer-tiny").fit, epochs: 20 });
+   * ```
+   */
+  static transformer(options: TransformerSeq2SeqOptions): Seq2Seq {
+    const model = transformerModel(options);
+    return Seq2Seq.fromModel({ model, source: options.source, target: options.target });
+  }
+
+  /**
+   * A known Transformer: the options of {@link Seq2Seq.transformer} that it stands for, and the options of {@link Seq2Seq.fit} that it
+   * is trained with.
+   *
+   * @param name - `"transformer-tiny"` (4 + 4 layers of 128 features, dropout 0.3), `"transformer-small"` (3 + 3 of 256) or
+   * `"transformer-base"` (6 + 6 of 512).
+   * @throws OptionError if the name is unknown.
+   */
+  static preset(name: TransformerPresetName): TransformerPreset {
+    return transformerPreset("Seq2Seq.preset", name);
   }
 
   /**
@@ -193,21 +234,26 @@ export class Seq2Seq {
    * @throws OptionError if an option is wrong; DataError if there are no pairs; what `Model.fit` throws.
    */
   async fit(pairs: Pairs, options: Seq2SeqFitOptions = {}): Promise<History> {
-    const { seed, maxLength, batches, validation, keepIds, passed } = checkFit(options);
+    const { seed, maxLength, batches, validation, generation, keepIds, passed } = checkFit(options);
     compileFor(this.model, this.#roles, options, seed);
     const { signal } = options;
     await this.model.build({ seed, ...(signal === undefined ? {} : { signal }) });
     const training = await this.#batches("fit", pairs, { ...batches, seed }, maxLength, signal, keepIds);
-    const held =
-      validation === undefined
-        ? {}
-        : { validationData: await this.#batches("fit: validation", validation, batches, maxLength, signal) };
-    return this.model.fit(training, { ...passed, ...held });
+    if (validation === undefined) return this.model.fit(training, passed);
+    const where = "fit: validation";
+    const all = validation instanceof Dataset ? validation : textOf(where, validation);
+    const validationData = await this.#batches(where, all, batches, maxLength, signal);
+    if (generation === undefined) return this.model.fit(training, { ...passed, validationData });
+    // First, so that the other callbacks can watch what it logs.
+    const generated = new GeneratedValidation(generation, () =>
+      this.#translations(where, all, { ...generation, maxLength }),
+    );
+    return this.model.fit(training, { ...passed, validationData, callbacks: [generated, ...(passed.callbacks ?? [])] });
   }
 
   /**
-   * Loss, perplexity and accuracy over all target tokens with their end tokens, and the share of pairs whose translation is the
-   * reference.
+   * Loss, perplexity and accuracy over all target tokens with their end tokens, the share of pairs whose translation is the
+   * reference, and BLEU.
    *
    * @param pairs - Pairs with references.
    * @param options - Batches, what is wanted, signal.
@@ -215,14 +261,22 @@ export class Seq2Seq {
    */
   async evaluate(pairs: Pairs, options: Seq2SeqEvaluateOptions = {}): Promise<Evaluation> {
     const checked = checkEvaluate(options);
-    const { batchSize, maxLength, signal } = checked;
-    const encoded = await this.#encoder.dataset("evaluate", pairs, maxLength, signal);
+    const { batchSize, maxLength, signal, bleu, decoding } = checked;
+    // A list that can be run through only once is run through twice.
+    const all = pairs instanceof Dataset ? pairs : textOf("evaluate", pairs);
+    const encoded = await this.#encoder.dataset("evaluate", all, maxLength, signal);
     // Without a mask padding would be read by the encoder and counted by metrics.
     const batches = this.#roles.masked
       ? encoded.bucketByLength({ batchSize, length: lengthOf }, (items) => [...items])
       : await equalLengths(encoded, batchSize);
     const { model, source, target } = this;
-    return evaluateBatches({ model, roles: this.#roles, decoder: this.#decoder, source, target }, batches, checked);
+    const subject = { model, roles: this.#roles, decoder: this.#decoder, source, target };
+    if (bleu === undefined) return evaluateBatches(subject, batches, checked);
+    const values = await evaluateBatches(subject, batches, { ...checked, exactMatch: false });
+    const made = await this.#translations("evaluate", all, { decoding, maxLength, limit: Number.POSITIVE_INFINITY });
+    const { score, signature } = bleuOf(made, bleu);
+    const exactMatch = checked.exactMatch ? { exactMatch: made.matches / made.hypotheses.length } : {};
+    return { ...values, ...exactMatch, bleu: score, signatures: { bleu: signature } };
   }
 
   /**
@@ -307,6 +361,14 @@ export class Seq2Seq {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
+  }
+
+  #translations(
+    where: string,
+    pairs: Pairs,
+    how: Pick<TranslationRequest, "decoding" | "maxLength" | "limit">,
+  ): Promise<Translations> {
+    return translations(where, pairs, { ...how, encoder: this.#encoder, decoder: this.#decoder });
   }
 
   /** Pairs as padded batches. */

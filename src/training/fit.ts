@@ -83,7 +83,8 @@ async function train(model: Trainable, x: TrainingData, y: unknown, options: Fit
       "fit: backupAndRestore cannot resume on a plain iterable: use arrays, a list of batches or a Dataset of a list",
     );
   }
-  const progress = new Progress("fit", options, options.epochs ?? 1, surroundings());
+  const epochs = options.epochs ?? (options.maxUpdates === undefined ? 1 : Number.POSITIVE_INFINITY);
+  const progress = new Progress("fit", options, epochs, surroundings());
   await model.build(signal === undefined ? {} : { signal });
   if (saved !== undefined) await checkpoint!.load(saved);
   const run = new Run({
@@ -94,7 +95,8 @@ async function train(model: Trainable, x: TrainingData, y: unknown, options: Fit
     checkpoint,
     progress,
     signal,
-    epochs: options.epochs ?? 1,
+    epochs,
+    maxUpdates: options.maxUpdates ?? Number.POSITIVE_INFINITY,
     initialEpoch: options.initialEpoch ?? 0,
     stepsPerEpoch: options.stepsPerEpoch,
     validationSteps: options.validationSteps,

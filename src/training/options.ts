@@ -3,6 +3,7 @@ import { booleanOption, checkKeys, checkSignal, integerOption, numberOption } fr
 import type { Callback } from "./callbacks/callback.ts";
 import type { ClassWeight } from "./class-weight.ts";
 import type { SampleWeights, ValidationData } from "./data.ts";
+import { checkMixedPrecision } from "./mixed-precision.ts";
 import type { ProgressEvent } from "./progress.ts";
 
 /**
@@ -29,6 +30,11 @@ export interface FitOptions extends PassOptions {
   epochs?: number;
   /** Epoch to begin with, counted from 0; default 0. */
   initialEpoch?: number;
+  /**
+   * Updates of the weights after which training ends, from 1, if `epochs` do not end it before; default no limit. The epoch that it ends
+   * in is validated and logged as any other. With it and without `epochs`, epochs go on until then.
+   */
+  maxUpdates?: number;
   /**
    * Steps of an epoch, from 1; default all data once. With it, an epoch goes on in the data where the one before ended, and begins
    * them anew when they are used up.
@@ -59,8 +65,11 @@ export interface FitOptions extends PassOptions {
    * over those, unless the data come from an iterable, whose length is not known before.
    */
   accumulateSteps?: number;
-  /** Only `false`: lower precision is not available on the CPU. */
-  mixedPrecision?: false;
+  /**
+   * `"bfloat16"` is refused for now: products of bfloat16 need a CPU with `avx512_bf16` (`environment().bfloat16` says whether it has that), and
+   * kernels that are not there yet. Default `false`: all is float32.
+   */
+  mixedPrecision?: false | "bfloat16";
 }
 
 /** Options of `evaluate`. */
@@ -109,6 +118,7 @@ const fitKeys: (keyof FitOptions)[] = [
   "batchSize",
   "epochs",
   "initialEpoch",
+  "maxUpdates",
   "stepsPerEpoch",
   "shuffle",
   "seed",
@@ -134,6 +144,7 @@ export function checkFitOptions(options: FitOptions): void {
   checkPass(where, options);
   checkIntegers(where, options, [
     "batchSize",
+    "maxUpdates",
     "stepsPerEpoch",
     "validationSteps",
     "validationFreq",
@@ -148,9 +159,7 @@ export function checkFitOptions(options: FitOptions): void {
   if (options.callbacks !== undefined && !Array.isArray(options.callbacks)) {
     throw new OptionError("fit: callbacks must be an array");
   }
-  if (options.mixedPrecision !== undefined && options.mixedPrecision !== false) {
-    throw new OptionError("fit: mixedPrecision is not available on the cpu; leave it out");
-  }
+  checkMixedPrecision(where, options.mixedPrecision);
   if (options.validationData !== undefined && options.validationSplit !== undefined) {
     throw new OptionError("fit: give either validationData or validationSplit");
   }

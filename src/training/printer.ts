@@ -24,7 +24,7 @@ export class Printer {
    * @param mode - What is printed; a bar becomes lines where there is no terminal.
    * @param output - Where to.
    * @param now - Milliseconds.
-   * @param epochs - The epoch after the last; 0 for a call without epochs.
+   * @param epochs - The epoch after the last, infinite if that is not known; 0 for a call without epochs.
    */
   constructor(mode: "auto" | "progress" | "lines" | "silent", output: Output, now: () => number, epochs: number) {
     const terminal = output.isTTY === true;
@@ -53,7 +53,7 @@ export class Printer {
   /** The line that stays. */
   finish(logs: Logs, epoch: number, tokensPerSecond: number, elapsedSeconds: number): void {
     if (this.#mode === "silent") return;
-    const head = this.#epochs > 0 ? `epoch ${epoch + 1}/${this.#epochs}: ` : "";
+    const head = this.#epochs > 0 ? `${epochLabel(epoch, this.#epochs)}: ` : "";
     const parts = [...valueTexts(logs), `${count(tokensPerSecond)} tokens/s`, duration(elapsedSeconds)];
     this.#output.write(`${this.#drawn ? "\r\u001b[2K" : ""}${head}${parts.join(", ")}\n`);
     this.#drawn = false;
@@ -69,7 +69,7 @@ export class Printer {
 
 function barLine(event: ProgressEvent, epochs: number): string {
   const { step, steps, etaSeconds } = event;
-  const label = epochs > 0 ? `epoch ${event.epoch + 1}/${epochs}` : event.phase;
+  const label = epochs > 0 ? epochLabel(event.epoch, epochs) : event.phase;
   const phase = epochs > 0 && event.phase !== "train" ? ` ${event.phase}` : "";
   const filled = steps === undefined ? 0 : Math.floor((barWidth * step) / steps);
   const bar = steps === undefined ? "" : ` [${"=".repeat(filled)}${".".repeat(barWidth - filled)}]`;
@@ -77,6 +77,10 @@ function barLine(event: ProgressEvent, epochs: number): string {
   const parts = [...valueTexts(values), `${count(event.tokensPerSecond)} tokens/s`];
   if (etaSeconds !== undefined) parts.push(`${duration(etaSeconds)} left`);
   return `${label}${phase}${bar} ${step}${steps === undefined ? "" : `/${steps}`} ${parts.join(", ")}`;
+}
+
+function epochLabel(epoch: number, epochs: number): string {
+  return `epoch ${epoch + 1}${epochs === Number.POSITIVE_INFINITY ? "" : `/${epochs}`}`;
 }
 
 function valueTexts(logs: Readonly<Logs>): string[] {

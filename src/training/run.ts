@@ -23,7 +23,10 @@ export interface RunParts {
   readonly checkpoint: Checkpoint | undefined;
   readonly progress: Progress;
   readonly signal: AbortSignal | undefined;
+  /** The epoch to stop at; infinite if only updates are limited. */
   readonly epochs: number;
+  /** Updates after which training ends; infinite if only epochs are limited. */
+  readonly maxUpdates: number;
   readonly initialEpoch: number;
   readonly stepsPerEpoch: number | undefined;
   readonly validationSteps: number | undefined;
@@ -40,6 +43,7 @@ export class Run {
   readonly #history: History;
   #epoch: number;
   #step = 0;
+  #updates = 0;
   #begun = false;
   #tally: Tally;
   #rolling: BatchStream | undefined;
@@ -61,14 +65,16 @@ export class Run {
   async run(saved: TrainingState | undefined): Promise<History> {
     const { model, callbacks, epochs, validation } = this.#parts;
     const own = valueNames(model.trainedOutputs);
-    const names = validation === undefined ? own : [...own, ...own.map((name) => prefixed("val", name))];
+    const validated = validation === undefined ? [] : own.map((name) => prefixed("val", name));
+    const names = [...own, ...validated, ...callbacks.adds];
     model.stopTraining = false;
     let logs: Logs = {};
     try {
       await callbacks.trainBegin({ epochs, steps: this.#steps, names });
       if (saved !== undefined) this.#resume(saved);
       this.#openRolling(saved);
-      while (this.#epoch < epochs && !model.stopTraining) {
+      // A run that was interrupted after its last update has its epoch to end.
+      while (this.#epoch < epochs && (!this.#complete || this.#begun) && !model.stopTraining) {
         logs = await this.#runEpoch(this.#begun ? saved : undefined);
       }
       if (model.optimizer.useEma === true && epochs > 0) await model.trainer().finalizeVariableValues();
@@ -83,10 +89,16 @@ export class Run {
     return this.#history;
   }
 
+  /** Whether there were as many updates as were wanted. */
+  get #complete(): boolean {
+    return this.#updates >= this.#parts.maxUpdates;
+  }
+
   #resume(saved: TrainingState): void {
     const { model, callbacks } = this.#parts;
     this.#epoch = saved.epoch;
     this.#step = saved.step;
+    this.#updates = saved.updates;
     this.#begun = saved.begun;
     this.#history.epoch.push(...saved.history.epoch);
     Object.assign(this.#history.history, structuredClone(saved.history.history));
@@ -155,7 +167,7 @@ export class Run {
   async #runSteps(stream: BatchStream, tokensBefore: number): Promise<void> {
     const { model, callbacks, progress, signal, checkpoint } = this.#parts;
     const steps = this.#steps;
-    while (steps === undefined || this.#step < steps) {
+    while ((steps === undefined || this.#step < steps) && !(this.#complete && this.#step > 0)) {
       signal?.throwIfAborted();
       const data = await stream.take();
       if (data === undefined) break;
@@ -163,6 +175,7 @@ export class Run {
       if (!callbacks.empty) await this.#inCallbacks(() => callbacks.batchBegin(step));
       const updates = await this.#trainStep(stream, data);
       this.#step += 1;
+      if (updates) this.#updates += 1;
       if (!callbacks.empty) await this.#inCallbacks(() => callbacks.batchEnd(step, this.#tally.values()));
       if (updates) this.#boundary = checkpoint === undefined ? undefined : this.#state();
       progress.step(this.#step, this.#tally.tokens - tokensBefore, () => this.#tally.values());
@@ -185,7 +198,8 @@ export class Run {
     const rate = model.optimizer.at(trainer.iterations());
     const running = trainer.trainOnBatch(stepRequest(model, data, rate, updates, 1 / group), signal);
     const goesOn = this.#rolling !== undefined && this.#epoch + 1 < this.#parts.epochs;
-    if (steps === undefined || step + 1 < steps || goesOn) stream.prefetch();
+    const isLast = updates && this.#updates + 1 >= this.#parts.maxUpdates;
+    if (!isLast && (steps === undefined || step + 1 < steps || goesOn)) stream.prefetch();
     const result = await this.#settled(running, data);
     this.#tally.add(result, data.rows);
     if (!Number.isFinite(result.loss) && !this.#parts.toleratesNaN) throw this.#notANumber(result.loss);
@@ -234,6 +248,7 @@ export class Run {
     return {
       epoch: this.#epoch,
       step: this.#step,
+      updates: this.#updates,
       begun: this.#begun,
       data: this.#place(),
       tally: this.#tally.state(),

@@ -59,6 +59,8 @@ export function decodeState(
     state: {
       epoch: check.count("epoch", root.epoch),
       step: check.count("step", root.step),
+      // Earlier versions did not count them.
+      updates: root.updates === undefined ? 0 : check.count("updates", root.updates),
       begun: check.truth("begun", root.begun),
       data: {
         epoch: check.count("data.epoch", data.epoch),

@@ -13,6 +13,8 @@ export interface TrainingState {
   readonly epoch: number;
   /** Steps of it that are done. */
   readonly step: number;
+  /** Updates of the weights in this run. */
+  readonly updates: number;
   /** Whether the epoch has begun; if not, everything up to it is over. */
   readonly begun: boolean;
   /** The batch that comes next. */

@@ -39,7 +39,7 @@ pub fn matrix(specification: &WeightSpecification) -> Option<(usize, usize)> {
     // A layer of layers puts their names in front.
     let mut parts = specification.name.rsplit('/');
     match (parts.next(), specification.shape.as_slice()) {
-        (Some("kernel" | "recurrentKernel"), &[rows, columns]) => Some((rows, columns)),
+        (Some("kernel" | "recurrentKernel" | "reverseEmbeddings"), &[rows, columns]) => Some((rows, columns)),
         // Projections to heads and back are matrices to the kernels.
         (Some("kernel"), &[first, second, third]) => match parts.next() {
             Some("query" | "key" | "value" | "gate") => Some((first, second * third)),

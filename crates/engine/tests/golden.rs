@@ -283,6 +283,26 @@ fn layer_normalization() {
 }
 
 #[test]
+fn root_mean_square_normalization() {
+    check("layers-root-mean-squares.json", 8);
+}
+
+#[test]
+fn reversible_embedding() {
+    check("layers-reversible.json", 4);
+}
+
+#[test]
+fn positions() {
+    check("layers-positions.json", 22);
+}
+
+#[test]
+fn transformer_layers() {
+    check("layers-transformers.json", 24);
+}
+
+#[test]
 fn global_pooling() {
     check("layers-pooled.json", 22);
 }

@@ -25,8 +25,21 @@ pub fn environment() -> String {
         "version": env!("CARGO_PKG_VERSION"),
         "simd": context.simd.name(),
         "simdAvailable": available,
+        "bfloat16": has_bfloat16(),
         "threads": context.pool.threads(),
         "allocator": "mimalloc",
     })
     .to_string()
+}
+
+/// Whether the processor multiplies pairs of bfloat16.
+fn has_bfloat16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        std::arch::is_x86_feature_detected!("avx512bf16")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
+    }
 }

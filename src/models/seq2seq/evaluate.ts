@@ -1,6 +1,8 @@
 import type { Dataset } from "../../data/dataset.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
+import { checkGenerate, type Decoding, type GenerateOptions } from "../../decoding/options.ts";
 import { DataError, OptionError } from "../../errors.ts";
+import { type BleuOptions, checkBleu } from "../../metrics/bleu/options.ts";
 import { checkKeys, checkSignal, integerOption, nameOption } from "../../options.ts";
 import { judged } from "../../training/source.ts";
 import { testRequest } from "../../training/step-request.ts";
@@ -12,9 +14,10 @@ import type { EncodedPair } from "./pairs.ts";
 import type { Roles } from "./roles.ts";
 
 /** What `Seq2Seq.evaluate` can find out. */
-export type EvaluationMetric = "loss" | "perplexity" | "tokenAccuracy" | "exactMatch";
+export type EvaluationMetric = "loss" | "perplexity" | "tokenAccuracy" | "exactMatch" | "bleu";
 
-const evaluationMetrics: readonly EvaluationMetric[] = ["loss", "perplexity", "tokenAccuracy", "exactMatch"];
+const standard: readonly EvaluationMetric[] = ["loss", "perplexity", "tokenAccuracy", "exactMatch"];
+const evaluationMetrics: readonly EvaluationMetric[] = [...standard, "bleu"];
 
 /** Options of `Seq2Seq.evaluate`. */
 export interface Seq2SeqEvaluateOptions {
@@ -22,8 +25,15 @@ export interface Seq2SeqEvaluateOptions {
   batchSize?: number;
   /** Pairs with a longer side are left out, in tokens with the end token; default no limit. */
   maxLength?: number;
-  /** What is wanted; default all. `"exactMatch"` translates every source, which takes longest; the others come together. */
+  /**
+   * What is wanted; default all but `"bleu"`. `"exactMatch"` and `"bleu"` translate every source, which takes longest; the others
+   * come together.
+   */
   metrics?: readonly EvaluationMetric[];
+  /** How sources are translated for `"bleu"`; default as `Seq2Seq.generate` does. */
+  generate?: Omit<GenerateOptions, "signal">;
+  /** How BLEU is computed; `tokenize` is by default `"zh"` if the references are Chinese, else `"13a"`. */
+  bleu?: BleuOptions;
   /** Stops between two batches, or two tokens; the rejection is its reason. */
   signal?: AbortSignal;
 }
@@ -38,6 +48,10 @@ export interface Evaluation {
   tokenAccuracy?: number;
   /** Share of pairs whose translation is the reference; only if it was asked for. */
   exactMatch?: number;
+  /** BLEU of the translations, from 0 to 100, equal to sacreBLEU's; only if it was asked for. */
+  bleu?: number;
+  /** How BLEU was computed, in sacreBLEU's form; publish it with the number. */
+  signatures?: { bleu: string };
   /** Count of tokens. */
   tokens: number;
   /** Count of pairs. */
@@ -49,18 +63,28 @@ export interface CheckedEvaluate {
   readonly batchSize: number;
   readonly maxLength: number | undefined;
   readonly exactMatch: boolean;
+  /** How BLEU is computed, if it is. */
+  readonly bleu: BleuOptions | undefined;
+  readonly decoding: Decoding;
   readonly signal: AbortSignal | undefined;
 }
 
 /** Checks the options of `Seq2Seq.evaluate`. */
 export function checkEvaluate(options: Seq2SeqEvaluateOptions): CheckedEvaluate {
   const where = "evaluate";
-  checkKeys(where, options, ["batchSize", "maxLength", "metrics", "signal"]);
+  checkKeys(where, options, ["batchSize", "maxLength", "metrics", "generate", "bleu", "signal"]);
   checkSignal(where, options.signal);
-  const { maxLength, metrics = evaluationMetrics, signal } = options;
+  const { maxLength, metrics = standard, signal } = options;
   if (!Array.isArray(metrics)) throw new OptionError(`${where}: metrics must be a list of names`);
   for (const name of metrics) nameOption(where, "metrics", name, evaluationMetrics);
+  if (!metrics.includes("bleu") && (options.bleu !== undefined || options.generate !== undefined)) {
+    throw new OptionError(`${where}: bleu and generate are options of the metric "bleu": put it into metrics`);
+  }
+  const bleuOptions = options.bleu ?? {};
+  checkBleu(`${where}: bleu`, bleuOptions, false);
   return {
+    bleu: metrics.includes("bleu") ? bleuOptions : undefined,
+    decoding: checkGenerate({ ...options.generate, ...(signal === undefined ? {} : { signal }) }),
     batchSize: integerOption(where, "batchSize", options.batchSize ?? 64, 1),
     maxLength: maxLength === undefined ? undefined : integerOption(where, "maxLength", maxLength, 1),
     exactMatch: metrics.includes("exactMatch"),

@@ -1,10 +1,17 @@
 import { OptionError, StateError } from "../../errors.ts";
 import { categoricalCrossentropy } from "../../losses/cross-entropy.ts";
+import { type LabelSmoothing, smoothingFields } from "../../losses/label-smoothing.ts";
 import type { MetricName } from "../../metrics/resolve.ts";
 import type { Optimizer, OptimizerName } from "../../optimizers/optimizer.ts";
-import { booleanOption, checkKeys, integerOption, numberOption } from "../../options.ts";
+import { booleanOption, checkKeys, integerOption } from "../../options.ts";
 import type { FitOptions } from "../../training/options.ts";
 import type { Model } from "../model.ts";
+import {
+  type CheckedGeneration,
+  checkGeneration,
+  type ValidationGenerationOptions,
+  type ValidationMetric,
+} from "./generated-validation.ts";
 import type { Pairs } from "./pairs.ts";
 import type { Roles } from "./roles.ts";
 
@@ -12,16 +19,32 @@ import type { Roles } from "./roles.ts";
 export interface Seq2SeqFitOptions
   extends Pick<
     FitOptions,
-    "initialEpoch" | "callbacks" | "verbose" | "signal" | "onProgress" | "accumulateSteps" | "validationFreq"
+    | "initialEpoch"
+    | "maxUpdates"
+    | "stepsPerEpoch"
+    | "mixedPrecision"
+    | "callbacks"
+    | "verbose"
+    | "signal"
+    | "onProgress"
+    | "accumulateSteps"
+    | "validationFreq"
   > {
   /** Pairs in a batch, at least 1; default 64. Exclusive with `batchTokens`. */
   batchSize?: number;
   /** Most positions in a batch, padding included: its pairs times its longest side. */
   batchTokens?: number;
-  /** The epoch to stop at, counted from 0; default 1. */
+  /** The epoch to stop at, counted from 0; default 1, with `maxUpdates` no limit. */
   epochs?: number;
   /** Pairs that validate after each epoch. */
   validation?: Pairs;
+  /**
+   * What is found out by translating the pairs of `validation`: `"bleu"` is logged as `valBleu` (0 to 100), `"exactMatch"`, the share of
+   * translations that are the reference, as `valExactMatch`; callbacks may watch them. Default none.
+   */
+  validationMetrics?: readonly ValidationMetric[];
+  /** How they are translated and how often; default all of them after each epoch, as `Seq2Seq.generate` does. */
+  validationGeneration?: ValidationGenerationOptions;
   /** Seed of the order of the data, of dropout if the model gets compiled, and of the weights if they do not exist yet; default 0. */
   seed?: number;
   /** Pairs with a longer side are left out, in tokens with the end token; default no limit. */
@@ -33,8 +56,11 @@ export interface Seq2SeqFitOptions
   keepIds?: boolean;
   /** Compiles the model with this optimiser; default: the model as it was compiled, or `"rmsprop"`. */
   optimizer?: OptimizerName | Optimizer;
-  /** Compiles the model so that this share of each target is spread over all tokens; from 0 to 1. */
-  labelSmoothing?: number;
+  /**
+   * Compiles the model so that this share of each target is spread over all tokens; from 0 to 1, or `{ value, definition }` with
+   * the definition of `"keras"` (default), `"fairseq"` or `"joeynmt"`.
+   */
+  labelSmoothing?: LabelSmoothing;
 }
 
 const keys: (keyof Seq2SeqFitOptions)[] = [
@@ -42,8 +68,13 @@ const keys: (keyof Seq2SeqFitOptions)[] = [
   "batchTokens",
   "epochs",
   "initialEpoch",
+  "maxUpdates",
+  "stepsPerEpoch",
+  "mixedPrecision",
   "validation",
   "validationFreq",
+  "validationMetrics",
+  "validationGeneration",
   "seed",
   "maxLength",
   "keepIds",
@@ -62,6 +93,8 @@ export interface CheckedFit {
   readonly maxLength: number | undefined;
   readonly batches: { readonly batchSize: number } | { readonly batchTokens: number };
   readonly validation: Pairs | undefined;
+  /** What the translations of the pairs that validate are looked at for. */
+  readonly generation: CheckedGeneration | undefined;
   readonly keepIds: boolean;
   /** What `Model.fit` takes. */
   readonly passed: FitOptions;
@@ -70,12 +103,18 @@ export interface CheckedFit {
 /** Checks the options of `Seq2Seq.fit` that `Model.fit` does not know. */
 export function checkFit(options: Seq2SeqFitOptions): CheckedFit {
   checkKeys("fit", options, keys);
-  const { batchSize, batchTokens, seed, maxLength, validation, keepIds, optimizer, labelSmoothing, ...passed } =
+  const { batchSize, batchTokens, seed, maxLength, validation, keepIds, optimizer, labelSmoothing, ...others } =
     options;
+  const { validationMetrics, validationGeneration, ...passed } = others;
   if (batchSize !== undefined && batchTokens !== undefined) {
     throw new OptionError("fit: give either batchSize or batchTokens");
   }
+  const generation = checkGeneration(validationMetrics, validationGeneration, options.signal);
+  if (generation !== undefined && validation === undefined) {
+    throw new OptionError("fit: validationMetrics needs pairs to translate: give validation");
+  }
   return {
+    generation,
     seed: integerOption("fit", "seed", seed ?? 0, 0),
     maxLength: maxLength === undefined ? undefined : integerOption("fit", "maxLength", maxLength, 1),
     batches:
@@ -95,11 +134,11 @@ export function checkFit(options: Seq2SeqFitOptions): CheckedFit {
  */
 export function compileFor(
   model: Model,
-  { output }: Roles,
+  { output }: Pick<Roles, "output">,
   { optimizer, labelSmoothing }: Pick<Seq2SeqFitOptions, "optimizer" | "labelSmoothing">,
   seed: number,
 ): void {
-  if (labelSmoothing !== undefined) numberOption("fit", "labelSmoothing", labelSmoothing, 0, 1);
+  if (labelSmoothing !== undefined) smoothingFields("fit", labelSmoothing);
   if (model.compilation === undefined || optimizer !== undefined || labelSmoothing !== undefined) {
     const loss = categoricalCrossentropy(labelSmoothing === undefined ? {} : { labelSmoothing });
     model.compile({

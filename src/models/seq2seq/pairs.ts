@@ -35,11 +35,6 @@ export class PairEncoder {
     return this.source.encode(text, { addEnd: true });
   }
 
-  /** Both sides of a pair. */
-  encode({ source, target }: TextPair): EncodedPair {
-    return { source: this.encodeSource(source), target: this.#framed(this.target.encode(target)) };
-  }
-
   /** Many pairs, on the compute threads. */
   async #encodeBlock(pairs: readonly TextPair[], signal: AbortSignal | undefined): Promise<EncodedPair[]> {
     const options = signal === undefined ? {} : { signal };
@@ -75,24 +70,40 @@ export class PairEncoder {
     maxLength: number | undefined,
     signal: AbortSignal | undefined,
   ): Promise<Dataset<EncodedPair>> {
-    const fits = ({ source, target }: EncodedPair) =>
-      maxLength === undefined || (source.length <= maxLength && target.length - 1 <= maxLength);
-    if (pairs instanceof Dataset) return pairs.map((pair) => this.encode(pair)).filter(fits);
-    if (typeof pairs !== "object" || pairs === null || !(Symbol.iterator in pairs)) {
-      throw new OptionError(`${where}: expected sentence pairs: a ParallelText, a list or a Dataset`);
+    const fits = fitting(maxLength);
+    if (pairs instanceof Dataset) {
+      const encode = (block: readonly TextPair[]) => this.#encodeBlock(block, signal);
+      return pairs.mapTogether(blockPairs, encode, () => new EncodedPairs()).filter(fits);
     }
-    const text = pairs instanceof ParallelText ? pairs : ParallelText.from(pairs);
+    const text = textOf(where, pairs);
     const encoded = new EncodedPairs();
-    for (const block of blocks(text)) {
-      for (const ids of await this.#encodeBlock(block, signal)) if (fits(ids)) encoded.push(ids);
-      signal?.throwIfAborted();
-    }
+    for await (const block of this.blocks(where, text, maxLength, signal))
+      for (const { ids } of block) encoded.push(ids);
     if (encoded.length === 0) {
       throw new DataError(
         text.length === 0 ? `${where}: there are no sentence pairs` : `${where}: all pairs are too long`,
       );
     }
     return Dataset.fromView(encoded);
+  }
+
+  /**
+   * Pairs as texts and ids, many at a time; those with a side of more than `maxLength` tokens are left out.
+   *
+   * @throws OptionError if these are no pairs; DataError if a side is no string; the signal's reason after an abort.
+   */
+  async *blocks(
+    where: string,
+    pairs: Pairs,
+    maxLength: number | undefined,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<{ text: TextPair; ids: EncodedPair }[]> {
+    const fits = fitting(maxLength);
+    for await (const block of blocks(pairs instanceof Dataset ? pairs : textOf(where, pairs))) {
+      const ids = await this.#encodeBlock(block, signal);
+      signal?.throwIfAborted();
+      yield block.map((text, index) => ({ text, ids: ids[index]! })).filter((pair) => fits(pair.ids));
+    }
   }
 
   /**
@@ -115,10 +126,28 @@ export class PairEncoder {
   }
 }
 
+/**
+ * Pairs that can be run through again and again.
+ *
+ * @throws OptionError if these are none; DataError if a side is no string.
+ */
+export function textOf(where: string, pairs: Exclude<Pairs, Dataset<TextPair>>): ParallelText {
+  if (typeof pairs !== "object" || pairs === null || !(Symbol.iterator in pairs)) {
+    throw new OptionError(`${where}: expected sentence pairs: a ParallelText, a list or a Dataset`);
+  }
+  return pairs instanceof ParallelText ? pairs : ParallelText.from(pairs);
+}
+
+/** Whether neither side of a pair is too long. */
+function fitting(maxLength: number | undefined): (pair: EncodedPair) => boolean {
+  return ({ source, target }) =>
+    maxLength === undefined || (source.length <= maxLength && target.length - 1 <= maxLength);
+}
+
 /** Pairs in lists. */
-function* blocks(pairs: Iterable<TextPair>): Generator<TextPair[]> {
+async function* blocks(pairs: Iterable<TextPair> | AsyncIterable<TextPair>): AsyncGenerator<TextPair[]> {
   let block: TextPair[] = [];
-  for (const pair of pairs) {
+  for await (const pair of pairs) {
     block.push(pair);
     if (block.length < blockPairs) continue;
     yield block;

@@ -19,6 +19,11 @@ export class CallbackList {
     return this.#callbacks.length === 0;
   }
 
+  /** Names of the values that the callbacks add. */
+  get adds(): readonly string[] {
+    return this.#callbacks.flatMap((callback) => callback.adds ?? []);
+  }
+
   async trainBegin(parameters: TrainParameters): Promise<void> {
     for (const callback of this.#callbacks) await callback.onTrainBegin?.({}, this.#model, parameters);
   }

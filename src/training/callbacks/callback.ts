@@ -3,11 +3,11 @@ import type { Trainable } from "../trainable.ts";
 
 /** What callbacks are told about a run when it begins. */
 export interface TrainParameters {
-  /** The epoch after the last, counted from 0. */
+  /** The epoch after the last, counted from 0; infinite if `maxUpdates` alone ends the run. */
   readonly epochs: number;
   /** Steps of an epoch, if that is known. */
   readonly steps: number | undefined;
-  /** Names of the values that the run itself logs, such as `loss` and `valLoss`. */
+  /** Names of the values that the run itself logs, such as `loss` and `valLoss`, and of those that callbacks say they add. */
   readonly names: readonly string[];
 }
 
@@ -39,6 +39,8 @@ export type CallbackResult = void | Promise<void>;
  * ```
  */
 export interface Callback {
+  /** Names of values that it adds to `logs` in `onEpochEnd`, not necessarily in every epoch; callbacks behind it may watch them. */
+  readonly adds?: readonly string[];
   /** Before the first epoch; `logs` is empty. */
   onTrainBegin?(logs: Logs, model: Trainable, parameters: TrainParameters): CallbackResult;
   /** After the last epoch, or after a loss that is not a number; `logs` are those of the last epoch. Not called after an error. */
@@ -61,7 +63,7 @@ export interface Callback {
   setState?(state: CallbackState): void;
 }
 
-type Hook = Exclude<keyof Callback, "getState" | "setState">;
+type Hook = Exclude<keyof Callback, "adds" | "getState" | "setState">;
 
 /** Names of the hooks. */
 export const hooks: readonly Hook[] = [

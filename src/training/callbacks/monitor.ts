@@ -61,7 +61,7 @@ function direction(where: string, name: string, mode: MonitorMode): 1 | -1 {
   if (mode !== "auto") return mode === "max" ? 1 : -1;
   const lower = name.toLowerCase();
   if (lower.endsWith("loss") || lower.endsWith("perplexity")) return -1;
-  if (lower.endsWith("accuracy")) return 1;
+  if (["accuracy", "bleu", "exactmatch"].some((end) => lower.endsWith(end))) return 1;
   throw new OptionError(
     `${where}: cannot tell whether ${JSON.stringify(name)} should rise or fall; set mode to "min" or "max"`,
   );

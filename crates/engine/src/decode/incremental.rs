@@ -216,6 +216,19 @@ impl Builder<'_> {
         Ok(mapped)
     }
 
+    /// An input of the step for a state.
+    pub(super) fn carry(&mut self, layer: usize, signature: Signature, begin: InitialState) -> ValueId {
+        self.states.push(begin);
+        let state = self.input(layer, signature);
+        self.state_inputs.push(state);
+        state
+    }
+
+    /// The states after the step.
+    pub(super) fn carried(&mut self, outputs: &[ValueId]) {
+        self.state_outputs.extend(outputs);
+    }
+
     fn node(&mut self, node: &Node) -> Result<Treatment> {
         let name = &self.plan.layers[node.layer].name;
         let refuse = |why: &str| Err(Error::new(Code::Graph, format!("layer {name} cannot decode: {why}")));
@@ -244,6 +257,7 @@ impl Builder<'_> {
         match node.operation {
             _ if inside => {}
             Operation::Recurrent(options) => return self.recurrent(node, options),
+            Operation::AttentionRnn(plan) => return self.attention_rnn(node, plan),
             Operation::Linear | Operation::Softmax if rank(node.inputs[0]) < 3 => {
                 return refuse("it mixes the steps of the decoder's input");
             }

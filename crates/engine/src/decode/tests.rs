@@ -248,11 +248,23 @@ fn repeating() -> Value {
     document
 }
 
+/// As many steps as are generated at most.
+fn positions(kind: &str, scale: Value) -> Value {
+    let rule = json!({ "type": "randomNormal", "mean": 0.0, "stddev": 1.0 });
+    json!({
+        "type": kind, "interleaved": false, "maxWavelength": 100.0, "maxLength": 15, "scale": scale,
+        "embeddingsInitializer": rule
+    })
+}
+
 #[test]
 fn layers_along_axes_step_as_they_run_on_whole_sequences() {
     let inner = dense("inner", 8, "tanh");
     for (kind, options) in [
         ("layerNormalization", normalization()),
+        ("rmsNormalization", json!({ "axis": [-1], "epsilon": 1e-6 })),
+        ("positionalEncoding", positions("sinusoidal", json!(true))),
+        ("positionalEncoding", positions("learned", json!(0.5))),
         ("masking", json!({ "maskValue": 0.0 })),
         ("spatialDropout1d", json!({ "rate": 0.5 })),
         ("softmax", json!({ "axis": [2] })),
@@ -267,6 +279,37 @@ fn layers_along_axes_step_as_they_run_on_whole_sequences() {
     let model = model(&repeating(), cpu());
     let treatments = Incremental::new(&model.plan, 1, 0).unwrap().treatments;
     assert!(treatments.contains(&("inners".to_owned(), Treatment::Pointwise)), "{treatments:?}");
+}
+
+#[test]
+fn positions_are_counted_on_up_to_the_end_of_their_table() {
+    let mut options = positions("learned", json!(false));
+    options["maxLength"] = json!(3);
+    let model = model(&through("positionalEncoding", options), cpu());
+    let treatments = Incremental::new(&model.plan, 1, 0).unwrap().treatments;
+    assert!(treatments.contains(&("through".to_owned(), Treatment::Pointwise)), "{treatments:?}");
+    let request = GenerationRequest {
+        decoder_input: 1,
+        output: 0,
+        begin_id: 1,
+        end_id: vec![],
+        pad_id: 0,
+        max_new_tokens: 15,
+        feed: super::Feed::Ids,
+        recompute: false,
+        prompts: Vec::new(),
+    };
+    let inputs = vec![Tensor::ids(vec![2, 1], vec![3, 4])];
+    let mut generation = Generation::new(Arc::clone(&model), request, inputs, Interrupt::default()).unwrap();
+    for _ in 0..3 {
+        assert_eq!(generation.advance().unwrap(), None);
+    }
+    let error = generation.advance().unwrap_err();
+    assert_eq!(error.code, Code::Data);
+    assert!(
+        error.message.contains("layer through: expected sequences of at most 3 steps (maxLength), got 4"),
+        "{error}"
+    );
 }
 
 #[test]

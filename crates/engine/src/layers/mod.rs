@@ -2,6 +2,7 @@
 mod activation;
 mod attention;
 mod attention_call;
+mod attention_rnn;
 mod axes;
 mod bidirectional;
 mod concatenate;
@@ -14,16 +15,21 @@ mod masking;
 mod merge;
 mod multi_head_attention;
 mod pooling;
+mod positional_encoding;
 mod recurrent;
 mod repeat_vector;
+mod reversible_embedding;
+mod rms_normalization;
 mod scan;
 mod softmax;
 mod tensor;
 mod time_distributed;
+mod transformer;
 
 pub use activation::ActivationOptions;
 pub use attention::AttentionOptions;
 pub use attention_call::{AttentionCall, Role};
+pub use attention_rnn::{AttentionForm, AttentionRnnOptions};
 pub use bidirectional::{BidirectionalOptions, Direction, MergeMode};
 pub use concatenate::ConcatenateOptions;
 pub use dense::DenseOptions;
@@ -35,12 +41,17 @@ pub use masking::MaskingOptions;
 pub use merge::Merge;
 pub use multi_head_attention::MultiHeadAttentionOptions;
 pub use pooling::{DataFormat, PoolingOptions};
+pub use positional_encoding::{PositionKind, PositionScale, PositionalEncodingOptions};
 pub use recurrent::{Cell, RecurrentOptions};
 pub use repeat_vector::RepeatVectorOptions;
+pub use reversible_embedding::ReversibleEmbeddingOptions;
+pub use rms_normalization::RmsNormalizationOptions;
 pub use scan::{Scan, ScanBody, ScanOptions};
 pub use softmax::SoftmaxOptions;
 pub use tensor::{TensorLayer, WeightOptions};
 pub use time_distributed::TimeDistributed;
+pub use transformer::TransformerOptions;
+pub(crate) use transformer::{Part, with_features};
 
 use std::borrow::Cow;
 
@@ -144,6 +155,14 @@ pub enum LayerKind {
     Concatenate(ConcatenateOptions),
     /// Tensors of one shape, element by element.
     Merge(Merge),
+    /// A layer of a Transformer.
+    Transformer(Box<TransformerOptions>),
+    /// Positions, added to a sequence.
+    PositionalEncoding(PositionalEncodingOptions),
+    /// Rows of a table, and scores of its rows.
+    ReversibleEmbedding(ReversibleEmbeddingOptions),
+    /// Normalisation by the root mean square over axes of each sample.
+    RmsNormalization(RmsNormalizationOptions),
     /// A vector as every step of a sequence.
     RepeatVector(RepeatVectorOptions),
     /// Normalisation over axes of each sample.
@@ -166,6 +185,8 @@ pub enum LayerKind {
     Scan(Scan),
     /// Attention of several heads, between projections.
     MultiHeadAttention(Box<MultiHeadAttentionOptions>),
+    /// A recurrent layer that attends over another sequence.
+    AttentionRnn(Box<AttentionRnnOptions>),
     /// Attention without projections.
     Attention(AttentionOptions),
 }
@@ -200,6 +221,12 @@ impl LayerKind {
             "concatenate" => Self::Concatenate(options(layer)?),
             "repeatVector" => Self::RepeatVector(options(layer)?),
             "layerNormalization" => Self::LayerNormalization(options(layer)?),
+            "positionalEncoding" => Self::PositionalEncoding(options(layer)?),
+            "reversibleEmbedding" => Self::ReversibleEmbedding(options(layer)?),
+            "rmsNormalization" => Self::RmsNormalization(options(layer)?),
+            "transformerEncoder" | "transformerDecoder" => {
+                Self::Transformer(Box::new(TransformerOptions::parse(layer)?))
+            }
             "globalAveragePooling1d" => Self::GlobalAveragePooling(options(layer)?),
             "globalMaxPooling1d" => Self::GlobalMaxPooling(options(layer)?),
             "masking" => Self::Masking(options(layer)?),
@@ -209,6 +236,7 @@ impl LayerKind {
             "multiHeadAttention" | "groupedQueryAttention" => {
                 Self::MultiHeadAttention(Box::new(MultiHeadAttentionOptions::parse(layer)?))
             }
+            "attentionRnn" => Self::AttentionRnn(Box::new(options(layer)?)),
             "attention" | "additiveAttention" => Self::Attention(AttentionOptions::parse(layer)?),
             other => match (RecurrentOptions::parse(layer), Merge::from_name(other)) {
                 (Some(options), _) => Self::Recurrent(options?),
@@ -227,12 +255,17 @@ impl LayerKind {
             Self::Activation(options) => options.check(),
             Self::RepeatVector(options) => options.check(),
             Self::LayerNormalization(options) => options.check(),
+            Self::PositionalEncoding(options) => options.check(),
+            Self::ReversibleEmbedding(options) => options.check(),
+            Self::RmsNormalization(options) => options.check(),
+            Self::Transformer(options) => options.check(),
             Self::Masking(options) => options.check(),
             Self::SpatialDropout(options) => options.check(),
             Self::Softmax(options) => options.check(),
             Self::GlobalAveragePooling(_) | Self::GlobalMaxPooling(_) | Self::TimeDistributed(_) => Ok(()),
             Self::Input(_) | Self::Concatenate(_) | Self::Merge(_) | Self::Tensor(_) | Self::Scan(_) => Ok(()),
             Self::MultiHeadAttention(options) => options.check(),
+            Self::AttentionRnn(options) => options.check(),
             Self::Attention(options) => options.check(),
         }
         .map_err(|reason| Error::new(Code::Option, format!("layer {}: {reason}", layer.name)))?;
@@ -275,6 +308,10 @@ impl LayerKind {
             Self::Merge(merge) => merge.infer(inputs),
             Self::RepeatVector(options) => options.infer(inputs),
             Self::LayerNormalization(options) => options.infer(inputs),
+            Self::PositionalEncoding(options) => options.infer(inputs),
+            Self::ReversibleEmbedding(options) => options.infer(inputs),
+            Self::RmsNormalization(options) => options.infer(inputs),
+            Self::Transformer(options) => options.infer(inputs),
             Self::GlobalAveragePooling(options) => options.infer(inputs, true),
             Self::GlobalMaxPooling(options) => options.infer(inputs, false),
             Self::Masking(options) => options.infer(inputs),
@@ -284,6 +321,7 @@ impl LayerKind {
             Self::Tensor(tensor) => tensor.infer(inputs),
             Self::Scan(scan) => scan.infer(inputs),
             Self::MultiHeadAttention(options) => options.infer(inputs),
+            Self::AttentionRnn(options) => options.infer(inputs),
             Self::Attention(options) => options.infer(inputs),
         }
         .map_err(|reason| Error::new(Code::Shape, format!("layer {layer}: {reason}")))

@@ -1,8 +1,10 @@
 //! Operations of layers that act along axes or step by step.
 use super::{Operation, Plan, ValueId};
-use crate::layers::{LayerNormalizationOptions, PoolingOptions, Signature, SoftmaxOptions, TimeDistributed};
+use crate::layers::{
+    LayerNormalizationOptions, PoolingOptions, RmsNormalizationOptions, Signature, SoftmaxOptions, TimeDistributed,
+};
 
-/// A layer normalisation, resolved. Its weights are `gamma`, then `beta`.
+/// A layer normalisation, resolved. Its weights are `gamma` (or `scale`), then `beta`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Normalization {
     /// Axes over which mean and variance are taken, ascending.
@@ -13,13 +15,21 @@ pub struct Normalization {
     pub scale: bool,
     /// Whether there is a `beta`.
     pub center: bool,
+    /// Whether the mean is taken away: not if rows are only divided by their root mean square.
+    pub centred: bool,
 }
 
 impl Normalization {
     pub(super) fn new(options: &LayerNormalizationOptions, outputs: &[Signature]) -> Self {
         // Inference has checked the axes; outputs have the shape of the input.
         let axes = outputs.first().and_then(|output| options.positions(&output.shape).ok()).unwrap_or_default();
-        Self { axes, epsilon: options.epsilon, scale: options.scale, center: options.center }
+        Self { axes, epsilon: options.epsilon, scale: options.scale, center: options.center, centred: true }
+    }
+
+    pub(super) fn of_squares(options: &RmsNormalizationOptions, outputs: &[Signature]) -> Self {
+        // As above.
+        let axes = outputs.first().and_then(|output| options.positions(&output.shape).ok()).unwrap_or_default();
+        Self { axes, epsilon: options.epsilon, scale: true, center: false, centred: false }
     }
 }
 

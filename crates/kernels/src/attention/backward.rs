@@ -2,20 +2,20 @@
 //!
 //! # Source
 //! Dao et al., "FlashAttention" (2022), appendix B.4.
-use std::ops::Range;
+use std::{f32::consts::LOG2_E, ops::Range};
 
 use super::{
     block::{Extra, KeyBlock, QueryBlock},
     call::{Call, KEYS, QUERIES, Space, row_stride},
     dropping::Dropping,
-    pack::{pack_columns, pack_rows, write_row},
+    pack::{ask, pack_columns, pack_rows, write_row},
     steps::Steps,
     sums::{Sums, write_sums},
     targets::{BiasTarget, RowTarget},
 };
 use crate::{
     buffer::Buffer,
-    math::exp,
+    math::exp2,
     pieces::load_at,
     shared::Shared,
     simd::{Kernel, LANES, Lanes},
@@ -63,6 +63,7 @@ struct Scratch<'a> {
     values: &'a mut [f32],
     /// Times the scale.
     query_rows: &'a mut [f32],
+    /// Times the scale, so that scores are binary logarithms.
     query_columns: &'a mut [f32],
     dy_rows: &'a mut [f32],
     dy_columns: &'a mut [f32],
@@ -88,6 +89,10 @@ impl Kernel for Backward<'_> {
         let call = job.call;
         let queries = call.queries(sequence, self.queries.clone());
         let keys = call.keys_for(sequence, &queries);
+        for index in 0..keys.len().min(KEYS) {
+            ask(call.key(sequence, group, keys.at(index)));
+            ask(call.value(sequence, group, keys.at(index)));
+        }
         let (key_width, value_width) = call.widths();
         let lanes = QUERIES.min(queries.len()).next_multiple_of(LANES);
         let block = KEYS.min(keys.len()) * lanes;
@@ -174,9 +179,14 @@ impl Backward<'_> {
         let query = |lane: usize| call.query(sequence, head, queries.steps[lane]);
         let place = |lane: usize| call.output_row(sequence, head, queries.steps[lane]);
         let dy = |lane: usize| &job.dy[place(lane)..][..value_width];
+        for lane in 0..count {
+            ask(query(lane));
+            ask(dy(lane));
+            ask(&job.output[place(lane)..][..value_width]);
+        }
         // SAFETY: the caller vouches for the path; the scratch space has the sizes of its legend.
         unsafe {
-            pack_columns::<L>(scratch.query_columns, key_width, lanes, count, scale, query);
+            pack_columns::<L>(scratch.query_columns, key_width, lanes, count, scale * LOG2_E, query);
             pack_columns::<L>(scratch.dy_columns, value_width, lanes, count, 1.0, dy);
             pack_rows::<L>(scratch.query_rows, key_width, count, scale, query);
             pack_rows::<L>(scratch.dy_rows, value_width, count, 1.0, dy);
@@ -294,7 +304,7 @@ impl Backward<'_> {
                     for key in 0..seen {
                         let factor = dropping.factor::<L>(keys.at(block.first + key));
                         let (score, gradient) = (scores.add(key * lanes), gradients.add(key * lanes));
-                        let weight = exp(L::load(score).sub(log_sum));
+                        let weight = exp2(L::load(score).sub(log_sum));
                         weight.mul(factor).store(score);
                         if scores_too {
                             weight.mul(L::load(gradient).mul(factor).sub(product)).store(gradient);
@@ -304,7 +314,7 @@ impl Backward<'_> {
                 None => {
                     for key in 0..seen {
                         let (score, gradient) = (scores.add(key * lanes), gradients.add(key * lanes));
-                        let weight = exp(L::load(score).sub(log_sum));
+                        let weight = exp2(L::load(score).sub(log_sum));
                         weight.store(score);
                         if scores_too {
                             weight.mul(L::load(gradient).sub(product)).store(gradient);

@@ -1,4 +1,7 @@
-//! A block of queries against a block of keys: its scores as columns `[keys][lanes]`, so that a lane is a query.
+//! A block of queries against a block of keys: its scores as columns `[keys][lanes]`, so that a lane is a query. Scores
+//! are binary logarithms, which are faster to undo.
+use std::f32::consts::LOG2_E;
+
 use super::{
     call::{Call, QUERIES},
     steps::Steps,
@@ -150,7 +153,7 @@ impl<'a> QueryBlock<'a> {
                 let at = scores.add(key * self.lanes + column);
                 let mut score = L::load(at);
                 if let Some(extra) = extra {
-                    score = score.add(L::load(extra.add(key * self.lanes + column)));
+                    score = L::load(extra.add(key * self.lanes + column)).fma(L::splat(LOG2_E), score);
                 }
                 if limited {
                     score = score.select(L::splat(key as f32).less(limits), L::splat(f32::NEG_INFINITY));

@@ -2,19 +2,19 @@
 //!
 //! # Source
 //! Milakov and Gimelshein, "Online normalizer calculation for softmax" (2018); Dao et al., "FlashAttention" (2022).
-use std::ops::Range;
+use std::{f32::consts::LOG2_E, ops::Range};
 
 use super::{
     block::{Extra, KeyBlock, QueryBlock},
     call::{Call, KEYS, QUERIES, Space, row_stride},
     dropping::Dropping,
     mean::Mean,
-    pack::{pack_columns, pack_rows, write_row},
+    pack::{ask, pack_columns, pack_rows, write_row},
     steps::Steps,
 };
 use crate::{
     buffer::Buffer,
-    math::exp,
+    math::exp2,
     shared::Shared,
     simd::{Kernel, LANES, Lanes},
     tile::Start,
@@ -41,7 +41,7 @@ struct Scratch<'a> {
     /// Packed rows.
     keys: &'a mut [f32],
     values: &'a mut [f32],
-    /// `[K][lanes]`: queries times the scale.
+    /// `[K][lanes]`: queries times the scale, so that scores are binary logarithms.
     queries: &'a mut [f32],
     /// `[keys][lanes]`.
     scores: &'a mut [f32],
@@ -62,7 +62,11 @@ impl Kernel for Forward<'_> {
         let Self { call, sequence, group, .. } = self;
         let queries = call.queries(sequence, self.queries.clone());
         let keys = call.keys_for(sequence, &queries);
-        let (key_width, value_width) = (call.options.key_width, call.options.value_width);
+        for index in 0..keys.len().min(KEYS) {
+            ask(call.key(sequence, group, keys.at(index)));
+            ask(call.value(sequence, group, keys.at(index)));
+        }
+        let (key_width, value_width) = call.widths();
         let (key_stride, value_stride) = (row_stride(key_width), row_stride(value_width));
         let lanes = QUERIES.min(queries.len()).next_multiple_of(LANES);
         let block = KEYS.min(keys.len()) * lanes;
@@ -112,12 +116,15 @@ impl Forward<'_> {
         mean: &mut Mean<'_>,
     ) {
         let Self { call, sequence, .. } = *self;
-        let (key_width, value_width) = (call.options.key_width, call.options.value_width);
+        let (key_width, value_width) = call.widths();
         let (key_stride, value_stride) = (row_stride(key_width), row_stride(value_width));
         let (count, lanes, scale) = (queries.count, queries.lanes, call.options.scale);
+        for &step in &queries.steps[..count] {
+            ask(call.query(sequence, head, step));
+        }
         // SAFETY: the path is available, the scratch space has the sizes of its legend.
         unsafe {
-            pack_columns::<L>(scratch.queries, key_width, lanes, count, scale, |lane| {
+            pack_columns::<L>(scratch.queries, key_width, lanes, count, scale * LOG2_E, |lane| {
                 call.query(sequence, head, queries.steps[lane])
             });
             scratch.largest[..lanes].fill(LOWEST);
@@ -154,7 +161,7 @@ impl Forward<'_> {
                 let total = scratch.totals[lane];
                 let none = total == 0.0;
                 if let Some(log_sums) = &self.log_sums {
-                    let log_sum = if none { f32::INFINITY } else { scratch.largest[lane] + total.ln() };
+                    let log_sum = if none { f32::INFINITY } else { scratch.largest[lane] + total.log2() };
                     log_sums.part(call.score_row(sequence, head, step), 1)[0] = log_sum;
                 }
                 let output = self.output.part(call.output_row(sequence, head, step), value_width);
@@ -210,11 +217,11 @@ unsafe fn exponentiate<L: Lanes>(
         let mut sum = L::splat(0.0);
         for key in 0..seen {
             let at = scores.add(key * lanes);
-            let power = exp(L::load(at).sub(largest));
+            let power = exp2(L::load(at).sub(largest));
             sum = sum.add(power);
             power.store(at);
         }
-        let factor = exp(before.sub(largest));
+        let factor = exp2(before.sub(largest));
         let totals = scratch.totals[column..].as_mut_ptr();
         L::load(totals).fma(factor, sum).store(totals);
         largest.store(scratch.largest[column..].as_mut_ptr());

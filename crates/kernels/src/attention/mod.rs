@@ -134,7 +134,7 @@ fn check(sizes: AttentionSizes, options: &AttentionOptions, inputs: &AttentionIn
     }
 }
 
-/// `o`, and for [`backward`] the logarithms of the softmax's denominators.
+/// `o`, and for [`backward`] the binary logarithms of the softmax's denominators.
 ///
 /// # Shapes
 /// `output`: `[B, T, N V]`; `log_sums`: `[B, N, T]`, infinite for queries for which no key counts.

@@ -2,8 +2,14 @@
 use super::call::row_stride;
 use crate::{
     pieces::{load_at, store_at},
-    simd::{LANES, Lanes},
+    simd::{LANES, Lanes, prefetch},
 };
+
+/// Asks for a row that is needed soon: rows lie too far apart for the hardware to see them coming.
+#[inline(always)]
+pub(super) fn ask(row: &[f32]) {
+    row.chunks(LANES).for_each(|line| prefetch(line.as_ptr()));
+}
 
 /// Packs rows one after the other, with zeros up to whole vectors.
 ///
@@ -46,9 +52,14 @@ pub(super) unsafe fn pack_columns<'a, L: Lanes>(
         for at in (0..width).step_by(LANES) {
             // SAFETY: inside the rows, and inside the columns.
             unsafe {
-                let vectors = rows.map(|row| if row.is_empty() { L::splat(0.0) } else { load_at::<L>(row, at) });
+                let mut vectors = [L::splat(0.0); LANES];
+                for (vector, row) in vectors.iter_mut().zip(rows) {
+                    if !row.is_empty() {
+                        *vector = load_at(row, at);
+                    }
+                }
                 let columns = L::transpose(vectors);
-                for (index, column) in columns.into_iter().enumerate().take(width - at) {
+                for (index, column) in columns.iter().enumerate().take(width - at) {
                     column.mul(L::splat(factor)).store(to.as_mut_ptr().add((at + index) * lanes + first));
                 }
             }

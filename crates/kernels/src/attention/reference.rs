@@ -6,7 +6,7 @@ use super::{AttentionInputs, AttentionOptions, AttentionSizes, Empty};
 pub(super) struct Forward {
     /// `[B, T, N, V]`.
     pub output: Vec<f64>,
-    /// `[B, N, T]`.
+    /// `[B, N, T]`, binary logarithms.
     pub log_sums: Vec<f64>,
     /// `[B, N, T, S]`, before dropout.
     pub weights: Vec<f64>,
@@ -122,7 +122,7 @@ pub(super) fn forward(sizes: AttentionSizes, options: &AttentionOptions, inputs:
                 for (j, (weight, factor)) in weights.iter().zip(factors).enumerate() {
                     add(output, call.value(b, n, j), weight * factor);
                 }
-                found.log_sums.push(log_sum);
+                found.log_sums.push(log_sum * std::f64::consts::LOG2_E);
                 found.weights.extend(weights);
             }
         }

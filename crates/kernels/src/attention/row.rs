@@ -1,5 +1,7 @@
 //! One query at a time, with the lanes along the widths: for a few queries that meet many keys, as in decoding, where
 //! keys and values are read once, in place.
+use std::f32::consts::LOG2_E;
+
 use super::{
     call::{Call, Space},
     forward::LOWEST,
@@ -8,7 +10,7 @@ use super::{
 };
 use crate::{
     buffer::Buffer,
-    math::exp,
+    math::exp2,
     pieces::{load_at, store_at},
     shared::Shared,
     simd::{Kernel, LANES, Lanes},
@@ -111,18 +113,22 @@ impl Row<'_> {
                     }
                     sum.store(products.as_mut_ptr());
                 }
-                let mut columns = L::transpose(std::array::from_fn(|lane| L::load(products[lane].as_ptr())));
+                let mut rows = [L::splat(0.0); LANES];
+                for (row, products) in rows.iter_mut().zip(&products) {
+                    *row = L::load(products.as_ptr());
+                }
+                let mut columns = L::transpose(rows);
                 for width in [8, 4, 2, 1] {
                     for lane in 0..width {
                         columns[lane] = columns[lane].add(columns[lane + width]);
                     }
                 }
                 let block = &mut scores[first..first + LANES];
-                columns[0].mul(L::splat(call.options.scale)).store(block.as_mut_ptr());
+                columns[0].mul(L::splat(call.options.scale * LOG2_E)).store(block.as_mut_ptr());
                 if mask.is_some() || bias.is_some() {
                     for (lane, score) in block[..count].iter_mut().enumerate() {
                         let key = self.keys.at(first + lane);
-                        *score += bias.map_or(0.0, |bias| bias[key]);
+                        *score += bias.map_or(0.0, |bias| bias[key] * LOG2_E);
                         if mask.is_some_and(|mask| mask[key] == 0) {
                             *score = f32::NEG_INFINITY;
                         }
@@ -134,7 +140,7 @@ impl Row<'_> {
             let largest = fold(largest, |a, b| if a > b || a.is_nan() { a } else { b });
             let mut sum = L::splat(0.0);
             for vector in scores[..self.seen.next_multiple_of(LANES)].as_chunks_mut::<LANES>().0 {
-                let power = exp(L::load(vector.as_ptr()).sub(L::splat(largest)));
+                let power = exp2(L::load(vector.as_ptr()).sub(L::splat(largest)));
                 sum = sum.add(power);
                 power.store(vector.as_mut_ptr());
             }
@@ -170,7 +176,7 @@ impl Row<'_> {
                 }
                 Target::Output { output, log_sums } => {
                     if let Some(log_sums) = log_sums {
-                        log_sums.part(row, 1)[0] = if total == 0.0 { f32::INFINITY } else { largest + total.ln() };
+                        log_sums.part(row, 1)[0] = if total == 0.0 { f32::INFINITY } else { largest + total.log2() };
                     }
                     let output = output.part(call.output_row(sequence, head, step), call.options.value_width);
                     if total == 0.0 {

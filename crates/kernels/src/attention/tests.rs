@@ -1,11 +1,11 @@
 use super::{
     AttentionDropout, AttentionGradients, AttentionInputs, AttentionOptions, AttentionSizes, Empty, Packed,
-    PackedDestination, ScoreBias, ScoreMask, backward, forward, reference, weights,
+    PackedDestination, ScoreBias, ScoreMask, backward, dropout_factors, forward, reference, weights,
 };
 use crate::{
     Context, Destination,
     random::RandomKey,
-    testing::{Random, assert_close, bits, contexts},
+    testing::{Random, assert_close, bits, contexts, widen},
 };
 
 /// Operands of a call.
@@ -250,7 +250,7 @@ fn masks(random: &mut Random, batch: usize, steps: usize) -> Vec<u8> {
 #[test]
 fn output_weights_and_all_gradients_equal_the_reference() {
     let mut random = Random::new(41);
-    let mut cases: Vec<Case> = (0..60).map(|_| Case::random(&mut random)).collect();
+    let mut cases: Vec<Case> = (0..40).map(|_| Case::random(&mut random)).collect();
     for sizes in [[0, 3, 3], [1, 0, 5], [2, 5, 0], [1, 1, 1], [2, 1, 300], [1, 4, 33], [1, 200, 200], [1, 97, 193]] {
         for causal in [false, true] {
             let mut options = options(2, 1, 16, 33);
@@ -266,4 +266,215 @@ fn output_weights_and_all_gradients_equal_the_reference() {
         let context = Context::global();
         case.compare(&case.run(context, Some(1.0)), &format!("case {number}, added"), Some(1.0));
     }
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    let mut random = Random::new(43);
+    for number in 0..12 {
+        let mut case = Case::random(&mut random);
+        if number % 3 == 0 {
+            // Long enough for several ranges of queries.
+            case = Case::new(&mut random, [1, 500, 300], options(2, 1, 16, 16));
+            case.options.causal = number % 2 == 0;
+        }
+        let all: Vec<_> = (1..=3).map(|threads| Context::new(threads, Context::global().simd)).collect();
+        let results: Vec<_> = all.iter().map(|context| case.run(context, None)).collect();
+        for other in &results[1..] {
+            let parts = |of: &Results| {
+                [&of.output, &of.log_sums, &of.weights, &of.query, &of.key, &of.value, &of.bias].map(|part| bits(part))
+            };
+            assert_eq!(parts(other), parts(&results[0]), "case {number}");
+        }
+    }
+}
+
+#[test]
+fn a_sequence_gives_the_same_bits_alone_and_with_more_padding() {
+    let mut random = Random::new(47);
+    let context = Context::global();
+    for (queries, keys, more) in [(20, 30, 7), (100, 210, 90), (1, 50, 1), (7, 0, 3)] {
+        let mut options = options(2, 2, 24, 16);
+        options.causal = queries == keys;
+        let padded = Case::new(&mut random, [3, queries + more, keys + more], options);
+        let mut padded = Case {
+            query_mask: Some((0..3 * (queries + more)).map(|at| u8::from(at % (queries + more) < queries)).collect()),
+            key_mask: Some((0..3 * (keys + more)).map(|at| u8::from(at % (keys + more) < keys)).collect()),
+            ..padded
+        };
+        // What lies in the padding must not matter.
+        let rows = padded.rows();
+        for (at, value) in padded.key.iter_mut().enumerate() {
+            if at / rows[1] % (keys + more) >= keys {
+                *value = f32::NAN;
+            }
+        }
+        for (at, value) in padded.value.iter_mut().enumerate() {
+            if at / rows[2] % (keys + more) >= keys {
+                *value = f32::NAN;
+            }
+        }
+        let together = padded.run(context, None);
+        let cut = |of: &[f32], long: usize, short: usize, row: usize, sequence: usize| {
+            of[sequence * long * row..][..short * row].to_vec()
+        };
+        for sequence in 0..3 {
+            let part = |of: &[f32], steps: usize, row: usize| cut(of, steps + more, steps, row, sequence);
+            let value_row = options.heads * options.value_width;
+            let alone = Case {
+                sizes: AttentionSizes { batch: 1, queries, keys },
+                query: part(&padded.query, queries, rows[0]),
+                key: part(&padded.key, keys, rows[1]),
+                value: part(&padded.value, keys, rows[2]),
+                query_mask: None,
+                key_mask: None,
+                dy: part(&padded.dy, queries, value_row),
+                ..padded.clone()
+            };
+            let alone = alone.run(context, None);
+            let what = format!("{queries} queries, {keys} keys, sequence {sequence}");
+            assert_eq!(bits(&alone.output), bits(&part(&together.output, queries, value_row)), "{what}: output");
+            assert_eq!(bits(&alone.query), bits(&part(&together.query, queries, rows[0])), "{what}: query");
+            let nothing = |of: &[f32], steps: usize, row: usize| {
+                of[(sequence * (steps + more) + steps) * row..][..more * row].iter().all(|&x| x == 0.0)
+            };
+            assert!(nothing(&together.output, queries, value_row), "{what}: output of the padding");
+            assert!(nothing(&together.query, queries, rows[0]), "{what}: query of the padding");
+            assert!(nothing(&together.key, keys, rows[1]), "{what}: key of the padding");
+            assert!(nothing(&together.value, keys, rows[2]), "{what}: value of the padding");
+            // With fewer sequences the queries may be cut into more ranges, whose sums are added up.
+            for (alone, together) in
+                [(alone.key, part(&together.key, keys, rows[1])), (alone.value, part(&together.value, keys, rows[2]))]
+            {
+                close(&alone, &widen(&together), &format!("{what}: gradients of the keys and values"));
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_equal_differences() {
+    let mut random = Random::new(53);
+    for number in 0..20 {
+        let mut case = Case::random(&mut random);
+        let AttentionSizes { batch, queries, keys } = case.sizes;
+        if batch * queries * keys == 0 || queries > 40 || keys > 40 {
+            continue;
+        }
+        let exact = reference::backward(case.sizes, &case.options, &case.inputs(), &case.dy);
+        let loss = |case: &Case| -> f64 {
+            let output = reference::forward(case.sizes, &case.options, &case.inputs()).output;
+            output.iter().zip(&case.dy).map(|(output, &dy)| output * f64::from(dy)).sum()
+        };
+        let rows = case.rows();
+        for which in 0..4 {
+            let length = [case.query.len(), case.key.len(), case.value.len(), exact.bias.len()][which];
+            if length == 0 {
+                continue;
+            }
+            let at = random.below(length);
+            // A power of two, so that the operand changes by exactly that.
+            let step = 1.0 / 1024.0;
+            let mut losses = [0.0; 2];
+            for (loss_of, sign) in losses.iter_mut().zip([-1.0, 1.0]) {
+                let before = case.clone();
+                let values = match which {
+                    0 => &mut case.query,
+                    1 => &mut case.key,
+                    2 => &mut case.value,
+                    _ => match &mut case.bias {
+                        Some((bias, ..)) => bias,
+                        None => continue,
+                    },
+                };
+                values[at] = (values[at] * 1024.0).round() / 1024.0 + sign * step;
+                *loss_of = loss(&case);
+                case = before;
+            }
+            let found = (losses[1] - losses[0]) / f64::from(2.0 * step);
+            let expected = if which == 3 {
+                exact.bias[at]
+            } else {
+                let stride = rows[which] + case.gaps[which];
+                let all = [&exact.query, &exact.key, &exact.value][which];
+                if at % stride < rows[which] { all[at / stride * rows[which] + at % stride] } else { 0.0 }
+            };
+            assert!(
+                (found - expected).abs() < 2e-2 * (1.0 + expected.abs()),
+                "case {number}, {which}: {found}, {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_factors_of_dropout_are_those_that_forward_uses() {
+    let mut random = Random::new(59);
+    let sizes = AttentionSizes { batch: 2, queries: 9, keys: 11 };
+    let mut case = Case::new(&mut random, [2, 9, 11], options(3, 3, 4, 11));
+    let key = RandomKey { seed: 1, step: 2, node: 3 };
+    let dropout = AttentionDropout { rate: 0.25, key };
+    case.options.dropout = Some(dropout);
+    // Values that are a unit matrix show the weights.
+    for (at, value) in case.value.iter_mut().enumerate() {
+        let (step, column) = (at / 33 % 11, at % 11);
+        *value = f32::from(u8::from(step == column));
+    }
+    let found = case.run(Context::global(), None);
+    let mut factors = vec![f32::NAN; 2 * 3 * 9 * 11];
+    dropout_factors(sizes, 3, dropout, &mut factors);
+    let dropped = factors.iter().filter(|&&factor| factor == 0.0).count();
+    assert!((90..210).contains(&dropped), "{dropped} of 594 are dropped");
+    for (at, (factor, weight)) in factors.iter().zip(&found.weights).enumerate() {
+        let (row, key) = (at / 11, at % 11);
+        let (sequence, head, query) = (row / 27, row / 9 % 3, row % 9);
+        let output = found.output[((sequence * 9 + query) * 3 + head) * 11 + key];
+        assert!((output - weight * factor).abs() < 1e-6, "{row}, {key}: {output}, expected {weight} * {factor}");
+    }
+}
+
+#[test]
+fn only_gradients_that_are_wanted_are_made() {
+    let mut random = Random::new(61);
+    let mut case = Case::new(&mut random, [2, 12, 14], options(2, 1, 8, 8));
+    case.bias = Some((random.floats(12 * 14), 0, 0));
+    let context = Context::global();
+    let all = case.run(context, None);
+    for wanted in 0..4 {
+        let mut found = vec![f32::NAN; [case.query.len(), case.key.len(), case.value.len(), 12 * 14][wanted]];
+        let mut gradients = AttentionGradients::default();
+        let accumulate = false;
+        match wanted {
+            0 => gradients.query = Some(PackedDestination::new(&mut found, 12, 16, accumulate)),
+            1 => gradients.key = Some(PackedDestination::new(&mut found, 14, 8, accumulate)),
+            2 => gradients.value = Some(PackedDestination::new(&mut found, 14, 8, accumulate)),
+            _ => gradients.bias = Some(Destination { data: &mut found, accumulate }),
+        }
+        backward(context, case.sizes, &case.options, &case.inputs(), &all.output, &all.log_sums, &case.dy, gradients);
+        let expected = [&all.query, &all.key, &all.value, &all.bias][wanted];
+        close(&found, &widen(expected), &format!("gradient {wanted} alone"));
+    }
+}
+
+#[test]
+#[should_panic(expected = "2 heads of keys do not divide 3 heads")]
+fn heads_that_do_not_divide_are_refused() {
+    let case = Case::new(&mut Random::new(1), [1, 2, 2], options(3, 2, 4, 4));
+    forward(Context::global(), case.sizes, &case.options, &case.inputs(), &mut [0.0; 24], None);
+}
+
+#[test]
+#[should_panic(expected = "length of key")]
+fn too_few_keys_are_refused() {
+    let mut case = Case::new(&mut Random::new(1), [1, 2, 2], options(1, 1, 4, 4));
+    case.key.pop();
+    forward(Context::global(), case.sizes, &case.options, &case.inputs(), &mut [0.0; 8], None);
+}
+
+#[test]
+#[should_panic(expected = "key mask is not [B, S]")]
+fn masks_of_another_length_are_refused() {
+    let mut case = Case::new(&mut Random::new(1), [1, 2, 2], options(1, 1, 4, 4));
+    case.key_mask = Some(vec![1; 3]);
+    forward(Context::global(), case.sizes, &case.options, &case.inputs(), &mut [0.0; 8], None);
 }

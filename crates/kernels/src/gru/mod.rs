@@ -19,7 +19,7 @@ use crate::{
     activation::Activation,
     buffer::Buffer,
     panels::panels_length,
-    recurrent::{Activations, Backward, Forward, Gradients, Plan, Sequence},
+    recurrent::{Activations, Backward, BackwardAround, Forward, ForwardAround, Gradients, Plan, Sequence},
     shared::Shared,
     simd::LANES,
 };
@@ -220,6 +220,21 @@ pub fn forward(
     outputs: GruOutputs<'_>,
     saved: Option<&mut Option<GruSaved>>,
 ) {
+    forward_around(context, shape, weights, inputs, options, outputs, saved, &());
+}
+
+/// [`forward`] with something around each step.
+#[allow(clippy::too_many_arguments, reason = "operands of one formula")]
+pub(crate) fn forward_around<A: ForwardAround + Sync>(
+    context: &Context,
+    shape: GruShape,
+    weights: GruWeights<'_>,
+    inputs: GruInputs<'_>,
+    options: GruOptions<'_>,
+    outputs: GruOutputs<'_>,
+    saved: Option<&mut Option<GruSaved>>,
+    around: &A,
+) {
     let layer = Layer { shape, weights, inputs, options };
     let sequence = layer.checked();
     let GruShape { batch, steps, units, .. } = shape;
@@ -240,7 +255,7 @@ pub fn forward(
         saved: kept.map(|[gates, _, reset]| forward::Parts { gates, reset }),
     };
     let [y, h] = [y, h].map(|to| to.map(Shared::new));
-    Forward { sequence, plan: &plan, y, h, before: kept.map(|[_, hidden, _]| hidden) }.run(context, &cell);
+    Forward { sequence, plan: &plan, y, h, before: kept.map(|[_, hidden, _]| hidden) }.run(context, &cell, around);
     if let Some(saved) = saved {
         *saved = Some(GruSaved { plan, gates, hidden, reset });
     }
@@ -288,6 +303,22 @@ pub fn backward(
     output_gradients: GruOutputGradients<'_>,
     gradients: GruGradients<'_>,
 ) {
+    backward_around(context, shape, weights, inputs, options, saved, output_gradients, gradients, &());
+}
+
+/// [`backward`] with something around each step.
+#[allow(clippy::too_many_arguments, reason = "operands and destinations of one formula")]
+pub(crate) fn backward_around<A: BackwardAround + Sync>(
+    context: &Context,
+    shape: GruShape,
+    weights: GruWeights<'_>,
+    inputs: GruInputs<'_>,
+    options: GruOptions<'_>,
+    saved: GruSaved,
+    output_gradients: GruOutputGradients<'_>,
+    gradients: GruGradients<'_>,
+    around: &A,
+) {
     let layer = Layer { shape, weights, inputs, options };
     let sequence = layer.checked();
     let GruShape { batch, steps, units, .. } = shape;
@@ -312,5 +343,5 @@ pub fn backward(
         dh,
         to,
     };
-    backward.run(context, &backward::Cell { layer });
+    backward.run(context, &backward::Cell { layer }, around);
 }

@@ -52,10 +52,32 @@ pub fn backward(
     dy: &[f32],
     gradients: LayerNormGradients<'_>,
 ) {
+    let LayerNormInputs { x, gamma, mean, inverse } = inputs;
+    differentiate(context, width, Inputs { x, gamma, mean: Some(mean), inverse }, dy, gradients);
+}
+
+/// What the forward pass had and saved; no means if they count as 0.
+#[derive(Clone, Copy)]
+pub(super) struct Inputs<'a> {
+    pub x: &'a [f32],
+    pub gamma: Option<&'a [f32]>,
+    pub mean: Option<&'a [f32]>,
+    pub inverse: &'a [f32],
+}
+
+/// As [`backward`], also of rows from which no mean was taken away.
+pub(super) fn differentiate(
+    context: &Context,
+    width: usize,
+    inputs: Inputs<'_>,
+    dy: &[f32],
+    gradients: LayerNormGradients<'_>,
+) {
     let rows = count_rows(dy.len(), width);
     check_weights(LayerNormWeights { gamma: inputs.gamma, beta: None }, width);
     assert_eq!(inputs.x.len(), dy.len(), "layer_norm: length of x");
-    assert!(inputs.mean.len() == rows && inputs.inverse.len() == rows, "layer_norm: what was saved is not [N]");
+    assert!(inputs.mean.is_none_or(|mean| mean.len() == rows), "layer_norm: what was saved is not [N]");
+    assert_eq!(inputs.inverse.len(), rows, "layer_norm: what was saved is not [N]");
     let LayerNormGradients { dx, dgamma, dbeta } = gradients;
     let accumulate = dx.as_ref().is_some_and(|dx| dx.accumulate);
     let dx = dx.map(|dx| {
@@ -81,9 +103,9 @@ pub fn backward(
                     beta_sums.as_ref().map(|sums| sums.part(piece * width, width)),
                 )
             };
-            let inputs = LayerNormInputs {
+            let inputs = Inputs {
                 x: &inputs.x[range.clone()],
-                mean: &inputs.mean[first..][..count],
+                mean: inputs.mean.map(|mean| &mean[first..][..count]),
                 inverse: &inputs.inverse[first..][..count],
                 ..inputs
             };
@@ -100,7 +122,7 @@ pub fn backward(
 
 struct Backward<'a> {
     width: usize,
-    inputs: LayerNormInputs<'a>,
+    inputs: Inputs<'a>,
     dy: &'a [f32],
     dx: Option<&'a mut [f32]>,
     accumulate: bool,
@@ -121,7 +143,8 @@ impl Kernel for Backward<'_> {
         for (row, (x, dy)) in rows.enumerate() {
             // SAFETY: the path is available, offsets are below the width. Lanes behind the end of a row have a dy of 0.
             unsafe {
-                let (mean, inverse) = (L::splat(inputs.mean[row]), L::splat(inputs.inverse[row]));
+                let mean = L::splat(inputs.mean.map_or(0.0, |mean| mean[row]));
+                let inverse = L::splat(inputs.inverse[row]);
                 let (mut sum, mut product) = (L::splat(0.0), L::splat(0.0));
                 for at in (0..width).step_by(LANES) {
                     let dy: L = load_at(dy, at);
@@ -143,7 +166,9 @@ impl Kernel for Backward<'_> {
                 }
                 let Some(dx) = &mut self.dx else { continue };
                 let dx = &mut dx[row * width..][..width];
-                let sum = L::splat(fold(sum, |a, b| a + b) / width as f32);
+                // Without a mean nothing goes back through it.
+                let sum = if inputs.mean.is_some() { fold(sum, |a, b| a + b) / width as f32 } else { 0.0 };
+                let sum = L::splat(sum);
                 let product = L::splat(fold(product, |a, b| a + b) / width as f32);
                 for at in (0..width).step_by(LANES) {
                     let dy: L = load_at(dy, at);

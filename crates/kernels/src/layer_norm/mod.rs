@@ -1,4 +1,4 @@
-//! Layer normalisation of the rows of a matrix.
+//! Layer normalisation of the rows of a matrix, and the form without a mean ([`rms`]).
 //!
 //! # Source
 //! Ba, Kiros and Hinton, "Layer normalization" (2016); `keras.layers.LayerNormalization`.
@@ -8,6 +8,7 @@
 mod backward;
 #[cfg(test)]
 mod reference;
+pub mod rms;
 #[cfg(test)]
 mod tests;
 
@@ -75,13 +76,40 @@ pub fn forward(
     y: &mut [f32],
     saved: Option<LayerNormSaved<'_>>,
 ) {
+    let saved = saved.map(|LayerNormSaved { mean, inverse }| (Some(mean), inverse));
+    let form = Form { width, epsilon, centred: true };
+    normalize(context, form, x, weights, y, saved);
+}
+
+/// How rows are normalised.
+#[derive(Clone, Copy)]
+struct Form {
+    width: usize,
+    epsilon: f32,
+    /// Whether the mean is taken away; otherwise it counts as 0.
+    centred: bool,
+}
+
+/// Means and factors of rows.
+type Saved<'a> = (Option<&'a mut [f32]>, &'a mut [f32]);
+
+fn normalize(
+    context: &Context,
+    form: Form,
+    x: &[f32],
+    weights: LayerNormWeights<'_>,
+    y: &mut [f32],
+    saved: Option<Saved<'_>>,
+) {
+    let width = form.width;
     let rows = count_rows(x.len(), width);
     check_weights(weights, width);
     assert_eq!(x.len(), y.len(), "layer_norm: length of y");
     let y = Shared::new(y);
-    let saved = saved.map(|LayerNormSaved { mean, inverse }| {
-        assert!(mean.len() == rows && inverse.len() == rows, "layer_norm: what is saved is not [N]");
-        (Shared::new(mean), Shared::new(inverse))
+    let saved = saved.map(|(mean, inverse)| {
+        assert!(mean.as_ref().is_none_or(|mean| mean.len() == rows), "layer_norm: what is saved is not [N]");
+        assert_eq!(inverse.len(), rows, "layer_norm: what is saved is not [N]");
+        (mean.map(Shared::new), Shared::new(inverse))
     });
     let step = piece_rows(width);
     context.pool.run(rows.div_ceil(step), &|piece| {
@@ -91,19 +119,18 @@ pub fn forward(
         let y = unsafe { y.part(range.start, range.len()) };
         let saved = saved.as_ref().map(|(mean, inverse)| {
             // SAFETY: as above.
-            unsafe { LayerNormSaved { mean: mean.part(first, count), inverse: inverse.part(first, count) } }
+            unsafe { (mean.as_ref().map(|mean| mean.part(first, count)), inverse.part(first, count)) }
         });
-        context.simd.run(Forward { width, epsilon, x: &x[range], weights, y, saved });
+        context.simd.run(Forward { form, x: &x[range], weights, y, saved });
     });
 }
 
 struct Forward<'a> {
-    width: usize,
-    epsilon: f32,
+    form: Form,
     x: &'a [f32],
     weights: LayerNormWeights<'a>,
     y: &'a mut [f32],
-    saved: Option<LayerNormSaved<'a>>,
+    saved: Option<Saved<'a>>,
 }
 
 impl Kernel for Forward<'_> {
@@ -111,16 +138,20 @@ impl Kernel for Forward<'_> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(mut self) {
-        let length = self.width as f32;
-        let rows = self.x.chunks_exact(self.width).zip(self.y.chunks_exact_mut(self.width));
+        let Form { width, epsilon, centred } = self.form;
+        let length = width as f32;
+        let rows = self.x.chunks_exact(width).zip(self.y.chunks_exact_mut(width));
         for (row, (x, y)) in rows.enumerate() {
             // SAFETY: the path is available, offsets are below the width.
             unsafe {
-                let mut sum = L::splat(0.0);
-                for at in (0..x.len()).step_by(LANES) {
-                    sum = sum.add(load_at(x, at));
+                let mut mean = 0.0;
+                if centred {
+                    let mut sum = L::splat(0.0);
+                    for at in (0..x.len()).step_by(LANES) {
+                        sum = sum.add(load_at(x, at));
+                    }
+                    mean = fold(sum, |a, b| a + b) / length;
                 }
-                let mean = fold(sum, |a, b| a + b) / length;
                 let middle = L::splat(mean);
                 let mut squares = L::splat(0.0);
                 for at in (0..x.len()).step_by(LANES) {
@@ -128,7 +159,7 @@ impl Kernel for Forward<'_> {
                     let distance = keep(load_at::<L>(x, at).sub(middle), x.len() - at, L::splat(0.0));
                     squares = distance.fma(distance, squares);
                 }
-                let inverse = 1.0 / (fold(squares, |a, b| a + b) / length + self.epsilon).sqrt();
+                let inverse = 1.0 / (fold(squares, |a, b| a + b) / length + epsilon).sqrt();
                 let factor = L::splat(inverse);
                 for at in (0..x.len()).step_by(LANES) {
                     let mut value = load_at::<L>(x, at).sub(middle).mul(factor);
@@ -140,9 +171,11 @@ impl Kernel for Forward<'_> {
                     }
                     store_at(y, at, value);
                 }
-                if let Some(saved) = &mut self.saved {
-                    saved.mean[row] = mean;
-                    saved.inverse[row] = inverse;
+                if let Some((means, inverses)) = &mut self.saved {
+                    if let Some(means) = means {
+                        means[row] = mean;
+                    }
+                    inverses[row] = inverse;
                 }
             }
         }

@@ -16,7 +16,7 @@ use crate::{
     activation::Activation,
     buffer::Buffer,
     panels::panels_length,
-    recurrent::{Activations, Backward, Forward, Gradients, Plan, Sequence, To},
+    recurrent::{Activations, Backward, BackwardAround, Forward, ForwardAround, Gradients, Plan, Sequence, To},
     shared::Shared,
     simd::LANES,
 };
@@ -190,6 +190,21 @@ pub fn forward(
     outputs: LstmOutputs<'_>,
     saved: Option<&mut Option<LstmSaved>>,
 ) {
+    forward_around(context, shape, weights, inputs, options, outputs, saved, &());
+}
+
+/// [`forward`] with something around each step.
+#[allow(clippy::too_many_arguments, reason = "operands of one formula")]
+pub(crate) fn forward_around<A: ForwardAround + Sync>(
+    context: &Context,
+    shape: LstmShape,
+    weights: LstmWeights<'_>,
+    inputs: LstmInputs<'_>,
+    options: LstmOptions<'_>,
+    outputs: LstmOutputs<'_>,
+    saved: Option<&mut Option<LstmSaved>>,
+    around: &A,
+) {
     let layer = Layer { shape, weights, inputs, options };
     let sequence = layer.checked();
     let LstmShape { batch, steps, units, .. } = shape;
@@ -210,7 +225,7 @@ pub fn forward(
         saved: kept.map(|[gates, cells, _]| forward::Parts { gates, cells }),
     };
     let [y, h] = [y, h].map(|to| to.map(Shared::new));
-    Forward { sequence, plan: &plan, y, h, before: kept.map(|[_, _, hidden]| hidden) }.run(context, &cell);
+    Forward { sequence, plan: &plan, y, h, before: kept.map(|[_, _, hidden]| hidden) }.run(context, &cell, around);
     if let Some(saved) = saved {
         *saved = Some(LstmSaved { plan, gates, cells, hidden });
     }
@@ -262,6 +277,22 @@ pub fn backward(
     output_gradients: LstmOutputGradients<'_>,
     gradients: LstmGradients<'_>,
 ) {
+    backward_around(context, shape, weights, inputs, options, saved, output_gradients, gradients, &());
+}
+
+/// [`backward`] with something around each step.
+#[allow(clippy::too_many_arguments, reason = "operands and destinations of one formula")]
+pub(crate) fn backward_around<A: BackwardAround + Sync>(
+    context: &Context,
+    shape: LstmShape,
+    weights: LstmWeights<'_>,
+    inputs: LstmInputs<'_>,
+    options: LstmOptions<'_>,
+    saved: LstmSaved,
+    output_gradients: LstmOutputGradients<'_>,
+    gradients: LstmGradients<'_>,
+    around: &A,
+) {
     let layer = Layer { shape, weights, inputs, options };
     let sequence = layer.checked();
     let LstmShape { batch, steps, units, .. } = shape;
@@ -287,5 +318,5 @@ pub fn backward(
         dh,
         to,
     };
-    backward.run(context, &cell);
+    backward.run(context, &cell, around);
 }

@@ -22,6 +22,9 @@ pub(crate) struct Task<'a> {
     pub options: MatmulOptions,
 }
 
+/// Does a number of pieces of work.
+type Share<'a> = dyn Fn(usize, &(dyn Fn(usize) + Sync)) + 'a;
+
 /// The product as the tile sees it: either as it is, or transposed, so that the rows of `c` are the lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
@@ -33,9 +36,10 @@ enum Way {
     Transposed,
 }
 
-/// Rows `stride` floats apart that would fall into few sets of the caches (2 KiB and multiples).
+/// Whether a block of rows `stride` floats apart falls into so few sets of the first cache that it does not stay there
+/// until the next tile reads it again.
 fn collides(stride: usize) -> bool {
-    stride.is_multiple_of(512)
+    stride.is_multiple_of(2 * LANES)
 }
 
 impl Task<'_> {
@@ -55,14 +59,15 @@ impl Task<'_> {
         }
     }
 
+    /// Whether a transposed left operand is read from panels, 16 of its rows side by side.
+    fn packs_left(&self, way: Way) -> bool {
+        let MatmulShape { rows, columns, .. } = self.shape;
+        self.options.transpose_a && way != Way::Transposed && collides(rows) && columns >= 64
+    }
+
     /// The whole product on this thread.
     pub(crate) fn run_here(&self, simd: Simd) {
-        let way = self.way();
-        let mut packed = Buffer::new(self.packed_length(way));
-        let shared = Shared::new(&mut packed);
-        (0..self.packed_panels(way)).for_each(|panel| self.pack(way, panel, shared));
-        let grid = self.grid(way);
-        (0..grid.pieces()).for_each(|piece| self.piece(way, &grid, piece, shared, simd));
+        self.run_by(simd, &|pieces, work| (0..pieces).for_each(work));
     }
 
     /// The whole product, its pieces shared by the threads of the pool.
@@ -71,12 +76,39 @@ impl Task<'_> {
         if rows * columns * inner <= SMALL {
             return self.run_here(context.simd);
         }
+        self.run_by(context.simd, &|pieces, work| context.pool.run(pieces, work));
+    }
+
+    /// Packs, then multiplies; `share(pieces, work)` does a number of pieces.
+    fn run_by(&self, simd: Simd, share: &Share<'_>) {
         let way = self.way();
+        let left_panels = if self.packs_left(way) { self.shape.inner.div_ceil(LANES) } else { 0 };
+        let panels = self.packed_panels(way);
         let mut packed = Buffer::new(self.packed_length(way));
-        let shared = Shared::new(&mut packed);
-        context.pool.run(self.packed_panels(way), &|panel| self.pack(way, panel, shared));
+        let mut left = Buffer::new(left_panels * LANES * self.left_stride());
+        let (packed, left) = (Shared::new(&mut packed), Shared::new(&mut left));
+        share(left_panels + panels, &|panel| match panel.checked_sub(left_panels) {
+            None => self.copy_left(panel, left),
+            Some(panel) => self.pack(way, panel, packed),
+        });
         let grid = self.grid(way);
-        context.pool.run(grid.pieces(), &|piece| self.piece(way, &grid, piece, shared, context.simd));
+        let left = (left_panels > 0).then_some(left);
+        share(grid.pieces(), &|piece| self.piece(way, &grid, piece, packed, left, simd));
+    }
+
+    /// Floats from row to row of a copied left operand: an odd number of lines.
+    fn left_stride(&self) -> usize {
+        (self.shape.rows.div_ceil(LANES) | 1) * LANES
+    }
+
+    /// Copies 16 rows of a transposed left operand to where they fall into different sets of the cache.
+    fn copy_left(&self, block: usize, to: Shared<'_>) {
+        let MatmulShape { rows, inner, .. } = self.shape;
+        let stride = self.left_stride();
+        for row in block * LANES..inner.min((block + 1) * LANES) {
+            // SAFETY: each row is copied by one piece.
+            unsafe { to.part(row * stride, rows) }.copy_from_slice(&self.a[row * rows..][..rows]);
+        }
     }
 
     fn packed_panels(&self, way: Way) -> usize {
@@ -124,7 +156,15 @@ impl Task<'_> {
         }
     }
 
-    fn piece(&self, way: Way, grid: &Grid, piece: usize, packed: Shared<'_>, simd: Simd) {
+    fn piece(
+        &self,
+        way: Way,
+        grid: &Grid,
+        piece: usize,
+        packed: Shared<'_>,
+        packed_left: Option<Shared<'_>>,
+        simd: Simd,
+    ) {
         let MatmulShape { rows, columns, inner } = self.shape;
         let (i, height) = grid.rows(piece);
         let (j, width) = grid.columns(piece);
@@ -157,10 +197,10 @@ impl Task<'_> {
             }
             return;
         }
-        let left = if self.options.transpose_a {
-            Left::columns(self.a.as_ptr().wrapping_add(i), rows)
-        } else {
-            Left::rows(self.a.as_ptr().wrapping_add(i * inner), inner)
+        let left = match packed_left {
+            Some(left) => Left::columns(left.at(i), self.left_stride()),
+            None if self.options.transpose_a => Left::columns(self.a.as_ptr().wrapping_add(i), rows),
+            None => Left::rows(self.a.as_ptr().wrapping_add(i * inner), inner),
         };
         let right = match way {
             Way::Packed => Right::panels(panel(), inner * LANES),
@@ -195,7 +235,7 @@ impl Grid {
         // Multiples of every tile's height, and of two panels.
         for (height, width) in [(240, 256), (120, 256), (120, 128), (60, 128), (60, 64), (24, 64), (24, 32)] {
             let work = grid.height.min(rows) * grid.width.min(columns) * inner;
-            if grid.pieces() >= 32 || work <= SMALL {
+            if grid.pieces() >= 16 || work <= SMALL {
                 break;
             }
             (grid.height, grid.width) = (height, width.min(widest));

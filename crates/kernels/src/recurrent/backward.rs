@@ -2,7 +2,7 @@
 #![allow(unsafe_op_in_unsafe_fn, reason = "panels are raw memory of sizes that `BackwardPiece::run` allocates")]
 use std::ops::Range;
 
-use super::{GradientsTo, Operand, Plan, Run, Sequence, Shape, WeightGradients, rows};
+use super::{BackwardAround, GradientsTo, Operand, Plan, Run, Sequence, Shape, WeightGradients, rows};
 use crate::{
     Context,
     buffer::Buffer,
@@ -53,7 +53,12 @@ fn parts(places: impl Iterator<Item = usize>, variants: usize) -> Vec<Part> {
 
 impl Backward<'_> {
     /// Runs all pieces, then the gradients of the weights.
-    pub(crate) fn run<C: BackwardCell + Sync>(&self, context: &Context, cell: &C) {
+    pub(crate) fn run<C: BackwardCell + Sync, A: BackwardAround + Sync>(
+        &self,
+        context: &Context,
+        cell: &C,
+        around: &A,
+    ) {
         let Self { sequence, plan, places, to, .. } = self;
         let hidden_gates = places.len() - usize::from(self.last_before.is_some());
         let x_parts = parts(places.iter().map(|place| place[0]), sequence.x_operand().variants);
@@ -61,7 +66,7 @@ impl Backward<'_> {
             parts(places[..hidden_gates].iter().map(|place| place[1]), sequence.hidden_operand().variants);
         let (x_parts, hidden_parts) = (&x_parts[..], &hidden_parts[..]);
         context.pool.run(plan.pieces(), &|piece| {
-            context.simd.run(BackwardPiece { backward: self, x_parts, hidden_parts, cell, piece });
+            context.simd.run(BackwardPiece { backward: self, x_parts, hidden_parts, cell, around, piece });
         });
         // SAFETY: all pieces are done.
         let sums = unsafe { self.sums.whole() };
@@ -143,13 +148,14 @@ pub(crate) trait BackwardCell {
 }
 
 /// One piece.
-struct BackwardPiece<'a, C> {
+struct BackwardPiece<'a, C, A> {
     backward: &'a Backward<'a>,
     /// What the inputs are multiplied with.
     x_parts: &'a [Part],
     /// What the outputs before the step are multiplied with.
     hidden_parts: &'a [Part],
     cell: &'a C,
+    around: &'a A,
     piece: usize,
 }
 
@@ -173,7 +179,7 @@ struct Transposed<'a> {
     start: Start,
 }
 
-impl<C: BackwardCell> Kernel for BackwardPiece<'_, C> {
+impl<C: BackwardCell, A: BackwardAround> Kernel for BackwardPiece<'_, C, A> {
     type Output = ();
 
     #[inline(always)]
@@ -186,10 +192,11 @@ impl<C: BackwardCell> Kernel for BackwardPiece<'_, C> {
         let x_variants = sequence.dropout.map_or(0, |_| sequence.x_operand().variants);
         let h_variants = sequence.recurrent_dropout.map_or(0, |_| sequence.hidden_operand().variants);
         let scratch = if x_variants + h_variants > 0 { xs.max(hs) } else { 0 };
-        let sizes = [hs, xs, scratch, x_variants * xs, h_variants * hs, self.cell.floats(count)];
+        let sizes =
+            [hs, xs, scratch, x_variants * xs, h_variants * hs, self.cell.floats(count), self.around.floats(count)];
         let mut buffer = Buffer::new(sizes.iter().sum());
         let mut rest = buffer.as_mut_ptr();
-        let [dhidden, dx, scratch, x_factors, hidden_factors, own] = sizes.map(|size| {
+        let [dhidden, dx, scratch, x_factors, hidden_factors, own, outer] = sizes.map(|size| {
             let part = rest;
             rest = rest.wrapping_add(size);
             part
@@ -210,14 +217,16 @@ impl<C: BackwardCell> Kernel for BackwardPiece<'_, C> {
                 }),
             };
             let own = self.cell.begin::<L>(plan, own, blocks.clone());
+            let outer = self.around.begin::<L>(plan, outer, blocks.clone());
             for (index, block) in blocks.clone().enumerate() {
                 let rows = dh.map_or([None; LANES], |dh| plan.sources(dh, block, units));
                 rows::pack::<L>(dhidden.add(index * units * LANES), &rows, units, None);
             }
             for step in (0..steps).rev() {
-                self.step::<L>(&memory, &own, blocks.clone(), step);
+                self.step::<L>(&memory, (&own, &outer), blocks.clone(), step);
             }
             self.cell.end::<L>(plan, &own, blocks.clone());
+            self.around.end::<L>(plan, &outer, blocks.clone());
             for (index, block) in blocks.enumerate() {
                 let Some(to) = *dh0 else { continue };
                 let targets = plan.targets(to.data, block, units);
@@ -227,9 +236,15 @@ impl<C: BackwardCell> Kernel for BackwardPiece<'_, C> {
     }
 }
 
-impl<C: BackwardCell> BackwardPiece<'_, C> {
+impl<C: BackwardCell, A: BackwardAround> BackwardPiece<'_, C, A> {
     #[inline(always)]
-    unsafe fn step<L: Lanes>(&self, memory: &Memory, own: &C::Memory, blocks: Range<usize>, step: usize) {
+    unsafe fn step<L: Lanes>(
+        &self,
+        memory: &Memory,
+        (own, outer): (&C::Memory, &A::Memory),
+        blocks: Range<usize>,
+        step: usize,
+    ) {
         let Backward { sequence, plan, dy, to: GradientsTo { dx, .. }, .. } = self.backward;
         let units = sequence.shape.units;
         for (index, block) in blocks.clone().enumerate() {
@@ -238,6 +253,7 @@ impl<C: BackwardCell> BackwardPiece<'_, C> {
             }
             plan.zero_input_gradients(*dx, step, block);
         }
+        self.around.arrive::<L>(outer, plan, step, blocks.clone());
         for run in plan.runs(step, blocks.clone()) {
             let (count, offset) = (blocks.len(), run.first - blocks.start);
             let first = offset * units * LANES;
@@ -250,8 +266,10 @@ impl<C: BackwardCell> BackwardPiece<'_, C> {
                 hidden_factors: memory.hidden_factors.map(|factors| factors.add(first)),
                 hidden_stride: count * units * LANES,
             };
+            self.around.before::<L>(outer, at);
             self.cell.step::<L>(own, at);
             self.products::<L>(memory, count, offset, step, run);
+            self.around.after::<L>(outer, at, memory.dx.add(offset * sequence.shape.input * LANES));
         }
     }
 

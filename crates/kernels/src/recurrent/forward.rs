@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    Plan, Run, Sequence, Shape,
+    ForwardAround, Plan, Run, Sequence, Shape,
     rows::{self, Targets},
 };
 use crate::{
@@ -25,8 +25,9 @@ pub(crate) struct Forward<'a> {
 
 impl Forward<'_> {
     /// Runs all pieces.
-    pub(crate) fn run<C: ForwardCell + Sync>(&self, context: &Context, cell: &C) {
-        context.pool.run(self.plan.pieces(), &|piece| context.simd.run(ForwardPiece { forward: self, cell, piece }));
+    pub(crate) fn run<C: ForwardCell + Sync, A: ForwardAround + Sync>(&self, context: &Context, cell: &C, around: &A) {
+        let forward = self;
+        context.pool.run(self.plan.pieces(), &|piece| context.simd.run(ForwardPiece { forward, cell, around, piece }));
     }
 }
 
@@ -52,6 +53,12 @@ pub(crate) struct Step<'a> {
 }
 
 impl Step<'_> {
+    /// Panels of the inputs, without dropout, to complete.
+    #[inline(always)]
+    pub(crate) fn inputs(&self) -> *mut f32 {
+        self.x.cast_mut()
+    }
+
     /// Panels of the inputs of a gate, times their dropout factors.
     #[inline(always)]
     pub(crate) fn x(&self, gate: usize) -> *const f32 {
@@ -93,9 +100,10 @@ pub(crate) trait ForwardCell {
 }
 
 /// One piece.
-struct ForwardPiece<'a, C> {
+struct ForwardPiece<'a, C, A> {
     forward: &'a Forward<'a>,
     cell: &'a C,
+    around: &'a A,
     piece: usize,
 }
 
@@ -111,7 +119,7 @@ struct Memory {
     hidden_factors: Option<*mut f32>,
 }
 
-impl<C: ForwardCell> Kernel for ForwardPiece<'_, C> {
+impl<C: ForwardCell, A: ForwardAround> Kernel for ForwardPiece<'_, C, A> {
     type Output = ();
 
     #[inline(always)]
@@ -124,10 +132,10 @@ impl<C: ForwardCell> Kernel for ForwardPiece<'_, C> {
         let xs = sequence.x_operand().variants * count * input * LANES;
         let x_factors = if sequence.dropout.is_some() { xs } else { 0 };
         let dropped = if sequence.recurrent_dropout.is_some() { sequence.hidden_operand().variants * hs } else { 0 };
-        let sizes = [hs, hs, xs, x_factors, dropped, dropped, self.cell.floats(count)];
+        let sizes = [hs, hs, xs, x_factors, dropped, dropped, self.cell.floats(count), self.around.floats(count)];
         let mut buffer = Buffer::new(sizes.iter().sum());
         let mut rest = buffer.as_mut_ptr();
-        let [h0, h1, x, x_factors, dropped, hidden_factors, own] = sizes.map(|size| {
+        let [h0, h1, x, x_factors, dropped, hidden_factors, own, outer] = sizes.map(|size| {
             let part = rest;
             rest = rest.wrapping_add(size);
             part
@@ -148,6 +156,7 @@ impl<C: ForwardCell> Kernel for ForwardPiece<'_, C> {
                 }),
             };
             let mut own = self.cell.begin::<L>(plan, own, blocks.clone());
+            let mut outer = self.around.begin::<L>(plan, outer, blocks.clone());
             for (index, block) in blocks.clone().enumerate() {
                 let hidden = h0.add(index * units * LANES);
                 let rows = sequence.h0.map_or([None; LANES], |h0| plan.sources(h0, block, units));
@@ -155,9 +164,10 @@ impl<C: ForwardCell> Kernel for ForwardPiece<'_, C> {
                 self.keep::<L>(hidden, &[None; LANES], plan.first_slot(block));
             }
             for step in 0..steps {
-                self.step::<L>(&mut memory, &mut own, blocks.clone(), step);
+                self.step::<L>(&mut memory, (&mut own, &mut outer), blocks.clone(), step);
             }
             self.cell.end::<L>(plan, &own, blocks.clone());
+            self.around.end::<L>(plan, &outer, blocks.clone());
             for (index, block) in blocks.enumerate() {
                 let Some(h) = *h else { continue };
                 let to = plan.targets(h, block, units);
@@ -167,7 +177,7 @@ impl<C: ForwardCell> Kernel for ForwardPiece<'_, C> {
     }
 }
 
-impl<C: ForwardCell> ForwardPiece<'_, C> {
+impl<C: ForwardCell, A: ForwardAround> ForwardPiece<'_, C, A> {
     /// Writes an output panel to rows of `y`, and to where the backward pass wants it as the output before `next`.
     #[inline(always)]
     unsafe fn keep<L: Lanes>(&self, hidden: *const f32, targets: &Targets, next: Option<usize>) {
@@ -182,13 +192,21 @@ impl<C: ForwardCell> ForwardPiece<'_, C> {
     }
 
     #[inline(always)]
-    unsafe fn step<L: Lanes>(&self, memory: &mut Memory, own: &mut C::Memory, blocks: Range<usize>, step: usize) {
+    unsafe fn step<L: Lanes>(
+        &self,
+        memory: &mut Memory,
+        (own, outer): (&mut C::Memory, &mut A::Memory),
+        blocks: Range<usize>,
+        step: usize,
+    ) {
         let Forward { sequence, plan, y, .. } = self.forward;
         let panel = sequence.shape.units * LANES;
         let mut done = 0;
         for run in plan.runs(step, blocks.clone()) {
             let at = self.operands::<L>(memory, blocks.clone(), step, run);
+            self.around.before::<L>(outer, at);
             self.cell.step::<L>(own, at);
+            self.around.after::<L>(outer, at);
             done += run.blocks;
         }
         let [before, after] = memory.hidden;

@@ -4,6 +4,7 @@
 //! without any waiting between pieces. A step of a block is left out where all of its rows are masked, and rows are sorted
 //! by length so that this is frequent. The gradients of the weights are one product over all steps that were computed.
 mod activations;
+mod around;
 mod backward;
 mod forward;
 mod plan;
@@ -15,6 +16,7 @@ pub(crate) mod testing;
 mod weights;
 
 pub(crate) use activations::{Activations, slope, value, value_and_slope};
+pub(crate) use around::{BackwardAround, ForwardAround};
 pub(crate) use backward::{Backward, BackwardCell, BackwardStep};
 pub(crate) use forward::{Forward, ForwardCell, Step};
 pub(crate) use plan::{PIECE_BLOCKS, Plan, Run};

@@ -175,7 +175,7 @@ pub fn forward(
         values: kept.map(|[values, _]| values),
     };
     let [y, h] = [y, h].map(|to| to.map(Shared::new));
-    Forward { sequence, plan: &plan, y, h, before: kept.map(|[_, hidden]| hidden) }.run(context, &cell);
+    Forward { sequence, plan: &plan, y, h, before: kept.map(|[_, hidden]| hidden) }.run(context, &cell, &());
     if let Some(saved) = saved {
         *saved = Some(SimpleRnnSaved { plan, values, hidden });
     }
@@ -221,5 +221,5 @@ pub fn backward(
         dh,
         to,
     };
-    backward.run(context, &cell::BackwardStep { units, activation: options.activation });
+    backward.run(context, &cell::BackwardStep { units, activation: options.activation }, &());
 }

@@ -56,9 +56,12 @@ impl Part {
             self.tile::<L, 4, P, TAIL>(row);
             row += 4;
         }
-        while row < self.rows {
+        while row + 2 <= self.rows {
+            self.tile::<L, 2, P, TAIL>(row);
+            row += 2;
+        }
+        if row < self.rows {
             self.tile::<L, 1, P, TAIL>(row);
-            row += 1;
         }
     }
 

@@ -18,6 +18,9 @@ impl Run<'_> {
         if let Operation::Scan(scan) = &node.operation {
             return self.scan_backward(node, scan);
         }
+        if let Operation::AttentionRnn(plan) = node.operation {
+            return self.attention_rnn_backward(index, node, plan);
+        }
         if let Operation::Attention(plan) = node.operation {
             return self.attention_backward(index, node, plan);
         }
@@ -29,6 +32,7 @@ impl Run<'_> {
         let input = node.inputs.first().copied().unwrap_or_default();
         match node.operation {
             Operation::Input | Operation::Recurrent(_) | Operation::Scan(_) | Operation::Attention(_) => Ok(()),
+            Operation::AttentionRnn(_) => Ok(()),
             Operation::Embedding { .. } => {
                 let indices = self.indices(self.ids(input)?.as_ids()?)?;
                 let table = self.zeros(
@@ -68,6 +72,7 @@ impl Run<'_> {
             Operation::Merge(merge) => self.merge_backward(node, merge, &dy),
             Operation::FlipTime => self.add_gradient(input, dy.flip(&[1])?),
             Operation::Normalize(ref plan) => self.normalize_backward(node, plan, &dy),
+            Operation::AddPositions(plan) => self.positions_backward(node, plan, &dy),
             Operation::Pool(pooling) => self.pool_backward(node, pooling, &dy),
             Operation::Mask(_) => self.mask_backward(node, &dy),
             Operation::SpatialDropout(rate) => {

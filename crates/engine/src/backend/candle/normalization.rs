@@ -39,9 +39,10 @@ impl Rows {
 }
 
 impl Run<'_> {
-    /// Rows less their mean by their deviation, and 1 by the deviation.
-    fn normal(&self, rows: &Array, epsilon: f32) -> Result<(Array, Array)> {
-        let middle = rows.broadcast_sub(&rows.mean_keepdim(D::Minus1)?)?;
+    /// Rows less their mean, if that is wanted, by their deviation, and 1 by the deviation.
+    fn normal(&self, rows: &Array, plan: &Normalization) -> Result<(Array, Array)> {
+        let epsilon = plan.epsilon;
+        let middle = if plan.centred { rows.broadcast_sub(&rows.mean_keepdim(D::Minus1)?)? } else { rows.clone() };
         let variance = middle.sqr()?.mean_keepdim(D::Minus1)?;
         let inverse = variance.affine(1.0, f64::from(epsilon))?.sqrt()?.recip()?;
         Ok((middle.broadcast_mul(&inverse)?, inverse))
@@ -54,7 +55,7 @@ impl Run<'_> {
     pub(super) fn normalize_forward(&self, node: &Node, plan: &Normalization) -> Result<Array> {
         let x = self.floats(node.inputs[0])?;
         let rows = Rows::new(x.dims(), &plan.axes);
-        let (mut y, _) = self.normal(&rows.take(x)?, plan.epsilon)?;
+        let (mut y, _) = self.normal(&rows.take(x)?, plan)?;
         if let Some(gamma) = self.gamma(node, plan)? {
             y = y.broadcast_mul(&gamma)?;
         }
@@ -70,12 +71,13 @@ impl Run<'_> {
         let rows = Rows::new(x.dims(), &plan.axes);
         let sizes: Vec<usize> = plan.axes.iter().map(|&axis| x.dims()[axis]).collect();
         let dy = rows.take(dy)?;
-        let (normal, inverse) = self.normal(&rows.take(x)?, plan.epsilon)?;
+        let (normal, inverse) = self.normal(&rows.take(x)?, plan)?;
         let scaled = match self.gamma(node, plan)? {
             Some(gamma) => dy.broadcast_mul(&gamma)?,
             None => dy.clone(),
         };
-        let middle = scaled.broadcast_sub(&scaled.mean_keepdim(D::Minus1)?)?;
+        let mean = scaled.mean_keepdim(D::Minus1)?;
+        let middle = if plan.centred { scaled.broadcast_sub(&mean)? } else { scaled.clone() };
         let along = normal.broadcast_mul(&(&scaled * &normal)?.mean_keepdim(D::Minus1)?)?;
         let dx = rows.back(&(middle - along)?.broadcast_mul(&inverse)?)?;
         self.add_gradient(input, dx)?;

@@ -50,7 +50,7 @@ impl Slot {
 pub(super) fn weight_slot(gradients: &mut WeightGradients, weight: usize, length: usize) -> Slot {
     match gradients[weight].take() {
         Some(WeightGradient::Dense(buffer)) => Slot::new(Some(buffer), length),
-        // Only tables of embeddings have row gradients, and nothing else writes to those.
+        // Rows of tables come last in a run, and those of a table that is multiplied too are added to its dense gradient.
         Some(WeightGradient::Rows(_)) | None => Slot::new(None, length),
     }
 }
@@ -90,6 +90,9 @@ impl Run<'_> {
         }
         if let Operation::Scan(scan) = &node.operation {
             return self.scan_backward(index, node, scan);
+        }
+        if let Operation::AttentionRnn(plan) = node.operation {
+            return self.attention_rnn_backward(index, node, plan, gradients);
         }
         if let Operation::Attention(plan) = node.operation {
             return self.attention_backward(index, node, plan);
@@ -138,6 +141,7 @@ impl Run<'_> {
             (&Operation::Merge(merge), _) => self.merge_backward(node, merge, &dy)?,
             (&Operation::FlipTime, _) => self.flip_backward(index, node, &dy)?,
             (Operation::Normalize(plan), _) => self.normalize_backward(index, node, plan, &dy, gradients)?,
+            (&Operation::AddPositions(plan), _) => self.positions_backward(index, node, plan, &dy, gradients)?,
             (&Operation::Pool(pooling), _) => self.pool_backward(index, node, pooling, &dy)?,
             (&Operation::Mask(_), _) => self.mask_backward(node, &dy)?,
             (&Operation::SpatialDropout(rate), _) => self.spatial_dropout_backward(index, node, rate, &dy)?,

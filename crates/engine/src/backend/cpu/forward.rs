@@ -26,6 +26,7 @@ impl<'a> Run<'a> {
             Operation::UnfoldTime => return self.unfold_forward(position, node),
             Operation::Scan(ref scan) => return self.scan_forward(index, node, scan),
             Operation::Attention(plan) => return self.attention_forward(index, node, plan),
+            Operation::AttentionRnn(plan) => return self.attention_rnn_forward(index, node, plan),
             Operation::AdditiveScores => return self.additive_scores_forward(node),
             Operation::Tensor(ref operation) => return self.tensor_forward(position, index, node, operation),
             _ => {}
@@ -62,6 +63,7 @@ impl<'a> Run<'a> {
             Operation::Merge(merge) => self.merge_forward(node, merge)?,
             Operation::FlipTime => self.flip_forward(index, node)?,
             Operation::Normalize(ref plan) => self.normalize_forward(index, node, plan)?,
+            Operation::AddPositions(plan) => self.positions_forward(index, node, plan)?,
             Operation::LogSoftmax => self.log_softmax_forward(node)?,
             Operation::SoftmaxOver(ref axes) => self.softmax_over_forward(node, axes)?,
             Operation::SpatialDropout(rate) => match self.spatial_dropout_forward(index, node, rate)? {
@@ -71,7 +73,7 @@ impl<'a> Run<'a> {
             Operation::FoldTime => self.fold_forward(node)?,
             Operation::Pool(_) | Operation::Mask(_) | Operation::UnfoldTime => return Ok(()),
             Operation::Input | Operation::Recurrent(_) | Operation::Tensor(_) | Operation::Scan(_) => return Ok(()),
-            Operation::Attention(_) | Operation::AdditiveScores => return Ok(()),
+            Operation::Attention(_) | Operation::AttentionRnn(_) | Operation::AdditiveScores => return Ok(()),
         };
         let mask = match node.operation {
             Operation::Embedding { .. } => self.masks[node.outputs[0]].clone(),
@@ -147,7 +149,9 @@ impl<'a> Run<'a> {
 
     /// Outputs of a linear node.
     pub(super) fn units(&self, node: &Node) -> usize {
-        weights::matrix(self.specification(node)).map_or(0, |(_, columns)| columns)
+        let specification = self.specification(node);
+        // A table that is multiplied has its rows as outputs.
+        weights::matrix(specification).map_or(specification.shape[0], |(_, columns)| columns)
     }
 
     fn concatenate_forward(&self, node: &Node, axis: usize) -> Result<Tensor> {

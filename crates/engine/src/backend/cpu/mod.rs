@@ -2,6 +2,7 @@
 mod activity;
 mod additive_scores;
 mod attention;
+mod attention_rnn;
 mod axes;
 mod backward;
 mod flip;
@@ -11,6 +12,7 @@ mod masking;
 mod merge;
 mod normalization;
 mod pooling;
+mod positions;
 mod recurrent;
 mod repeat;
 mod row_loss;
@@ -74,6 +76,7 @@ enum Saved {
     Shapes(tensor::Shapes),
     Scan(super::scan::Carries),
     Attention(attention::Kept),
+    AttentionRnn(Box<sconce_kernels::attentive_rnn::AttentiveSaved>),
 }
 
 /// One run of a program.

@@ -2,7 +2,10 @@
 use sconce_kernels::{
     Destination,
     buffer::Buffer,
-    layer_norm::{self, LayerNormGradients, LayerNormInputs, LayerNormSaved, LayerNormWeights},
+    layer_norm::{
+        self, LayerNormGradients, LayerNormInputs, LayerNormSaved, LayerNormWeights,
+        rms::{self, RmsNormInputs},
+    },
     rows::for_rows,
     softmax,
 };
@@ -38,17 +41,17 @@ impl<'a> Run<'a> {
         let rows = x.len().checked_div(layout.width).unwrap_or(0);
         let mut y = Buffer::new(x.len());
         let keeps = if self.schedule.backward[index] { rows } else { 0 };
-        let (mut mean, mut inverse) = (Buffer::new(keeps), Buffer::new(keeps));
-        let saved = LayerNormSaved { mean: &mut mean, inverse: &mut inverse };
-        layer_norm::forward(
-            self.context,
-            layout.width,
-            plan.epsilon,
-            &layout.rows(self.context, x.floats()?),
-            weights,
-            &mut y,
-            self.schedule.backward[index].then_some(saved),
-        );
+        let (mut mean, mut inverse) = (Buffer::new(if plan.centred { keeps } else { 0 }), Buffer::new(keeps));
+        let x = layout.rows(self.context, x.floats()?);
+        let backward = self.schedule.backward[index];
+        if plan.centred {
+            let saved = LayerNormSaved { mean: &mut mean, inverse: &mut inverse };
+            let saved = backward.then_some(saved);
+            layer_norm::forward(self.context, layout.width, plan.epsilon, &x, weights, &mut y, saved);
+        } else {
+            let saved = backward.then_some(&mut *inverse);
+            rms::forward(self.context, layout.width, plan.epsilon, &x, weights.gamma, &mut y, saved);
+        }
         if !layout.is_same() {
             let mut placed = Buffer::new(y.len());
             layout.back(self.context, &y, Destination { data: &mut placed, accumulate: false });
@@ -86,22 +89,17 @@ impl<'a> Run<'a> {
             Some(slot) if layout.is_same() => Some(slot.destination()),
             Some(_) => Some(Destination { data: &mut moved, accumulate: false }),
         };
-        layer_norm::backward(
-            self.context,
-            layout.width,
-            LayerNormInputs {
-                x: &layout.rows(self.context, x.floats()?),
-                gamma: weights.gamma,
-                mean: &mean,
-                inverse: &inverse,
-            },
-            &layout.rows(self.context, dy),
-            LayerNormGradients {
-                dx,
-                dgamma: dgamma.as_mut().map(Slot::destination),
-                dbeta: dbeta.as_mut().map(Slot::destination),
-            },
-        );
+        let (x, dy) = (layout.rows(self.context, x.floats()?), layout.rows(self.context, dy));
+        let (gamma, inverse) = (weights.gamma, &inverse);
+        let dgamma = dgamma.as_mut().map(Slot::destination);
+        if plan.centred {
+            let inputs = LayerNormInputs { x: &x, gamma, mean: &mean, inverse };
+            let gradients = LayerNormGradients { dx, dgamma, dbeta: dbeta.as_mut().map(Slot::destination) };
+            layer_norm::backward(self.context, layout.width, inputs, &dy, gradients);
+        } else {
+            let inputs = RmsNormInputs { x: &x, scale: gamma, inverse };
+            rms::backward(self.context, layout.width, inputs, &dy, dx, dgamma);
+        }
         if let Some(slot) = slot.as_mut().filter(|_| !layout.is_same()) {
             layout.back(self.context, &moved, slot.destination());
         }

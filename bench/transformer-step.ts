@@ -1,0 +1,46 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type BenchOptions, UsageError } from "./arguments.ts";
+import { runCase, type Side, stepPeer } from "./lstm-step.ts";
+import type { Report } from "./report.ts";
+import { transformerCaseNames, writeTransformerCase } from "./transformer-cases.ts";
+import { measured } from "./worker.ts";
+
+/** Ours, then PyTorch: eager, compiled as a whole, and with the output layer and its loss compiled alone. */
+export function transformerSides(options: BenchOptions): Side[] {
+  const script = stepPeer("transformer_step.py", options);
+  return [
+    { name: "sconce", start: measured("transformer-step.mjs", [], { SCONCE_THREADS: String(options.threads) }) },
+    { name: "torch-eager", start: script("torch-eager"), required: "torch-eager" },
+    { name: "torch-compile", start: script("torch-compile"), required: "torch-compile" },
+    { name: "torch-compile-loss", start: script("torch-compile-loss"), required: "torch-compile" },
+  ];
+}
+
+/** A training step of an encoder-decoder Transformer, ours and PyTorch's in turn. */
+export async function transformerStep(options: BenchOptions): Promise<Report> {
+  if (options.case !== undefined && !transformerCaseNames.includes(options.case)) {
+    throw new UsageError(`--case: known are ${transformerCaseNames.join(", ")}`);
+  }
+  const folder = mkdtempSync(join(tmpdir(), "sconce-bench-"));
+  const report: Report = { bench: "transformer-step", machine: {}, versions: {}, cases: [] };
+  const keepsMemory = "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184";
+  const untrimmed = stepPeer("transformer_step.py", options)("torch-eager", { GLIBC_TUNABLES: keepsMemory });
+  try {
+    for (const name of options.case === undefined ? transformerCaseNames : [options.case]) {
+      const described = writeTransformerCase(name, folder);
+      const { encoderLayers, decoderLayers, dimension, feedForward, heads } = described;
+      const sizes = `${encoderLayers}+${decoderLayers} layers x ${dimension}, ff ${feedForward}, ${heads} heads`;
+      console.log(`\n${name}: ${sizes}, batch 64, 20+20, AdamW, ${options.threads} threads`);
+      const sides: Side[] = [
+        ...transformerSides(options),
+        { name: "torch-eager-without-trimming", start: untrimmed, information: true },
+      ];
+      report.cases.push(await runCase(name, described, sides, options, report));
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return report;
+}

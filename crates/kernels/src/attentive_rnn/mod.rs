@@ -1,0 +1,541 @@
+//! A recurrent layer that attends over the steps of another sequence, forward and backward.
+//!
+//! With the memory `m_1 .. m_S` (an encoder's outputs) and its keys `k_1 .. k_S` (the memory itself or a projection of it,
+//! computed once), each step attends with the query `h`:
+//!
+//! `e_s = score(h, k_s)`, `w = softmax(e)` over the positions that are not masked, `c = sum_s w_s m_s`
+//!
+//! - [`Score::Dot`]: `score(h, k) = h . k`. With `k = m` this is *dot*, with `k = W_a m` it is *general* of Luong et al. 2015
+//!   (eq. 8).
+//! - [`Score::Additive`]: `score(h, k) = v . tanh(W_q h + k)`. With `k = W_k m` this is Bahdanau et al. 2015 (A.1.2), and
+//!   *concat* of Luong et al. (eq. 8), whose `W_a [h; m]` is `W_q h + W_k m`.
+//!
+//! A step computes in one of two orders:
+//!
+//! - [`Order::Before`] (Bahdanau et al. 2015, eq. 4 to 6): `c_t` from the query `h_{t-1}`, then
+//!   `h_t = cell([x_t; c_t], h_{t-1})`, and the output is `h_t`.
+//! - [`Order::After`] (Luong et al. 2015, section 3): `h_t = cell([x_t; a_{t-1}], h_{t-1})`, or `cell(x_t, h_{t-1})` without
+//!   input feeding (section 3.3), then `c_t` from the query `h_t`, and the output is `a_t = tanh(W_c [c_t; h_t])` (eq. 5).
+//!
+//! A row whose positions are all masked has weights and a context of 0. The lanes are rows of the batch as in
+//! `crate::recurrent`; a position of the memory is left out where it is masked in all rows of a block. Kept for the backward
+//! pass are the weights and queries; the `tanh` of additive scores is computed again.
+mod backward;
+mod forward;
+mod gradients;
+mod memory;
+mod panel;
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    Context, Destination,
+    buffer::Buffer,
+    gru::{self, GruGradients, GruInputs, GruOptions, GruOutputGradients, GruOutputs, GruSaved, GruWeights},
+    lstm::{self, LstmGradients, LstmInputs, LstmOptions, LstmOutputGradients, LstmOutputs, LstmSaved, LstmWeights},
+    panels::panels_length,
+    recurrent::{self, Plan, To},
+    shared::Shared,
+    simd::LANES,
+};
+use memory::Positions;
+
+/// Sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttentiveShape {
+    /// Sequences.
+    pub batch: usize,
+    /// Time steps.
+    pub steps: usize,
+    /// Positions of the memory.
+    pub sources: usize,
+    /// Features of `x`.
+    pub input: usize,
+    /// Features of the state and of the output.
+    pub units: usize,
+    /// Features of the memory.
+    pub memory: usize,
+    /// Features of the keys.
+    pub keys: usize,
+}
+
+/// What a step computes besides the attention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// An LSTM.
+    Lstm,
+    /// A GRU.
+    Gru {
+        /// As [`GruOptions::reset_after`].
+        reset_after: bool,
+    },
+}
+
+impl Cell {
+    /// Blocks of the kernel.
+    #[must_use]
+    pub fn gates(self) -> usize {
+        match self {
+            Self::Lstm => 4,
+            Self::Gru { .. } => 3,
+        }
+    }
+}
+
+/// When a step attends, see the module.
+#[derive(Clone, Copy, Debug)]
+pub enum Order<'a> {
+    /// Before the cell, whose input the context completes.
+    Before,
+    /// After it.
+    After {
+        /// `W_c`, `[units, memory + units]`: the columns of the context come first.
+        combine: &'a [f32],
+        /// Whether the output before completes the input of the cell.
+        feed: bool,
+    },
+}
+
+/// How well a query and a key agree, see the module.
+#[derive(Clone, Copy, Debug)]
+pub enum Score<'a> {
+    /// Their inner product; `keys` is `units`.
+    Dot,
+    /// A layer with one hidden layer.
+    Additive {
+        /// `W_q`, `[keys, units]`.
+        query: &'a [f32],
+        /// `v`, `[keys]`.
+        scale: &'a [f32],
+    },
+}
+
+/// Weights, in the layouts of [`gru`] and [`lstm`].
+#[derive(Clone, Copy, Debug)]
+pub struct AttentiveWeights<'a> {
+    /// `[gates * units, input + fed]`; fed are the `memory` features of the context, the `units` of the output before, or
+    /// none.
+    pub kernel: &'a [f32],
+    /// `[gates * units, units]`.
+    pub recurrent: &'a [f32],
+    /// `[gates * units]`.
+    pub bias: Option<&'a [f32]>,
+    /// `[gates * units]`, of a GRU with `reset_after`.
+    pub recurrent_bias: Option<&'a [f32]>,
+    /// How queries and keys are compared.
+    pub score: Score<'a>,
+    /// When a step attends.
+    pub order: Order<'a>,
+}
+
+/// Inputs.
+#[derive(Clone, Copy, Debug)]
+pub struct AttentiveInputs<'a> {
+    /// `[batch, steps, input]`.
+    pub x: &'a [f32],
+    /// `[batch, sources, keys]`; may be the memory itself.
+    pub keys: &'a [f32],
+    /// `[batch, sources, memory]`.
+    pub memory: &'a [f32],
+    /// `[batch, sources]`, not 0 where the position counts.
+    pub memory_mask: Option<&'a [u8]>,
+    /// `[batch, steps]`, not 0 where the step counts.
+    pub mask: Option<&'a [u8]>,
+    /// Initial output of the cell, `[batch, units]`; zeros if left out.
+    pub h0: Option<&'a [f32]>,
+    /// Initial cell state of an LSTM, `[batch, units]`; zeros if left out.
+    pub c0: Option<&'a [f32]>,
+    /// What is fed to the first step instead of an output, `[batch, units]`; zeros if left out. Only with
+    /// [`Order::After`].
+    pub a0: Option<&'a [f32]>,
+}
+
+/// The results that are asked for.
+#[derive(Debug, Default)]
+pub struct AttentiveOutputs<'a> {
+    /// `[batch, steps, units]`. A masked step repeats the output before it (0 if there is none).
+    pub y: Option<&'a mut [f32]>,
+    /// Last output of the cell, `[batch, units]`.
+    pub h: Option<&'a mut [f32]>,
+    /// Last cell state of an LSTM, `[batch, units]`.
+    pub c: Option<&'a mut [f32]>,
+    /// Last output `a`, `[batch, units]`. Only with [`Order::After`].
+    pub a: Option<&'a mut [f32]>,
+    /// Weights of the positions, `[batch, steps, sources]`; 0 at masked steps.
+    pub weights: Option<&'a mut [f32]>,
+}
+
+/// Gradients of the results; what is left out counts as zeros. The weights of the positions have none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AttentiveOutputGradients<'a> {
+    /// `[batch, steps, units]`.
+    pub dy: Option<&'a [f32]>,
+    /// `[batch, units]`.
+    pub dh: Option<&'a [f32]>,
+    /// `[batch, units]`.
+    pub dc: Option<&'a [f32]>,
+    /// `[batch, units]`.
+    pub da: Option<&'a [f32]>,
+}
+
+/// The gradients that are asked for, with the shapes of what they belong to.
+#[derive(Debug, Default)]
+pub struct AttentiveGradients<'a> {
+    /// Of `x`.
+    pub dx: Option<Destination<'a>>,
+    /// Of the keys.
+    pub dkeys: Option<Destination<'a>>,
+    /// Of the memory, without what goes through the keys.
+    pub dmemory: Option<Destination<'a>>,
+    /// Of the initial output of the cell.
+    pub dh0: Option<Destination<'a>>,
+    /// Of the initial cell state.
+    pub dc0: Option<Destination<'a>>,
+    /// Of what is fed to the first step.
+    pub da0: Option<Destination<'a>>,
+    /// Of the kernel.
+    pub dkernel: Option<Destination<'a>>,
+    /// Of the recurrent kernel.
+    pub drecurrent: Option<Destination<'a>>,
+    /// Of the bias.
+    pub dbias: Option<Destination<'a>>,
+    /// Of the recurrent bias.
+    pub drecurrent_bias: Option<Destination<'a>>,
+    /// Of `W_q`.
+    pub dquery: Option<Destination<'a>>,
+    /// Of `v`.
+    pub dscale: Option<Destination<'a>>,
+    /// Of `W_c`.
+    pub dcombine: Option<Destination<'a>>,
+}
+
+#[derive(Debug)]
+enum CellSaved {
+    Lstm(Box<LstmSaved>),
+    Gru(Box<GruSaved>),
+}
+
+/// What [`forward`] keeps for [`backward`].
+#[derive(Debug)]
+pub struct AttentiveSaved {
+    cell: CellSaved,
+    positions: Positions,
+    slots: usize,
+    /// `[batch, steps, input + fed]`, empty if nothing is fed.
+    inputs: Buffer,
+    kept: Kept,
+}
+
+/// Parts of [`AttentiveSaved`] that steps write.
+#[derive(Debug)]
+struct Kept {
+    /// `[slot][sources][16]`: weights of the positions.
+    weights: Buffer,
+    /// `[slot][keys][16]`: `W_q h` of additive scores; the backward pass replaces it with its gradient.
+    queries: Buffer,
+    /// `[units / 16][slot][16 rows][16 units]`: `h`, as the query.
+    hidden: Buffer,
+    /// `[memory / 16][slot][16 rows][16 features]`: the context, of [`Order::After`].
+    context: Buffer,
+    /// `[slot][units][16]`: the output `a`; the backward pass replaces it with the gradient of what goes into its `tanh`.
+    outputs: Buffer,
+}
+
+impl Kept {
+    fn new(layer: &Layer<'_>, slots: usize) -> Self {
+        let AttentiveShape { sources, units, memory, keys, .. } = layer.shape;
+        let additive = matches!(layer.weights.score, Score::Additive { .. });
+        let after = matches!(layer.weights.order, Order::After { .. });
+        let of = |wanted: bool, length: usize| Buffer::new(if wanted { slots * length } else { 0 });
+        Self {
+            weights: of(true, sources * LANES),
+            queries: of(additive, keys * LANES),
+            hidden: of(true, panels_length(units, LANES)),
+            context: of(after, panels_length(memory, LANES)),
+            outputs: of(after, units * LANES),
+        }
+    }
+
+    fn share(&mut self) -> KeptParts<'_> {
+        KeptParts {
+            weights: Shared::new(&mut self.weights),
+            queries: Shared::new(&mut self.queries),
+            hidden: Shared::new(&mut self.hidden),
+            context: Shared::new(&mut self.context),
+            outputs: Shared::new(&mut self.outputs),
+        }
+    }
+}
+
+/// [`Kept`] for pieces to share.
+#[derive(Clone, Copy)]
+struct KeptParts<'a> {
+    weights: Shared<'a>,
+    queries: Shared<'a>,
+    hidden: Shared<'a>,
+    context: Shared<'a>,
+    outputs: Shared<'a>,
+}
+
+/// Everything that goes in.
+#[derive(Clone, Copy, Debug)]
+struct Layer<'a> {
+    cell: Cell,
+    shape: AttentiveShape,
+    weights: AttentiveWeights<'a>,
+    inputs: AttentiveInputs<'a>,
+}
+
+/// Panics unless a slice, if there is one, has a length.
+fn fits<T>(what: &str, slice: Option<&[T]>, length: usize) {
+    if let Some(slice) = slice {
+        assert_eq!(slice.len(), length, "attentive_rnn: length of {what}");
+    }
+}
+
+impl<'a> Layer<'a> {
+    /// Features that complete the input of the cell.
+    fn fed(&self) -> usize {
+        match self.weights.order {
+            Order::Before => self.shape.memory,
+            Order::After { feed: true, .. } => self.shape.units,
+            Order::After { feed: false, .. } => 0,
+        }
+    }
+
+    fn check(&self) {
+        let AttentiveShape { batch, steps, sources, input, units, memory, keys } = self.shape;
+        fits("x", Some(self.inputs.x), batch * steps * input);
+        fits("keys", Some(self.inputs.keys), batch * sources * keys);
+        fits("memory", Some(self.inputs.memory), batch * sources * memory);
+        fits("memory_mask", self.inputs.memory_mask, batch * sources);
+        fits("a0", self.inputs.a0, batch * units);
+        match self.weights.score {
+            Score::Dot => assert_eq!(keys, units, "attentive_rnn: keys of inner products have the units as features"),
+            Score::Additive { query, scale } => {
+                fits("query", Some(query), keys * units);
+                fits("scale", Some(scale), keys);
+            }
+        }
+        match self.weights.order {
+            Order::Before => assert!(self.inputs.a0.is_none(), "attentive_rnn: a0 without an output that is fed"),
+            Order::After { combine, .. } => fits("combine", Some(combine), units * (memory + units)),
+        }
+    }
+
+    /// The shape that the cell sees.
+    fn cell_shape(&self) -> recurrent::Shape {
+        let AttentiveShape { batch, steps, input, units, .. } = self.shape;
+        recurrent::Shape { batch, steps, input: input + self.fed(), units }
+    }
+
+    fn plan(&self, context: &Context) -> Plan {
+        Plan::new(self.cell_shape(), false, self.inputs.mask, context.pool.threads())
+    }
+
+    fn lstm<'b>(&'b self, x: &'b [f32]) -> (LstmWeights<'b>, LstmInputs<'b>) {
+        let AttentiveWeights { kernel, recurrent, bias, .. } = self.weights;
+        let AttentiveInputs { h0, c0, mask, .. } = self.inputs;
+        (LstmWeights { kernel, recurrent, bias }, LstmInputs { x, h0, c0, mask })
+    }
+
+    fn gru<'b>(&'b self, x: &'b [f32]) -> (GruWeights<'b>, GruInputs<'b>) {
+        let AttentiveWeights { kernel, recurrent, bias, recurrent_bias, .. } = self.weights;
+        let AttentiveInputs { h0, mask, .. } = self.inputs;
+        (GruWeights { kernel, recurrent, bias, recurrent_bias }, GruInputs { x, h0, mask })
+    }
+
+    fn gru_options(&self) -> GruOptions<'static> {
+        GruOptions { reset_after: self.cell != Cell::Gru { reset_after: false }, ..GruOptions::default() }
+    }
+
+    /// `[batch, steps, input + fed]` with `x`, and room for what is fed; empty if nothing is.
+    fn joined_inputs(&self, context: &Context) -> Buffer {
+        let AttentiveShape { batch, steps, input, .. } = self.shape;
+        let (fed, rows) = (self.fed(), batch * steps);
+        if fed == 0 {
+            return Buffer::new(0);
+        }
+        // What is fed is not read before it is set; zeros, so that it is no NaN of another use of the memory.
+        let mut joined = Buffer::zeros(rows * (input + fed));
+        rows_into(context, steps, self.inputs.x, &mut joined, (0, input));
+        joined
+    }
+}
+
+/// Sets features `first ..` of the rows of a wider matrix to `width` features, `group` rows in a piece of work.
+fn rows_into(context: &Context, group: usize, from: &[f32], to: &mut [f32], (first, width): (usize, usize)) {
+    let Some(rows) = from.len().checked_div(width) else { return };
+    let stride = to.len().checked_div(rows).unwrap_or_default();
+    let to = Shared::new(to);
+    context.pool.run(rows.div_ceil(group.max(1)), &|piece| {
+        for row in piece * group..rows.min((piece + 1) * group) {
+            // SAFETY: rows belong to one piece each.
+            let to = unsafe { to.part(row * stride + first, width) };
+            to.copy_from_slice(&from[row * width..][..width]);
+        }
+    });
+}
+
+/// Runs the layer, for inference, or for training if `saved` is given.
+///
+/// # Shapes
+/// See [`AttentiveShape`] and the fields of the arguments. A row's results do not depend on the other rows.
+///
+/// A masked step carries all states over. `saved` is set to what [`backward`] needs.
+///
+/// # Panics
+/// If a slice has another length, if the keys of inner products do not have `units` features, or if there is an `a0` or `a`
+/// with [`Order::Before`] or a `c0` or `c` with a GRU.
+///
+/// # Source
+/// Bahdanau, Cho, Bengio 2015, "Neural machine translation by jointly learning to align and translate"; Luong, Pham, Manning
+/// 2015, "Effective approaches to attention-based neural machine translation", global attention. The cells are those of
+/// [`lstm`] and [`gru`] with the usual activations.
+pub fn forward(
+    context: &Context,
+    cell: Cell,
+    shape: AttentiveShape,
+    weights: AttentiveWeights<'_>,
+    inputs: AttentiveInputs<'_>,
+    outputs: AttentiveOutputs<'_>,
+    saved: Option<&mut Option<AttentiveSaved>>,
+) {
+    let layer = Layer { cell, shape, weights, inputs };
+    layer.check();
+    let AttentiveShape { batch, steps, sources, units, .. } = shape;
+    let AttentiveOutputs { y, h, c, a, weights: shown } = outputs;
+    fits("y", y.as_deref(), batch * steps * units);
+    fits("a", a.as_deref(), batch * units);
+    fits("weights", shown.as_deref(), batch * steps * sources);
+    let plan = layer.plan(context);
+    let positions = Positions::new(&plan, sources, inputs.memory_mask);
+    let mut joined = layer.joined_inputs(context);
+    let x = if layer.fed() == 0 { inputs.x } else { &joined[..] };
+    let mut fed = Buffer::new(if saved.is_some() { batch * steps * layer.fed() } else { 0 });
+    let mut kept = saved.as_ref().map(|_| Kept::new(&layer, plan.slots()));
+    let before = matches!(weights.order, Order::Before);
+    assert!(a.is_none() || !before, "attentive_rnn: a without an output that is fed");
+    let (y_cell, y_own) = if before { (y, None) } else { (None, y) };
+    let around = forward::Attend {
+        layer,
+        positions: &positions,
+        y: y_own.map(Shared::new),
+        a: a.map(Shared::new),
+        shown: shown.map(Shared::new),
+        fed: (!fed.is_empty()).then(|| Shared::new(&mut fed)),
+        kept: kept.as_mut().map(Kept::share),
+    };
+    let cell_shape = layer.cell_shape();
+    let cell_saved = match cell {
+        Cell::Lstm => {
+            let (weights, inputs) = layer.lstm(x);
+            let outputs = LstmOutputs { y: y_cell, h, c };
+            let (options, mut own) = (LstmOptions::default(), None);
+            let keep = saved.as_ref().map(|_| &mut own);
+            lstm::forward_around(context, cell_shape, weights, inputs, options, outputs, keep, &around);
+            own.map(|own| CellSaved::Lstm(Box::new(own)))
+        }
+        Cell::Gru { .. } => {
+            assert!(inputs.c0.is_none() && c.is_none(), "attentive_rnn: a GRU has no cell state");
+            let (weights, inputs) = layer.gru(x);
+            let outputs = GruOutputs { y: y_cell, h };
+            let (options, mut own) = (layer.gru_options(), None);
+            let keep = saved.as_ref().map(|_| &mut own);
+            gru::forward_around(context, cell_shape, weights, inputs, options, outputs, keep, &around);
+            own.map(|own| CellSaved::Gru(Box::new(own)))
+        }
+    };
+    if let (Some(saved), Some(cell), Some(kept)) = (saved, cell_saved, kept) {
+        rows_into(context, steps, &fed, &mut joined, (shape.input, layer.fed()));
+        *saved = Some(AttentiveSaved { cell, positions, slots: plan.slots(), inputs: joined, kept });
+    }
+}
+
+/// The gradients that are asked for, of what [`forward`] computed with the same arguments.
+///
+/// # Gradient
+/// Back-propagation through time and through the attention of each step.
+///
+/// # Panics
+/// If a slice has another length, if `saved` belongs to other sizes, or for what [`forward`] panics.
+#[allow(clippy::too_many_arguments, reason = "operands and destinations of one formula")]
+pub fn backward(
+    context: &Context,
+    cell: Cell,
+    shape: AttentiveShape,
+    weights: AttentiveWeights<'_>,
+    inputs: AttentiveInputs<'_>,
+    saved: AttentiveSaved,
+    output_gradients: AttentiveOutputGradients<'_>,
+    gradients: AttentiveGradients<'_>,
+) {
+    let layer = Layer { cell, shape, weights, inputs };
+    layer.check();
+    let AttentiveShape { batch, steps, sources, input, units, memory, keys } = shape;
+    let AttentiveSaved { cell: cell_saved, positions, slots, inputs: joined, mut kept } = saved;
+    let AttentiveOutputGradients { dy, dh, dc, da } = output_gradients;
+    fits("dy", dy, batch * steps * units);
+    fits("da", da, batch * units);
+    assert_eq!(kept.weights.len(), slots * sources * LANES, "attentive_rnn: saved for other sizes");
+    let AttentiveGradients { dx, dkeys, dmemory, dh0, dc0, da0, dkernel, drecurrent, dbias, drecurrent_bias, .. } =
+        gradients;
+    let destination = |what: &str, to: &Option<Destination<'_>>, length: usize| {
+        fits(what, to.as_ref().map(|to| &*to.data), length);
+    };
+    destination("dx", &dx, batch * steps * input);
+    destination("dkeys", &dkeys, batch * sources * keys);
+    destination("dmemory", &dmemory, batch * sources * memory);
+    destination("da0", &da0, batch * units);
+    destination("dquery", &gradients.dquery, keys * units);
+    destination("dscale", &gradients.dscale, keys);
+    destination("dcombine", &gradients.dcombine, units * (memory + units));
+    let before = matches!(weights.order, Order::Before);
+    assert!(da.is_none() && da0.is_none() || !before, "attentive_rnn: a gradient of an output that is not fed");
+    let fed = layer.fed();
+    let mut djoined = Buffer::new(if fed == 0 { 0 } else { batch * steps * (input + fed) });
+    let additive = matches!(weights.score, Score::Additive { .. });
+    let mut dscale_blocks = Buffer::zeros(if additive { positions.blocks() * keys * LANES } else { 0 });
+    let around = backward::Attend {
+        layer,
+        positions: &positions,
+        dy: if before { None } else { dy },
+        da,
+        dkeys: dkeys.map(To::new),
+        dmemory: dmemory.map(To::new),
+        da0: da0.map(To::new),
+        kept: kept.share(),
+        dscale: Shared::new(&mut dscale_blocks),
+    };
+    let (x, cell_dx, own_dx) = if fed == 0 {
+        (inputs.x, dx, None)
+    } else {
+        (&joined[..], Some(Destination { data: &mut djoined, accumulate: false }), dx)
+    };
+    let dy = if before { dy } else { None };
+    let cell_shape = layer.cell_shape();
+    match cell_saved {
+        CellSaved::Lstm(saved) => {
+            let (weights, inputs) = layer.lstm(x);
+            let outputs = LstmOutputGradients { dy, dh, dc };
+            let gradients = LstmGradients { dx: cell_dx, dh0, dc0, dkernel, drecurrent, dbias };
+            let options = LstmOptions::default();
+            lstm::backward_around(context, cell_shape, weights, inputs, options, *saved, outputs, gradients, &around);
+        }
+        CellSaved::Gru(saved) => {
+            assert!(dc.is_none() && dc0.is_none(), "attentive_rnn: a GRU has no cell state");
+            let (weights, inputs) = layer.gru(x);
+            let outputs = GruOutputGradients { dy, dh };
+            let gradients = GruGradients { dx: cell_dx, dh0, dkernel, drecurrent, dbias, drecurrent_bias };
+            let options = layer.gru_options();
+            gru::backward_around(context, cell_shape, weights, inputs, options, *saved, outputs, gradients, &around);
+        }
+    }
+    if let Some(dx) = own_dx {
+        gradients::first_features(context, &djoined, input + fed, dx, input);
+    }
+    let AttentiveGradients { dquery, dscale, dcombine, .. } = gradients;
+    gradients::Own { layer, slots, kept: &kept, dscale: &dscale_blocks, to: [dquery, dscale, dcombine] }.run(context);
+}

@@ -1,0 +1,156 @@
+//! The layer in f64, row by row, forward alone: gradients are compared with its differences.
+use super::{AttentiveShape, Cell};
+
+/// Arguments as in `Layer`, in f64.
+#[derive(Clone, Debug)]
+pub(super) struct Reference {
+    pub cell: Cell,
+    pub shape: AttentiveShape,
+    /// Order before the cell.
+    pub before: bool,
+    pub feed: bool,
+    pub additive: bool,
+    /// In the order of [`FIELDS`].
+    pub fields: [Vec<f64>; 13],
+    pub memory_mask: Option<Vec<u8>>,
+    pub mask: Option<Vec<u8>>,
+}
+
+/// What has a gradient.
+pub(super) const FIELDS: [&str; 13] = [
+    "x",
+    "keys",
+    "memory",
+    "h0",
+    "c0",
+    "a0",
+    "kernel",
+    "recurrent",
+    "bias",
+    "recurrent_bias",
+    "query",
+    "scale",
+    "combine",
+];
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// `matrix x` for a matrix whose rows have the length of `x`.
+fn product(matrix: &[f64], x: &[f64]) -> Vec<f64> {
+    if x.is_empty() {
+        return Vec::new();
+    }
+    matrix.chunks_exact(x.len()).map(|row| dot(row, x)).collect()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+impl Reference {
+    fn features(&self, field: usize, place: usize, width: usize) -> &[f64] {
+        &self.fields[field][place * width..][..width]
+    }
+
+    /// Weights of the positions of a row, and the context.
+    fn attend(&self, row: usize, query: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let AttentiveShape { sources, memory, keys, .. } = self.shape;
+        let counts = |source: usize| self.memory_mask.as_ref().is_none_or(|mask| mask[row * sources + source] != 0);
+        let projected = product(&self.fields[10], query);
+        let score = |source: usize| {
+            let key = self.features(1, row * sources + source, keys);
+            if self.additive {
+                (0..keys).map(|k| self.fields[11][k] * (projected[k] + key[k]).tanh()).sum()
+            } else {
+                dot(query, key)
+            }
+        };
+        let scores: Vec<f64> =
+            (0..sources).map(|source| if counts(source) { score(source) } else { f64::NEG_INFINITY }).collect();
+        let largest = scores.iter().copied().fold(f64::MIN, f64::max);
+        let mut weights: Vec<f64> = scores.iter().map(|score| (score - largest).exp()).collect();
+        let sum: f64 = weights.iter().sum();
+        weights.iter_mut().for_each(|weight| *weight = if sum > 0.0 { *weight / sum } else { 0.0 });
+        let mut context = vec![0.0; memory];
+        for source in (0..sources).filter(|&source| counts(source)) {
+            let values = self.features(2, row * sources + source, memory);
+            context.iter_mut().zip(values).for_each(|(sum, value)| *sum += weights[source] * value);
+        }
+        (weights, context)
+    }
+
+    /// Output and cell state after a step of the cell.
+    fn step(&self, input: &[f64], h: &[f64], c: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let units = self.shape.units;
+        let bias = |field: usize, row: usize| self.fields[field].get(row).copied().unwrap_or_default();
+        let x_sums = product(&self.fields[6], input);
+        let x_sum = |row: usize| x_sums.get(row).copied().unwrap_or_default() + bias(8, row);
+        let recurrent = |row: usize, h: &[f64]| dot(&self.fields[7][row * units..][..units], h);
+        let gate = |gate: usize, unit: usize, h: &[f64]| {
+            let row = gate * units + unit;
+            x_sum(row) + recurrent(row, h) + bias(9, row)
+        };
+        match self.cell {
+            Cell::Lstm => {
+                let cell = |u: usize| sigmoid(gate(1, u, h)) * c[u] + sigmoid(gate(0, u, h)) * gate(2, u, h).tanh();
+                let c: Vec<f64> = (0..units).map(cell).collect();
+                ((0..units).map(|u| sigmoid(gate(3, u, h)) * c[u].tanh()).collect(), c)
+            }
+            Cell::Gru { reset_after } => {
+                let r: Vec<f64> = (0..units).map(|u| sigmoid(gate(1, u, h))).collect();
+                let reset: Vec<f64> = r.iter().zip(h).map(|(r, h)| r * h).collect();
+                let output = |u: usize| {
+                    let row = 2 * units + u;
+                    let sum = if reset_after {
+                        x_sum(row) + r[u] * (recurrent(row, h) + bias(9, row))
+                    } else {
+                        gate(2, u, &reset)
+                    };
+                    let z = sigmoid(gate(0, u, h));
+                    z * h[u] + (1.0 - z) * sum.tanh()
+                };
+                ((0..units).map(output).collect(), c.to_vec())
+            }
+        }
+    }
+
+    /// y, h, c, a, weights.
+    pub(super) fn forward(&self) -> [Vec<f64>; 5] {
+        let AttentiveShape { batch, steps, sources, input, units, .. } = self.shape;
+        let mut outputs: [Vec<f64>; 5] = std::array::from_fn(|_| Vec::new());
+        for row in 0..batch {
+            let [mut h, mut c, mut a] = [3, 4, 5].map(|field| self.features(field, row, units).to_vec());
+            let mut shown = vec![0.0; units];
+            for step in 0..steps {
+                let mut weights = vec![0.0; sources];
+                if self.mask.as_ref().is_none_or(|mask| mask[row * steps + step] != 0) {
+                    let mut into = self.features(0, row * steps + step, input).to_vec();
+                    if self.before {
+                        let context;
+                        (weights, context) = self.attend(row, &h);
+                        into.extend(context);
+                    } else if self.feed {
+                        into.extend(&a);
+                    }
+                    (h, c) = self.step(&into, &h, &c);
+                    shown.clone_from(&h);
+                    if !self.before {
+                        let mut context;
+                        (weights, context) = self.attend(row, &h);
+                        context.extend(&h);
+                        a = product(&self.fields[12], &context).into_iter().map(f64::tanh).collect();
+                        shown.clone_from(&a);
+                    }
+                }
+                outputs[0].extend(&shown);
+                outputs[4].extend(weights);
+            }
+            for (to, state) in outputs[1..4].iter_mut().zip([h, c, a]) {
+                to.extend(state);
+            }
+        }
+        outputs
+    }
+}

@@ -1,0 +1,555 @@
+use super::{
+    AttentiveGradients, AttentiveInputs, AttentiveOutputGradients, AttentiveOutputs, AttentiveShape, AttentiveWeights,
+    Cell, Order, Score, backward, forward,
+    reference::{FIELDS, Reference},
+};
+use crate::{
+    Context, Destination,
+    recurrent::testing::{mask, scaled, spoil},
+    testing::{Random, assert_close, bits, contexts},
+};
+
+/// Which form a case has.
+#[derive(Clone, Copy, Debug)]
+struct Variant {
+    cell: Cell,
+    before: bool,
+    feed: bool,
+    additive: bool,
+    bias: bool,
+    states: bool,
+    /// As `recurrent::testing::mask`, of the steps and of the memory.
+    mask: usize,
+    memory_mask: usize,
+    /// Whether the memory is its own keys, without another slice.
+    shared: bool,
+    accumulate: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    shape: AttentiveShape,
+    variant: Variant,
+    /// As `Reference::fields`; states that are left out are zeros.
+    fields: [Vec<f32>; 13],
+    memory_mask: Option<Vec<u8>>,
+    mask: Option<Vec<u8>>,
+    /// Of y, h, c, a.
+    d: [Vec<f32>; 4],
+}
+
+/// What a run gives: y, h, c, a, weights, then the gradients in the order of `FIELDS`.
+type Results = Vec<Vec<f32>>;
+
+fn variant(random: &mut Random) -> Variant {
+    let cell = [Cell::Lstm, Cell::Gru { reset_after: true }, Cell::Gru { reset_after: false }][random.below(3)];
+    let mut flag = || random.below(2) == 1;
+    let [before, feed, additive, bias, states, shared, accumulate] = [(); 7].map(|()| flag());
+    let [mask, memory_mask] = [(); 2].map(|()| random.below(5));
+    Variant { cell, before, feed, additive, bias, states, mask, memory_mask, shared, accumulate }
+}
+
+impl Variant {
+    fn lstm(&self) -> bool {
+        self.cell == Cell::Lstm
+    }
+
+    fn fed(&self, shape: AttentiveShape) -> usize {
+        match (self.before, self.feed) {
+            (true, _) => shape.memory,
+            (false, true) => shape.units,
+            (false, false) => 0,
+        }
+    }
+
+    /// Whether a field exists.
+    fn has(&self, field: usize) -> bool {
+        match field {
+            3 => self.states,
+            4 => self.states && self.lstm(),
+            5 => self.states && !self.before,
+            8 => self.bias,
+            9 => self.bias && self.cell == Cell::Gru { reset_after: true },
+            10 | 11 => self.additive,
+            12 => !self.before,
+            _ => true,
+        }
+    }
+}
+
+impl Case {
+    fn new(random: &mut Random, shape: AttentiveShape, variant: Variant) -> Self {
+        let AttentiveShape { batch, steps, sources, input, units, memory, keys } = shape;
+        let gates = variant.cell.gates() * units;
+        let lengths = [
+            batch * steps * input,
+            batch * sources * keys,
+            batch * sources * memory,
+            batch * units,
+            batch * units,
+            batch * units,
+            gates * (input + variant.fed(shape)),
+            gates * units,
+            gates,
+            gates,
+            keys * units,
+            keys,
+            units * (memory + units),
+        ];
+        let mut fields: [Vec<f32>; 13] = std::array::from_fn(|field| {
+            let scale = if field > 5 { 1.2 / (units as f32).sqrt() } else { 1.0 };
+            scaled(random, lengths[field], scale)
+        });
+        for (index, field) in fields.iter_mut().enumerate().filter(|&(index, _)| !variant.has(index)) {
+            // Initial states are zeros if left out, weights are empty.
+            if (3..6).contains(&index) {
+                field.fill(0.0);
+            } else {
+                field.clear();
+            }
+        }
+        if variant.shared && keys == memory {
+            fields[1] = fields[2].clone();
+        }
+        let mut case = Self {
+            shape,
+            variant,
+            fields,
+            memory_mask: mask(random, variant.memory_mask, batch, sources),
+            mask: mask(random, variant.mask, batch, steps),
+            d: [batch * steps * units, batch * units, batch * units, batch * units].map(|length| random.floats(length)),
+        };
+        spoil(&mut case.fields[0], case.mask.as_deref(), input);
+        for (field, width) in [(1, keys), (2, memory)] {
+            spoil(&mut case.fields[field], case.memory_mask.as_deref(), width);
+        }
+        case
+    }
+
+    fn reference(&self) -> Reference {
+        let clean = |x: &f32| if x.is_nan() { 0.0 } else { f64::from(*x) };
+        Reference {
+            cell: self.variant.cell,
+            shape: self.shape,
+            before: self.variant.before,
+            feed: self.variant.feed,
+            additive: self.variant.additive,
+            fields: std::array::from_fn(|field| self.fields[field].iter().map(clean).collect()),
+            memory_mask: self.memory_mask.clone(),
+            mask: self.mask.clone(),
+        }
+    }
+
+    fn some(&self, field: usize) -> Option<&[f32]> {
+        self.variant.has(field).then_some(&self.fields[field][..])
+    }
+
+    fn weights(&self) -> AttentiveWeights<'_> {
+        let f = &self.fields;
+        AttentiveWeights {
+            kernel: &f[6],
+            recurrent: &f[7],
+            bias: self.some(8),
+            recurrent_bias: self.some(9),
+            score: if self.variant.additive { Score::Additive { query: &f[10], scale: &f[11] } } else { Score::Dot },
+            order: if self.variant.before {
+                Order::Before
+            } else {
+                Order::After { combine: &f[12], feed: self.variant.feed }
+            },
+        }
+    }
+
+    fn inputs(&self) -> AttentiveInputs<'_> {
+        let memory = &self.fields[2];
+        let shared = self.variant.shared && self.shape.keys == self.shape.memory;
+        AttentiveInputs {
+            x: &self.fields[0],
+            keys: if shared { memory } else { &self.fields[1] },
+            memory,
+            memory_mask: self.memory_mask.as_deref(),
+            mask: self.mask.as_deref(),
+            h0: self.some(3),
+            c0: self.some(4),
+            a0: self.some(5),
+        }
+    }
+
+    fn run(&self, context: &Context) -> Results {
+        let AttentiveShape { batch, steps, sources, units, .. } = self.shape;
+        let lengths = [batch * steps * units, batch * units, batch * units, batch * units, batch * steps * sources];
+        let mut results: Results = lengths.iter().map(|&length| vec![f32::NAN; length]).collect();
+        let lstm = self.variant.lstm();
+        let after = !self.variant.before;
+        let mut saved = None;
+        for keep in [None, Some(&mut saved)] {
+            let earlier = keep.as_ref().map(|_| results.iter().map(|values| bits(values)).collect::<Vec<_>>());
+            let [y, h, c, a, weights] = &mut results[..] else { unreachable!() };
+            let outputs = AttentiveOutputs {
+                y: Some(y),
+                h: Some(h),
+                c: lstm.then_some(c),
+                a: after.then_some(a),
+                weights: Some(weights),
+            };
+            forward(context, self.variant.cell, self.shape, self.weights(), self.inputs(), outputs, keep);
+            if let Some(earlier) = earlier {
+                let found: Vec<_> = results.iter().map(|values| bits(values)).collect();
+                assert_eq!(found, earlier, "training and inference differ");
+            }
+        }
+        let start = if self.variant.accumulate { 0.5 } else { f32::NAN };
+        let mut gradients: Results = self.fields.iter().map(|field| vec![start; field.len()]).collect();
+        let mut to: Vec<Option<Destination<'_>>> = gradients
+            .iter_mut()
+            .enumerate()
+            .map(|(field, data)| {
+                let wanted = self.variant.has(field) || field == 3 || field == 4 && lstm || field == 5 && after;
+                wanted.then_some(Destination { data, accumulate: self.variant.accumulate })
+            })
+            .collect();
+        let mut to = |field: usize| to[field].take();
+        let gradients_to = AttentiveGradients {
+            dx: to(0),
+            dkeys: to(1),
+            dmemory: to(2),
+            dh0: to(3),
+            dc0: to(4),
+            da0: to(5),
+            dkernel: to(6),
+            drecurrent: to(7),
+            dbias: to(8),
+            drecurrent_bias: to(9),
+            dquery: to(10),
+            dscale: to(11),
+            dcombine: to(12),
+        };
+        let [dy, dh, dc, da] = &self.d;
+        let d =
+            AttentiveOutputGradients { dy: Some(dy), dh: Some(dh), dc: lstm.then_some(dc), da: after.then_some(da) };
+        let saved = saved.expect("kept");
+        backward(context, self.variant.cell, self.shape, self.weights(), self.inputs(), saved, d, gradients_to);
+        results.extend(gradients);
+        results
+    }
+
+    /// What the gradients are of.
+    fn value(&self, reference: &Reference) -> f64 {
+        let outputs = reference.forward();
+        let wanted = [true, true, self.variant.lstm(), !self.variant.before];
+        let terms = outputs.iter().zip(&self.d).zip(wanted).filter(|&(_, wanted)| wanted);
+        terms.map(|((a, b), _)| a.iter().zip(b).map(|(a, &b)| a * f64::from(b)).sum::<f64>()).sum()
+    }
+
+    fn check(&self, found: &[Vec<f32>]) {
+        let (lstm, after) = (self.variant.lstm(), !self.variant.before);
+        let expected = self.reference().forward();
+        let wanted = [true, true, lstm, after, true];
+        for (index, expected) in expected.iter().enumerate().filter(|&(index, _)| wanted[index]) {
+            let name = ["y", "h", "c", "a", "weights"][index];
+            assert_close(&found[index], expected, &format!("{name}, {:?} {:?}", self.shape, self.variant));
+        }
+    }
+
+    /// Compares elements of all gradients with differences of the reference: `count` of each, or all.
+    fn check_gradients(&self, random: &mut Random, found: &[Vec<f32>], count: usize) {
+        let reference = self.reference();
+        let start = if self.variant.accumulate { 0.5 } else { 0.0 };
+        for (field, name) in FIELDS.iter().enumerate() {
+            let gradient = &found[5 + field];
+            let exists = self.variant.has(field)
+                || field == 3
+                || field == 4 && self.variant.lstm()
+                || field == 5 && !self.variant.before;
+            if !exists || gradient.is_empty() {
+                continue;
+            }
+            let masked = |index: usize| match field {
+                0 => self.mask.as_ref().is_some_and(|mask| mask[index / self.shape.input] == 0),
+                1 => self.memory_mask.as_ref().is_some_and(|mask| mask[index / self.shape.keys] == 0),
+                2 => self.memory_mask.as_ref().is_some_and(|mask| mask[index / self.shape.memory] == 0),
+                _ => false,
+            };
+            let indices: Vec<usize> = if gradient.len() <= count {
+                (0..gradient.len()).collect()
+            } else {
+                (0..count).map(|_| random.below(gradient.len())).collect()
+            };
+            let (mut part, mut expected) = (Vec::new(), Vec::new());
+            for index in indices {
+                let moved = |by: f64| {
+                    let mut moved = reference.clone();
+                    moved.fields[field][index] += by;
+                    self.value(&moved)
+                };
+                let difference = if masked(index) { 0.0 } else { (moved(1e-4) - moved(-1e-4)) / 2e-4 };
+                part.push(gradient[index]);
+                expected.push(start + difference);
+            }
+            // The scale of the errors is that of the whole gradient.
+            part.push(1.0 + gradient.iter().fold(0.0f32, |largest, x| largest.max(x.abs())));
+            expected.push(f64::from(*part.last().expect("pushed")));
+            assert_close(&part, &expected, &format!("d{name}, {:?} {:?}", self.shape, self.variant));
+        }
+    }
+}
+
+#[test]
+fn layer_equals_the_reference_on_every_path() {
+    let mut random = Random::new(51);
+    let contexts = contexts();
+    for round in 0..100 {
+        let mut one_of = |sizes: &[usize]| sizes[random.below(sizes.len())];
+        let mut shape = AttentiveShape {
+            batch: one_of(&[0, 1, 3, 17, 33]),
+            steps: one_of(&[0, 1, 2, 6]),
+            sources: one_of(&[0, 1, 4, 7]),
+            input: one_of(&[0, 1, 5, 16]),
+            units: one_of(&[1, 5, 16, 37]),
+            memory: one_of(&[1, 6, 16, 37]),
+            keys: one_of(&[1, 5, 16, 37]),
+        };
+        let variant = variant(&mut random);
+        if !variant.additive {
+            shape.keys = shape.units;
+            if variant.shared {
+                shape.memory = shape.units;
+            }
+        }
+        let case = Case::new(&mut random, shape, variant);
+        let mut last: Option<(crate::simd::Simd, Vec<Vec<u32>>)> = None;
+        for context in &contexts {
+            let found = case.run(context);
+            case.check(&found);
+            if context.pool.threads() == 1 {
+                case.check_gradients(&mut Random::new(round), &found, 6);
+            }
+            let found = (context.simd, found.iter().map(|values| bits(values)).collect());
+            if let Some(last) = &last
+                && last.0 == found.0
+            {
+                assert!(last.1 == found.1, "bits depend on the threads: {shape:?}, {variant:?}");
+            }
+            last = Some(found);
+        }
+    }
+}
+
+#[test]
+fn all_gradients_of_small_layers_equal_differences() {
+    let mut random = Random::new(57);
+    let context = Context::new(1, crate::simd::Simd::best());
+    for _ in 0..60 {
+        let mut shape = AttentiveShape { batch: 2, steps: 3, sources: 3, input: 2, units: 3, memory: 2, keys: 4 };
+        let variant = variant(&mut random);
+        if !variant.additive {
+            shape.keys = shape.units;
+        }
+        if variant.shared {
+            shape.memory = shape.keys;
+        }
+        let case = Case::new(&mut random, shape, variant);
+        let found = case.run(&context);
+        case.check_gradients(&mut random, &found, usize::MAX);
+    }
+}
+
+/// Memory and steps that are masked behind the ends must not change a bit, whatever they hold.
+#[test]
+fn padding_changes_nothing() {
+    let mut random = Random::new(61);
+    for round in 0..12 {
+        let mut shape = AttentiveShape { batch: 19, steps: 4, sources: 5, input: 3, units: 18, memory: 18, keys: 18 };
+        let variant = Variant {
+            before: round % 2 == 0,
+            feed: round % 3 == 0,
+            additive: round % 4 < 2,
+            mask: 2,
+            memory_mask: 2,
+            shared: false,
+            ..variant(&mut random)
+        };
+        let case = Case::new(&mut random, shape, variant);
+        let longer = |matrix: &[f32], width: usize, more: usize, value: f32| -> Vec<f32> {
+            matrix.chunks_exact(width).flat_map(|row| [row, &vec![value; more]].concat()).collect()
+        };
+        let mut padded = case.clone();
+        padded.fields[0] = longer(&case.fields[0], 4 * 3, 2 * 3, f32::NAN);
+        padded.fields[1] = longer(&case.fields[1], 5 * 18, 3 * 18, f32::NAN);
+        padded.fields[2] = longer(&case.fields[2], 5 * 18, 3 * 18, f32::NAN);
+        padded.d[0] = longer(&case.d[0], 4 * 18, 2 * 18, 0.0);
+        let more = |mask: &Option<Vec<u8>>, width: usize, more: usize| {
+            mask.as_ref().map(|mask| mask.chunks_exact(width).flat_map(|row| [row, &vec![0; more]].concat()).collect())
+        };
+        padded.mask = more(&case.mask, 4, 2);
+        padded.memory_mask = more(&case.memory_mask, 5, 3);
+        (shape.steps, shape.sources) = (6, 8);
+        padded.shape = shape;
+        let start = if variant.accumulate { 0.5 } else { 0.0 };
+        for context in contexts() {
+            let (all, found) = (case.run(&context), padded.run(&context));
+            // h, c, a and the gradients of weights and initial states.
+            for index in (1..4).chain(8..18) {
+                assert_eq!(bits(&found[index]), bits(&all[index]), "result {index}, {variant:?}");
+            }
+            let dx = longer(&all[5], 4 * 3, 2 * 3, start);
+            let dkeys = longer(&all[6], 5 * 18, 3 * 18, start);
+            let dmemory = longer(&all[7], 5 * 18, 3 * 18, start);
+            for (index, expected) in [(5, dx), (6, dkeys), (7, dmemory)] {
+                assert_eq!(found[index], expected, "result {index}, {variant:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn single_steps_equal_the_sequence() {
+    let mut random = Random::new(67);
+    let shape = AttentiveShape { batch: 18, steps: 4, sources: 5, input: 7, units: 21, memory: 9, keys: 21 };
+    let AttentiveShape { batch, steps, input, units, .. } = shape;
+    for round in 0..8 {
+        let variant = Variant {
+            before: round % 2 == 0,
+            feed: true,
+            states: true,
+            mask: 0,
+            memory_mask: 2,
+            shared: false,
+            ..variant(&mut random)
+        };
+        let case = Case::new(&mut random, shape, variant);
+        let (lstm, after) = (variant.lstm(), !variant.before);
+        for context in contexts() {
+            let all = case.run(&context);
+            let [mut h, mut c, mut a] = [3, 4, 5].map(|field| case.fields[field].clone());
+            for time in 0..steps {
+                let of_step = |matrix: &[f32], width: usize| -> Vec<f32> {
+                    (0..batch).flat_map(|row| &matrix[(row * steps + time) * width..][..width]).copied().collect()
+                };
+                let x = of_step(&case.fields[0], input);
+                let before = [h.clone(), c.clone(), a.clone()];
+                let inputs = AttentiveInputs {
+                    x: &x,
+                    h0: Some(&before[0]),
+                    c0: lstm.then_some(&before[1]),
+                    a0: after.then_some(&before[2]),
+                    ..case.inputs()
+                };
+                let mut y = vec![0.0; batch * units];
+                let outputs = AttentiveOutputs {
+                    y: Some(&mut y),
+                    h: Some(&mut h),
+                    c: lstm.then_some(&mut c),
+                    a: after.then_some(&mut a),
+                    weights: None,
+                };
+                let one = AttentiveShape { steps: 1, ..shape };
+                forward(&context, variant.cell, one, case.weights(), inputs, outputs, None);
+                assert_eq!(bits(&y), bits(&of_step(&all[0], units)), "{variant:?}");
+            }
+            assert_eq!(bits(&h), bits(&all[1]));
+        }
+    }
+}
+
+#[test]
+fn a_row_without_any_position_has_no_weights_and_no_context() {
+    let mut random = Random::new(71);
+    let shape = AttentiveShape { batch: 3, steps: 2, sources: 4, input: 2, units: 5, memory: 3, keys: 6 };
+    let variant = Variant {
+        cell: Cell::Lstm,
+        before: true,
+        feed: false,
+        additive: true,
+        bias: true,
+        states: true,
+        mask: 0,
+        memory_mask: 0,
+        shared: false,
+        accumulate: false,
+    };
+    let mut case = Case::new(&mut random, shape, variant);
+    case.memory_mask = Some(vec![1, 1, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0]);
+    for context in contexts() {
+        let found = case.run(&context);
+        case.check(&found);
+        case.check_gradients(&mut random, &found, usize::MAX);
+        assert_eq!(found[4][8..16], [0.0; 8]);
+        let sum: f32 = found[4][..4].iter().sum();
+        assert!((sum - 1.0).abs() < 1e-6);
+        assert_eq!(bits(&found[4][16..20]), bits(&[1.0, 0.0, 0.0, 0.0]));
+    }
+}
+
+#[test]
+fn gradients_can_be_left_out() {
+    let mut random = Random::new(73);
+    let shape = AttentiveShape { batch: 18, steps: 3, sources: 4, input: 5, units: 6, memory: 6, keys: 6 };
+    let context = Context::new(2, crate::simd::Simd::best());
+    for round in 0..8 {
+        let variant = Variant { before: round % 2 == 0, additive: round % 4 < 2, ..variant(&mut random) };
+        let case = Case::new(&mut random, shape, Variant { accumulate: false, ..variant });
+        let all = case.run(&context);
+        let run = |gradients: AttentiveGradients<'_>| {
+            let mut saved = None;
+            let keep = Some(&mut saved);
+            forward(&context, variant.cell, shape, case.weights(), case.inputs(), AttentiveOutputs::default(), keep);
+            let d = AttentiveOutputGradients {
+                dy: Some(&case.d[0]),
+                dh: Some(&case.d[1]),
+                dc: variant.lstm().then_some(&case.d[2]),
+                da: (!variant.before).then_some(&case.d[3]),
+            };
+            let (weights, inputs, saved) = (case.weights(), case.inputs(), saved.expect("kept"));
+            backward(&context, variant.cell, shape, weights, inputs, saved, d, gradients);
+        };
+        run(AttentiveGradients::default());
+        for field in [0, 1, 2, 6, 7] {
+            let mut gradient = vec![f32::NAN; all[5 + field].len()];
+            let to = Some(Destination { data: &mut gradient, accumulate: false });
+            run(match field {
+                0 => AttentiveGradients { dx: to, ..Default::default() },
+                1 => AttentiveGradients { dkeys: to, ..Default::default() },
+                2 => AttentiveGradients { dmemory: to, ..Default::default() },
+                6 => AttentiveGradients { dkernel: to, ..Default::default() },
+                _ => AttentiveGradients { drecurrent: to, ..Default::default() },
+            });
+            assert_eq!(bits(&gradient), bits(&all[5 + field]), "{}, {variant:?}", FIELDS[field]);
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "keys of inner products have the units as features")]
+fn inner_products_need_keys_of_the_units() {
+    let mut random = Random::new(79);
+    let shape = AttentiveShape { batch: 1, steps: 1, sources: 1, input: 1, units: 2, memory: 3, keys: 3 };
+    let variant = Variant { additive: false, ..variant(&mut random) };
+    let context = Context::new(1, crate::simd::Simd::best());
+    Case::new(&mut random, shape, variant).run(&context);
+}
+
+#[test]
+fn a_wide_layer_equals_the_reference() {
+    let mut random = Random::new(83);
+    for (round, before) in [true, false].into_iter().enumerate() {
+        let shape = AttentiveShape { batch: 40, steps: 5, sources: 9, input: 20, units: 117, memory: 70, keys: 50 };
+        let variant = Variant {
+            before,
+            additive: true,
+            feed: true,
+            accumulate: false,
+            mask: 3,
+            memory_mask: 3,
+            ..variant(&mut random)
+        };
+        let case = Case::new(&mut random, shape, variant);
+        for context in contexts() {
+            let found = case.run(&context);
+            case.check(&found);
+            if context.pool.threads() == 2 {
+                case.check_gradients(&mut Random::new(round as u64), &found, 3);
+            }
+        }
+    }
+}
