@@ -103,7 +103,8 @@ function all() {
   const few = layers.groupedQueryAttention({ numQueryHeads: 4, numKeyValueHeads: 2, headDim: 3 })(other, x, { key: x });
   const mixed = layers.attention({ useScale: true, scoreMode: "concat" })([few, x]);
   const last = layers.additiveAttention()([layers.add()([mixed, layers.attention({ useScale: true })([few, x])]), x]);
-  const classes = layers.dense({ units: 4, activation: "softmax" })(last);
+  const sum = layers.add()([own, other, few, last]);
+  const classes = layers.dense({ units: 4, activation: "softmax" })(sum);
   return model({ inputs: [source!, target!], outputs: [classes, ops.mean(scores, { axis: 3 })] });
 }
 

@@ -11,6 +11,8 @@ type Build = (x: SymbolicTensor, ids: SymbolicTensor) => SymbolicTensor;
 const uses: Record<string, Build> = {
   activation: (x) => layers.activation({ activation: "softplus" })(x),
   add: (x) => layers.add()([x, x]),
+  additiveAttention: (x) => layers.additiveAttention()([x, x]),
+  attention: (x) => layers.attention({ useScale: true, scoreMode: "concat" })([x, x]),
   attentionRnn: (x) => layers.attentionRnn({ units: 3, returnSequences: true })(x, layers.dense({ units: 2 })(x)),
   average: (x) => layers.average()([x, layers.dense({ units: width })(x)]),
   concatenate: (x) => layers.concatenate()([x, x]),
@@ -19,11 +21,15 @@ const uses: Record<string, Build> = {
   embedding: (x, ids) => layers.add()([x, layers.embedding({ inputDim: 9, outputDim: width, maskZero: true })(ids)]),
   globalAveragePooling1d: (x) => layers.globalAveragePooling1d()(x),
   globalMaxPooling1d: (x) => layers.globalMaxPooling1d()(x),
+  // A bias of the keys adds the same to all scores of a query and does not learn.
+  groupedQueryAttention: (x) =>
+    layers.groupedQueryAttention({ numQueryHeads: 4, numKeyValueHeads: 2, headDim: 3, useBias: false })(x, x),
   layerNormalization: (x) => layers.layerNormalization()(x),
   lstm: (x) => layers.lstm({ units: 3, returnSequences: true })(x),
   masking: (x) => layers.masking()(x),
   maximum: (x) => layers.maximum()([x, layers.dense({ units: width })(x)]),
   minimum: (x) => layers.minimum()([x, layers.dense({ units: width })(x)]),
+  multiHeadAttention: (x) => layers.multiHeadAttention({ numHeads: 2, keyDim: 3, useBias: false })(x, x),
   multiply: (x) => layers.multiply()([x, layers.dense({ units: width })(x)]),
   positionalEncoding: (x) => layers.positionalEncoding({ type: "learned", maxLength: steps })(x),
   relativePositionBias: (x) => {
