@@ -510,3 +510,25 @@ fn no_matrix_of_scores_is_kept() {
     // Other tests run beside this one.
     assert!(growth < 400.0, "the peak grew by {growth} MiB");
 }
+
+#[test]
+fn a_bias_of_minus_infinity_masks() {
+    let mut random = Random::new(71);
+    for queries in [3, 20] {
+        let mut case = Case::new(&mut random, [2, queries, 21], options(2, 2, 5, 6));
+        let mut bias = random.floats(2 * queries * 21);
+        for (at, bias) in bias.iter_mut().enumerate() {
+            // The second query has no key left, the others lose some.
+            if at / 21 % queries == 1 || at % 4 == 0 {
+                *bias = f32::NEG_INFINITY;
+            }
+        }
+        case.bias = Some((bias, 0, queries * 21));
+        for empty in [Empty::Zero, Empty::Uniform] {
+            case.options.empty = empty;
+            for context in contexts() {
+                case.compare(&case.run(&context, None), &format!("{queries} queries, {empty:?}"), None);
+            }
+        }
+    }
+}
