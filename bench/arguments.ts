@@ -20,7 +20,7 @@ export interface BenchOptions {
   updates?: number;
   /** Epochs of `language-model`; default 1. */
   epochs?: number;
-  /** Training tokens of `language-model`; default all, fewer with `percent`. */
+  /** Most words of each text of `language-model`; default all, fewer with `percent`. */
   tokens?: number;
 }
 
@@ -50,7 +50,7 @@ const usage = `usage: npm run bench -- NAME [--python PY] [--case C] [--json] [-
                tokenizer; default SCONCE_DATA
   --updates N  updates of transformer-twin, default 1500
   --epochs N   epochs of language-model, default 1
-  --tokens N   training tokens of language-model, default all
+  --tokens N   words of each text of language-model, default all
   --help       print this`;
 
 /** The name of the bench and its options. */

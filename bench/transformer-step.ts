@@ -7,13 +7,14 @@ import type { Report } from "./report.ts";
 import { transformerCaseNames, writeTransformerCase } from "./transformer-cases.ts";
 import { measured } from "./worker.ts";
 
-/** Ours, then PyTorch eager and compiled, all with the same case. */
+/** Ours, then PyTorch: eager, compiled as a whole, and with the output layer and its loss compiled alone. */
 export function transformerSides(options: BenchOptions): Side[] {
   const script = stepPeer("transformer_step.py", options);
   return [
     { name: "sconce", start: measured("transformer-step.mjs", [], { SCONCE_THREADS: String(options.threads) }) },
     { name: "torch-eager", start: script("torch-eager"), required: "torch-eager" },
     { name: "torch-compile", start: script("torch-compile"), required: "torch-compile" },
+    { name: "torch-compile-loss", start: script("torch-compile-loss"), required: "torch-compile" },
   ];
 }
 

@@ -51,7 +51,7 @@ async function train(
   report: Report,
 ): Promise<Record<string, unknown>> {
   const twins = transformerSides(options)
-    .filter((side) => side.name !== "torch-compile")
+    .filter((side) => !side.name.startsWith("torch-compile"))
     .map((side): Twin => ({ name: side.name, worker: new Worker(side.start), seconds: 0, losses: [] }));
   try {
     for (const twin of twins) {

@@ -92,6 +92,9 @@ export type {
 export type { ActivationOptions, UnaryLayer } from "./layers/activation.ts";
 export type { ActivationName, ElementwiseActivationName } from "./layers/activation-name.ts";
 export type { ActivityRegularizerDocument, ActivityRegularizerOption } from "./layers/activity-regularizer.ts";
+export type { AdditiveAttentionOptions } from "./layers/additive-attention.ts";
+export type { AttentionLayer, AttentionOptions, ScoreMode } from "./layers/attention.ts";
+export type { AttentionCallOptions, AttentionOutputs } from "./layers/attention-call.ts";
 export type {
   BidirectionalLayer,
   BidirectionalMergeMode,
@@ -116,6 +119,7 @@ export type { DotOptions } from "./layers/dot.ts";
 export type { DropoutOptions } from "./layers/dropout.ts";
 export type { EmbeddingLayer, EmbeddingOptions } from "./layers/embedding.ts";
 export type { GlobalPoolingOptions } from "./layers/global-pooling.ts";
+export type { GroupedQueryAttentionOptions } from "./layers/grouped-query-attention.ts";
 export type {
   GruCallOptions,
   GruLayer,
@@ -138,6 +142,12 @@ export type {
 } from "./layers/lstm.ts";
 export type { MaskingOptions } from "./layers/masking.ts";
 export type { ConcatenateOptions, MergeLayer } from "./layers/merge.ts";
+export type {
+  MultiHeadAttentionCallOptions,
+  MultiHeadAttentionLayer,
+  MultiHeadAttentionOptions,
+  ProjectedAttentionOptions,
+} from "./layers/multi-head-attention.ts";
 export type { PositionalEncodingOptions, PositionType } from "./layers/positional-encoding.ts";
 export type { GatedOptions, RecurrentOptions } from "./layers/recurrent.ts";
 export type { RepeatVectorOptions } from "./layers/repeat-vector.ts";
@@ -158,6 +168,7 @@ export type {
 } from "./layers/simple-rnn.ts";
 export type { SoftmaxCallOptions, SoftmaxLayer, SoftmaxOptions } from "./layers/softmax.ts";
 export type { StepLayer, TimeDistributedLayer, TimeDistributedOptions } from "./layers/time-distributed.ts";
+export type { TransformerDecoderLayer, TransformerLayerOptions } from "./layers/transformer.ts";
 export type {
   BetaRules,
   BiasRules,
@@ -175,6 +186,7 @@ export type {
 export type { CustomLoss, CustomOptions, LossFunction } from "./losses/custom.ts";
 export type { HuberOptions } from "./losses/elements.ts";
 export * as losses from "./losses/index.ts";
+export type { LabelSmoothing, LabelSmoothingDefinition, LabelSmoothingOptions } from "./losses/label-smoothing.ts";
 export type { Loss, LossType } from "./losses/loss.ts";
 export type { LossName } from "./losses/resolve.ts";
 export type { PerplexityOptions, ThresholdOptions, TopKOptions } from "./metrics/accuracy.ts";
@@ -195,16 +207,29 @@ export type { Metric, MetricOptions, MetricType } from "./metrics/metric.ts";
 export type { MetricName } from "./metrics/resolve.ts";
 export type { CompileOptions, LossOption, MetricsOption } from "./models/compile.ts";
 export { type ModelOptions, type MultiOutputModel, model, type SingleOutputModel } from "./models/define.ts";
+export type { Documents } from "./models/language-model/blocks.ts";
+export type {
+  LanguageModelEvaluateOptions,
+  LanguageModelEvaluation,
+  LanguageModelFitOptions,
+} from "./models/language-model/fit.ts";
+export type { RecurrentLanguageModelOptions } from "./models/language-model/recurrent.ts";
+export type { TransformerLanguageModelOptions } from "./models/language-model/transformer.ts";
+export { LanguageModel, type LanguageModelOptions } from "./models/language-model.ts";
 export { type BuildOptions, Model, type SaveOptions } from "./models/model.ts";
+export { type AverageOptions, averageCheckpoints } from "./models/seq2seq/average.ts";
 export type { Cell } from "./models/seq2seq/cells.ts";
 export type { Evaluation, EvaluationMetric, Seq2SeqEvaluateOptions } from "./models/seq2seq/evaluate.ts";
 export type { Seq2SeqFitOptions } from "./models/seq2seq/fit.ts";
 export type { ValidationGenerationOptions, ValidationMetric } from "./models/seq2seq/generated-validation.ts";
 export type { Pairs } from "./models/seq2seq/pairs.ts";
+export type { TransformerPreset, TransformerPresetName, TransformerPresetOptions } from "./models/seq2seq/presets.ts";
 export type { RecurrentSeq2SeqOptions } from "./models/seq2seq/recurrent.ts";
 export type { Feed, TensorChoice } from "./models/seq2seq/roles.ts";
+export type { TiedEmbeddings, TransformerSeq2SeqOptions } from "./models/seq2seq/transformer.ts";
 export { Seq2Seq, type Seq2SeqOptions } from "./models/seq2seq.ts";
 export type { SummaryOptions } from "./models/summary.ts";
+export type { TransformerOptions, TransformerPositions } from "./models/transformer-parts.ts";
 export { type Environment, environment } from "./native.ts";
 export type { DataType, Dimension } from "./native-interface.ts";
 export * as ops from "./ops/index.ts";
@@ -301,6 +326,7 @@ export {
   type ReduceLrOptions,
   reduceLrOnPlateau,
   type SampleWeights,
+  type Savable,
   type StepsData,
   type StepsOptions,
   TensorBoard,

@@ -4,7 +4,12 @@ import { join, resolve } from "node:path";
 import test from "ava";
 import { parse } from "yaml";
 import { checkAgainst } from "../../src/cli/config/check.ts";
-import { type Override, resolveConfig } from "../../src/cli/config/config.ts";
+import {
+  type Override,
+  type RecurrentConfig,
+  type ResolvedConfig,
+  resolveConfig,
+} from "../../src/cli/config/config.ts";
 import { parseConfig, readConfigFile } from "../../src/cli/config/file.ts";
 import { flattened, valueAt } from "../../src/cli/config/places.ts";
 import { configSchema, schemaPaths } from "../../src/cli/config/schema.ts";
@@ -23,6 +28,8 @@ const minimal = { data: { train: "train.tsv" }, out: "run" };
 function resolved(text: string, overrides: Override[] = []) {
   return resolveConfig("config.yaml", parseConfig("config.yaml", text), overrides);
 }
+
+const recurrent = ({ model }: ResolvedConfig) => model as RecurrentConfig;
 
 test("the reference holds every place that there is and no other, and the defaults", (t) => {
   const active = parseConfig(file, reference);
@@ -62,12 +69,12 @@ test("YAML and JSON say the same; paths are relative to the file, those of flags
   t.is(config.out, join(folder, "run"));
   t.is(config.data.train, join(folder, "train.tsv"));
   t.is(config.data.valid, resolve("valid.tsv"));
-  t.is(config.model.sourceEmbeddings, `glove:${join(folder, "v.100d.txt")}`);
-  t.is(config.model.embeddingDim, 100);
+  t.is(recurrent(config).sourceEmbeddings, `glove:${join(folder, "v.100d.txt")}`);
+  t.is(recurrent(config).embeddingDim, 100);
   t.true(config.tokenizers.source.lowercase);
   t.deepEqual(config.training.optimizer, { type: "sgd" });
   t.is(
-    resolveConfig(json, { ...two, model: { sourceEmbeddings: "glove:50d" } }, []).model.sourceEmbeddings,
+    recurrent(resolveConfig(json, { ...two, model: { sourceEmbeddings: "glove:50d" } }, [])).sourceEmbeddings,
     "glove:50d",
   );
   const twice = resolveConfig("elsewhere/config.yaml", parse(JSON.stringify(config)), []);
@@ -80,12 +87,20 @@ test("flags win over the file, also within an optimiser that the file only names
     { flag: "--units", path: "model.units", value: 16 },
     { flag: "--learning-rate", path: "training.optimizer.learningRate", value: 0.5 },
   ]);
-  t.is(model.units, 16);
+  t.is((model as RecurrentConfig).units, 16);
   t.is(training.epochs, 3);
   t.deepEqual(training.optimizer, { type: "rmsprop", learningRate: 0.5 });
 });
 
 const start = "out: run\ndata: {train: a}\n";
+
+test("a Transformer has the options that are said, and no defaults of recurrent models", (t) => {
+  const text = `${start}tokenizers: {joint: true}\nmodel: {type: transformer, preset: transformer-tiny, heads: 8, tiedEmbeddings: all}\n`;
+  const config = resolved(text, [{ flag: "--dropout", path: "model.dropout", value: 0.2 }]);
+  const model = { type: "transformer", preset: "transformer-tiny", heads: 8, tiedEmbeddings: "all", dropout: 0.2 };
+  t.deepEqual(config.model, model as ResolvedConfig["model"]);
+  t.deepEqual(resolveConfig("config.yaml", parse(JSON.stringify(config)), []), config);
+});
 
 const mistakes: [text: string, message: string | RegExp][] = [
   ["", /^config.yaml: data is missing; and 1 more mistake$/],
@@ -93,9 +108,24 @@ const mistakes: [text: string, message: string | RegExp][] = [
   ["out: [", /^config.yaml is no YAML \(.* at line 1, column \d+\)$/],
   ["a: 1\na: 2", /no YAML \(Map keys must be unique at line 2/],
   [`${start}modle: {}`, "config.yaml: modle is unknown; did you mean model?"],
+  [
+    `${start}model: {type: transformer, units: 8}`,
+    "config.yaml: model.units is an option of models of type recurrent, got type transformer",
+  ],
+  [
+    `${start}model: {heads: 8}`,
+    "config.yaml: model.heads is an option of models of type transformer, got type recurrent",
+  ],
+  [`${start}model: {type: transformer, tiedEmbeddings: true}`, /expected false, inputs, target or all/],
+  [`${start}model: {tiedEmbeddings: all}`, /config.yaml: model.tiedEmbeddings: expected true or false, got "all"/],
+  [`${start}model: {type: transformer, tiedEmbeddings: all}`, /model.tiedEmbeddings needs tokenizers.joint: true/],
+  [`${start}model: {type: transformers}`, /expected one of recurrent, transformer, got "transformers"/],
   [`${start}model: {unit: 5}`, "config.yaml: model.unit is unknown; did you mean units?"],
   [`${start}model: {embedding_dim: 5}`, "config.yaml: model.embedding_dim is unknown; did you mean embeddingDim?"],
-  [`${start}validation: {colour: 5}`, "config.yaml: validation.colour is unknown; known are every, samples"],
+  [
+    `${start}validation: {colour: 5}`,
+    "config.yaml: validation.colour is unknown; known are every, samples, metrics, pairs, monitor",
+  ],
   [`${start}model: {units: many}`, 'config.yaml: model.units: expected an integer of at least 1, got "many"'],
   [`${start}model: {units: 0}`, "config.yaml: model.units: expected an integer of at least 1, got 0"],
   [`${start}model: {units: .inf}`, /model.units: expected an integer/],

@@ -41,6 +41,8 @@ test("docs/graph.md lists the options that a graph document has", (t) => {
     layers.minimum(),
     layers.repeatVector({ n: 2 }),
     layers.layerNormalization(),
+    layers.transformerEncoder({ intermediateDim: 2, numHeads: 1 }),
+    layers.transformerDecoder({ intermediateDim: 2, numHeads: 1 }),
     layers.rmsNormalization(),
     layers.positionalEncoding(),
     layers.reversibleEmbedding({ inputDim: 3, outputDim: 2 }),

@@ -34,6 +34,8 @@ const uses: Record<string, Build> = {
   softmax: (x) => layers.softmax({ axis: 1 })(x),
   spatialDropout1d: (x) => layers.spatialDropout1d({ rate: 0.3 })(x),
   subtract: (x) => layers.subtract()([x, layers.dense({ units: width })(x)]),
+  transformerDecoder: (x) => layers.transformerDecoder({ intermediateDim: 5, numHeads: 2, useBias: false })(x, x),
+  transformerEncoder: (x) => layers.transformerEncoder({ intermediateDim: 5, numHeads: 2, useBias: false })(x),
   timeDistributed: (x) => {
     const repeated = layers.timeDistributed(layers.repeatVector({ n: 2 }))(x);
     return layers.timeDistributed(layers.lstm({ units: 3 }))(repeated);

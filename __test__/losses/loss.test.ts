@@ -32,6 +32,10 @@ test("short names are those of Keras", (t) => {
 test("wrong options are refused", (t) => {
   for (const make of [
     () => losses.categoricalCrossentropy({ labelSmoothing: 1.5 }),
+    () => losses.categoricalCrossentropy({ labelSmoothing: { value: 1.5 } }),
+    () => losses.categoricalCrossentropy({ labelSmoothing: { value: 0.1, definition: "other" as "keras" } }),
+    () => losses.categoricalCrossentropy({ labelSmoothing: { value: 0.1, padding: -1, definition: "joeynmt" } }),
+    () => losses.categoricalCrossentropy({ labelSmoothing: { e: 0.1 } as never }),
     () => losses.categoricalCrossentropy({ ignoreClass: 0 } as never),
     () => losses.categoricalCrossentropy({ fromLogits: 1 as never }),
     () => losses.sparseCategoricalCrossentropy({ ignoreClass: 0.5 }),
@@ -51,6 +55,8 @@ test("wrong options are refused", (t) => {
 test("documents give losses again", (t) => {
   for (const loss of [
     losses.categoricalCrossentropy({ fromLogits: true, labelSmoothing: 0.1 }),
+    losses.categoricalCrossentropy({ labelSmoothing: { value: 0.1, definition: "fairseq" } }),
+    losses.categoricalCrossentropy({ labelSmoothing: { value: 0.2, definition: "joeynmt", padding: 3 } }),
     losses.sparseCategoricalCrossentropy({ ignoreClass: -1 }),
     losses.sparseCategoricalCrossentropy(),
     losses.binaryCrossentropy({ fromLogits: true, labelSmoothing: 0.1 }),
@@ -65,6 +71,8 @@ test("documents give losses again", (t) => {
     {},
     { type: "toString" },
     { type: "categoricalCrossentropy", labelSmoothing: "1" },
+    { type: "categoricalCrossentropy", labelSmoothing: 0.1, smoothingDefinition: "marian" },
+    { type: "sparseCategoricalCrossentropy", labelSmoothing: 0, smoothingDefinition: "fairseq" },
     { type: "poisson", delta: 1 },
   ]) {
     t.throws(() => restoreLoss(wrong), { instanceOf: OptionError });

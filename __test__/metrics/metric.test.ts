@@ -37,6 +37,7 @@ test("documents give metrics again", (t) => {
     metrics.topKCategoricalAccuracy({ k: 3, name: "top3" }),
     metrics.sparseCategoricalCrossentropy({ fromLogits: true }),
     metrics.categoricalCrossentropy({ labelSmoothing: 0.1, name: "smoothed" }),
+    metrics.categoricalCrossentropy({ labelSmoothing: { value: 0.1, definition: "joeynmt", padding: 2 } }),
     metrics.binaryCrossentropy({ labelSmoothing: 0.1 }),
     metrics.cosineSimilarity(),
     metrics.precision({ threshold: 0.3 }),

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
@@ -141,6 +141,45 @@ test("checkpoints are written after each epoch, each improvement, or some steps"
   await rm(folder, { recursive: true });
 });
 
+test("only the last checkpoints are kept, also those of a run before", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "sconce-callbacks-"));
+  const path = (name: string) => join(folder, name);
+  const losses = [3, 2, 2.5, 1];
+  const kept = async () => (await readdir(folder)).sort();
+  const weights = { path: path("{epoch}.safetensors"), saveWeightsOnly: true, maxToKeep: 2 };
+  await writeFile(path("other"), "");
+  await epochs(losses, [modelCheckpoint(weights)]);
+  t.deepEqual(await kept(), ["3.safetensors", "4.safetensors", "other"]);
+
+  const first = modelCheckpoint(weights);
+  await epochs(losses.slice(0, 2), [first]);
+  const second = modelCheckpoint({ ...weights, path: path("later-{epoch}") });
+  second.setState(structuredClone(first.getState()));
+  await epochs([1], [second]);
+  t.deepEqual(await kept(), ["2.safetensors", "3.safetensors", "4.safetensors", "later-1", "other"]);
+
+  // A translator is saved whole, in one place again and again.
+  const saves: string[] = [];
+  const translator = {
+    async save(place: string) {
+      saves.push(place);
+      await mkdir(place, { recursive: true });
+    },
+  };
+  await epochs(losses, [modelCheckpoint({ path: path("m{epoch}"), maxToKeep: 1, translator })]);
+  t.deepEqual(
+    saves,
+    [1, 2, 3, 4].map((epoch) => path(`m${epoch}`)),
+  );
+  t.deepEqual(
+    (await kept()).filter((name) => name.startsWith("m")),
+    ["m4"],
+  );
+  await epochs(losses, [modelCheckpoint({ path: path("same"), maxToKeep: 1, translator })]);
+  t.true((await kept()).includes("same"));
+  await rm(folder, { recursive: true });
+});
+
 test("paths are filled as in Python", (t) => {
   const values = { epoch: 7, valLoss: 1.23456 };
   t.is(
@@ -169,12 +208,15 @@ test("a log file is replaced or continued", async (t) => {
 test("options of callbacks are checked", (t) => {
   const wrong = [
     () => earlyStopping({ patience: -1 }),
-    () => earlyStopping({ monitor: "bleu" }),
+    () => earlyStopping({ monitor: "quality" }),
     () => earlyStopping({ mode: "up" as never }),
     () => earlyStopping({ restore: true } as never),
     () => reduceLrOnPlateau({ factor: 1 }),
     () => modelCheckpoint({ path: "" }),
     () => modelCheckpoint({ path: "x", saveFreq: 0 }),
+    () => modelCheckpoint({ path: "x", maxToKeep: 0 }),
+    () => modelCheckpoint({ path: "x", translator: {} as never }),
+    () => modelCheckpoint({ path: "x", saveWeightsOnly: true, translator: { save: async () => undefined } }),
     () => csvLogger({ path: "x", separator: "" }),
     () => learningRateSchedule(0.1 as never),
   ];

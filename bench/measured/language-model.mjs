@@ -60,9 +60,7 @@ await serve({
 
   /** Reads the files and writes their ids one behind the other. */
   async prepare({ files, tokens, idsFile }) {
-    texts = Object.fromEntries(
-      Object.entries(files).map(([part, file]) => [part, linesOf(file, part === "training" ? tokens : null)]),
-    );
+    texts = Object.fromEntries(Object.entries(files).map(([part, file]) => [part, linesOf(file, tokens)]));
     tokenizer = await wordTokenizer(Object.values(texts).flat());
     const places = {};
     const parts = [];

@@ -1,6 +1,6 @@
-import { Seq2Seq, type WeightArray } from "../index.ts";
+import { averageCheckpoints } from "../index.ts";
 import { readArguments, textFlag } from "./arguments.ts";
-import { type Command, CommandError, type Streams, UsageError } from "./command.ts";
+import { type Command, type Streams, UsageError } from "./command.ts";
 
 const help = `Usage: sconce average DIR DIR... --out DIR [--json]
 
@@ -26,21 +26,8 @@ export const average: Command = {
     if (parsed.positionals.length < 2) throw new UsageError("two or more folders are needed");
     const out = textFlag(parsed, "out");
     if (out === undefined) throw new UsageError("--out is missing");
-    const [first, ...others] = parsed.positionals as [string, ...string[]];
-    await using translator = await Seq2Seq.load(first);
-    const weights = await translator.model.getWeights();
-    const sums = weights.map(({ data }) => Float64Array.from(data));
-    const kind = kindOf(translator);
-    // One at a time: memory for two is enough, however many there are.
-    for (const folder of others) {
-      await using other = await Seq2Seq.load(folder);
-      if (kindOf(other) !== kind) {
-        throw new CommandError(`${folder} is another kind of translator than ${first}: average checkpoints of one run`);
-      }
-      for (const [index, { data }] of (await other.model.getWeights()).entries()) addTo(sums[index]!, data);
-    }
+    await using translator = await averageCheckpoints(parsed.positionals);
     const count = parsed.positionals.length;
-    await translator.model.setWeights(weights.map(({ shape }, index) => mean(sums[index]!, count, shape)));
     await translator.save(out);
     const parameters = translator.model.countParams();
     const line =
@@ -49,17 +36,3 @@ export const average: Command = {
     return 0;
   },
 };
-
-/** What must be the same in all: graph but for initial values, and tokenizers. */
-function kindOf({ model, source, target }: Seq2Seq): string {
-  const parts = [model.document, source, target];
-  return JSON.stringify(parts, (key, value) => (key.endsWith("Initializer") ? undefined : value));
-}
-
-function addTo(sum: Float64Array, values: Float32Array): void {
-  for (let index = 0; index < sum.length; index++) sum[index]! += values[index]!;
-}
-
-function mean(sum: Float64Array, count: number, shape: readonly number[]): WeightArray {
-  return { data: Float32Array.from(sum, (value) => value / count), shape };
-}

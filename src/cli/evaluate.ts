@@ -1,23 +1,29 @@
-import { type Evaluation, type EvaluationMetric, Seq2Seq } from "../index.ts";
+import { type BleuTokenizer, type Evaluation, type EvaluationMetric, Seq2Seq } from "../index.ts";
 import { checkPositionals, numberFlag, readArguments, textFlag } from "./arguments.ts";
 import { type Command, type Streams, UsageError } from "./command.ts";
 import { pairFlags, pairsHelp, parsedFlags } from "./config/flags.ts";
 import { pairOptions } from "./config/pair-options.ts";
+import { readGeneration } from "./generation-file.ts";
 import { readPairs } from "./pairs.ts";
 
 const help = `Usage: sconce evaluate DIR --test PAIRS [OPTIONS]
 
-Loss, perplexity and accuracy per target token, the end tokens included, and the share of pairs whose translation is the
-reference.
+Loss, perplexity and accuracy per target token, the end tokens included, the share of pairs whose translation is the
+reference, and BLEU of the translations, equal to sacreBLEU's and with its signature.
 
-Example: sconce evaluate runs/en-zh --test test.tsv.gz
+Example: sconce evaluate runs/en-zh --test test.tsv.gz --metrics bleu
 
   DIR                      a folder that sconce train or Seq2Seq.save wrote
   --test PAIRS             sentence pairs: tab-separated, CSV, JSON Lines or Parquet
   --test-target FILE       translations of the lines of --test, if they are in a file of their own
-${pairsHelp}  --metrics A,B            of loss, perplexity, tokenAccuracy, exactMatch; default all. exactMatch translates every source
+${pairsHelp}  --metrics A,B            of loss, perplexity, tokenAccuracy, exactMatch, bleu; default all but bleu. exactMatch and bleu translate
+                           every source
+  --tokenize NAME          how BLEU cuts texts into words: 13a, zh, char, intl or none; default zh for Chinese references, else 13a
+  --lowercase              BLEU ignores case
+  --max-new-tokens N       most tokens of a translation for BLEU; default that of the run, else 128
   --batch-size N           pairs computed together, default 64
-  --json                   print one JSON object: { "loss", "perplexity", "tokenAccuracy", "exactMatch", "tokens", "pairs" }
+  --json                   print one JSON object: { "loss", "perplexity", "tokenAccuracy", "exactMatch", "bleu", "signatures",
+                           "tokens", "pairs" }
   -h, --help               this text
 `;
 
@@ -29,6 +35,9 @@ export const evaluate: Command = {
       "test-target": { type: "string" },
       ...parsedFlags(pairFlags),
       metrics: { type: "string" },
+      tokenize: { type: "string" },
+      lowercase: { type: "boolean" },
+      "max-new-tokens": { type: "string" },
       "batch-size": { type: "string" },
       json: { type: "boolean" },
     });
@@ -42,10 +51,28 @@ export const evaluate: Command = {
     const batchSize = numberFlag(parsed, "batch-size", 1) ?? 64;
     const target = textFlag(parsed, "test-target");
     const pairs = await readPairs(target === undefined ? test : [test, target], pairOptions(parsed));
-    await using translator = await Seq2Seq.load(parsed.positionals[0]!);
     // Names are checked by the call.
     const metrics = textFlag(parsed, "metrics")?.split(",") as EvaluationMetric[] | undefined;
-    const values = await translator.evaluate(pairs, { batchSize, ...(metrics === undefined ? {} : { metrics }) });
+    const tokenize = textFlag(parsed, "tokenize") as BleuTokenizer | undefined;
+    const lowercase = parsed.values.lowercase === true;
+    const limit = numberFlag(parsed, "max-new-tokens", 1);
+    const wantsBleu = metrics?.includes("bleu") === true;
+    if (!wantsBleu && (tokenize !== undefined || lowercase || limit !== undefined)) {
+      throw new UsageError("--tokenize, --lowercase and --max-new-tokens need --metrics bleu");
+    }
+    const folder = parsed.positionals[0]!;
+    await using translator = await Seq2Seq.load(folder);
+    const generation = await readGeneration(folder);
+    const values = await translator.evaluate(pairs, {
+      batchSize,
+      ...(metrics === undefined ? {} : { metrics }),
+      ...(wantsBleu
+        ? {
+            bleu: { lowercase, ...(tokenize === undefined ? {} : { tokenize }) },
+            generate: { ...generation, ...(limit === undefined ? {} : { maxNewTokens: limit }) },
+          }
+        : {}),
+    });
     if (parsed.values.json === true) {
       output.write(`${JSON.stringify(values)}\n`);
     } else {
@@ -55,9 +82,11 @@ export const evaluate: Command = {
   },
 };
 
-function shown({ pairs, tokens, loss, perplexity, tokenAccuracy, exactMatch }: Evaluation): string {
+function shown(values: Evaluation): string {
+  const { pairs, tokens, loss, perplexity, tokenAccuracy, exactMatch, bleu, signatures } = values;
   const parts = [`loss ${loss.toFixed(4)}`, `perplexity ${perplexity.toFixed(2)}`];
   if (tokenAccuracy !== undefined) parts.push(`token accuracy ${tokenAccuracy.toFixed(4)}`);
   if (exactMatch !== undefined) parts.push(`exact match ${exactMatch.toFixed(4)}`);
+  if (bleu !== undefined) parts.push(`BLEU ${bleu.toFixed(2)} (${signatures!.bleu})`);
   return `${pairs} pairs, ${tokens} tokens: ${parts.join(", ")}\n`;
 }

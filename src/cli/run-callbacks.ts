@@ -11,7 +11,7 @@ export class KeepModels implements Callback {
   #best: number | null = null;
 
   /**
-   * @param monitor - The value of which less is better.
+   * @param monitor - The value that the best model has: the least, or of accuracies, BLEU and the like the largest.
    * @param options - Further files of each model.
    */
   constructor(
@@ -28,7 +28,8 @@ export class KeepModels implements Callback {
 
   async onEpochEnd(_epoch: number, logs: Logs): Promise<void> {
     const value = logs[this.#monitor];
-    if (value !== undefined && (this.#best === null || value < this.#best)) {
+    const sign = /loss$/i.test(this.#monitor) ? 1 : -1;
+    if (value !== undefined && (this.#best === null || sign * value < sign * this.#best)) {
       this.#best = value;
       await this.#translator.save(this.#places.best, this.#options);
     }

@@ -8,7 +8,7 @@ import { valueAt } from "./config/places.ts";
 
 export const trainHelp = `Usage: sconce train [CONFIG] [OPTIONS]
 
-Trains a recurrent encoder-decoder on sentence pairs. CONFIG is a file in YAML or JSON; docs/configuration.md explains all that it may
+Trains an encoder-decoder, recurrent or a Transformer, on sentence pairs. CONFIG is a file in YAML or JSON; docs/configuration.md explains all that it may
 hold. --train and --out are enough without one. The folder of the run gets config.yaml, log.csv, samples.txt and the models best and
 last. Ctrl-C saves a checkpoint; the same command resumes there and ends with the same numbers as an uninterrupted run.
 
@@ -27,6 +27,8 @@ ${pairsHelp}  --max-length N           pairs with more tokens on a side are left
   --target-vocabulary N    most target tokens, default no limit
   --minimum-count N        how often a token must occur, default 1
   --joint                  one tokenizer, that of the source, for both sides
+  --model TYPE             recurrent or transformer, default recurrent; options of a Transformer are set by --set model.dModel=128 and so on
+  --preset NAME            of a Transformer: transformer-tiny, transformer-small or transformer-base
   --cell NAME              lstm, gru or simple, default lstm
   --units N                size of the recurrent layers, default 256
   --layers N               recurrent layers on each side, default 1
@@ -36,12 +38,17 @@ ${pairsHelp}  --max-length N           pairs with more tokens on a side are left
   --dropout P              dropout of the inputs of recurrent layers, default 0
   --optimizer NAME         such as adam, rmsprop or sgd, default adam
   --learning-rate R        default that of the optimiser
-  --epochs N               passes over the pairs, default 10
+  --label-smoothing E      share of each target that is spread over all tokens, default 0
+  --epochs N               passes over the pairs, default 10, with --max-updates no limit
+  --max-updates N          updates of the weights after which the training ends
   --batch-size N           pairs in a step, default 64
   --batch-tokens N         positions in a step, padding included, instead
   --seed N                 seed of weights, order and dropout, default 0
   --threads N              threads that compute, default all cores
   --save-every N           steps between two checkpoints, default 500
+  --keep-models N          models of so many last epochs are kept in models, to be averaged; default 0
+  --valid-metrics A,B      of bleu and exactMatch: the pairs of --valid are translated after each epoch
+  --monitor NAME           value that the best model has: valLoss (default), valBleu, valExactMatch, valAccuracy, loss or accuracy
   --set PLACE=VALUE        any other place of the configuration, such as --set model.bridge=dense; may be repeated
   --print-config           print the configuration with all that follows from it, and end
   --json                   print nothing but one JSON object at the end

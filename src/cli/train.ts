@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { stringify } from "yaml";
 import {
   backupAndRestore,
@@ -7,6 +8,8 @@ import {
   type Evaluation,
   earlyStopping,
   generationSamples,
+  type LabelSmoothing,
+  modelCheckpoint,
   type ParallelText,
   Seq2Seq,
 } from "../index.ts";
@@ -93,8 +96,14 @@ async function learn(
   if (folder.resumed) say(`resuming from ${folder.place("checkpoint")}`);
   else await folder.begin(config);
   const { keep, callbacks } = callbacksOf(config, folder, translator, valid ?? pairs, say, output);
+  const { epochs, maxUpdates, stepsPerEpoch } = training;
+  const { metrics } = config.validation;
+  const { maxNewTokens, batchSize } = config.generation;
+  const some = config.validation.pairs === undefined ? {} : { pairs: config.validation.pairs };
   const { history } = await translator.fit(pairs, {
-    epochs: training.epochs,
+    ...(epochs === undefined ? {} : { epochs }),
+    ...(maxUpdates === undefined ? {} : { maxUpdates }),
+    ...(stepsPerEpoch === undefined ? {} : { stepsPerEpoch }),
     ...(training.batchTokens === undefined
       ? { batchSize: training.batchSize! }
       : { batchTokens: training.batchTokens }),
@@ -102,7 +111,15 @@ async function learn(
     seed: training.seed,
     accumulateSteps: training.accumulateSteps,
     optimizer: optimizerOf(training.optimizer, (path) => `training.optimizer${path}`),
-    ...(training.labelSmoothing === undefined ? {} : { labelSmoothing: training.labelSmoothing }),
+    ...(training.labelSmoothing === undefined
+      ? {}
+      : { labelSmoothing: training.labelSmoothing as NonNullable<typeof training.labelSmoothing> & LabelSmoothing }),
+    ...(metrics.length === 0
+      ? {}
+      : {
+          validationMetrics: metrics,
+          validationGeneration: { every: config.validation.every, maxNewTokens, batchSize, ...some },
+        }),
     ...(valid === undefined ? {} : { validation: valid, validationFreq: config.validation.every }),
     callbacks,
     verbose: json ? "silent" : "auto",
@@ -119,10 +136,10 @@ async function learn(
     return;
   }
   if (validation !== undefined) {
-    const { loss, perplexity, exactMatch = 0 } = validation;
+    const { loss, perplexity, exactMatch = 0, bleu, signatures } = validation;
     say(
       `validation of the best epoch: loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(2)} per token, ` +
-        `exact match ${exactMatch.toFixed(4)}`,
+        `exact match ${exactMatch.toFixed(4)}${bleu === undefined ? "" : `, BLEU ${bleu.toFixed(2)} (${signatures!.bleu})`}`,
     );
   }
   say(`saved in ${folder.path}; try: echo "..." | sconce translate ${folder.path}`);
@@ -139,10 +156,10 @@ function callbacksOf(
   say: (text: string) => void,
   screen: Screen,
 ): { keep: KeepModels; callbacks: Callback[] } {
-  const { data, training, validation, generation } = config;
+  const { training, validation, generation } = config;
   const places = { best: folder.place("best"), last: folder.place("last") };
-  const monitor = data.valid === undefined ? "loss" : "valLoss";
-  const keep = new KeepModels(translator, places, monitor, { extraFiles: generationFile(generation) });
+  const options = { extraFiles: generationFile(generation) };
+  const keep = new KeepModels(translator, places, validation.monitor, options);
   const some = shown.sample(validation.samples, training.seed);
   const samples = (print: (line: string) => void) =>
     generationSamples({
@@ -158,6 +175,11 @@ function callbacksOf(
     keep,
     new SampleFile(folder.place("samples"), samples, (line) => say(overBar(screen, styled(screen, "dim", line)))),
   ];
+  if (training.keepModels > 0) {
+    const kept = { save: (place: string) => translator.save(place, options) };
+    const path = join(folder.place("models"), "epoch-{epoch:04d}");
+    callbacks.push(modelCheckpoint({ path, maxToKeep: training.keepModels, translator: kept }));
+  }
   // What was not given has the default of the callback.
   const stopping = training.earlyStopping as EarlyStoppingOptions | undefined;
   if (stopping !== undefined) callbacks.push(earlyStopping(stopping));
@@ -173,9 +195,11 @@ function overBar({ isTTY }: Screen, line: string): string {
 async function evaluated(
   place: string,
   pairs: ParallelText,
-  { data: { maxLength } }: ResolvedConfig,
+  { data: { maxLength }, validation, generation }: ResolvedConfig,
   signal: AbortSignal,
 ): Promise<Evaluation> {
   await using best = await Seq2Seq.load(place);
-  return await best.evaluate(pairs, { maxLength, signal });
+  if (!validation.metrics.includes("bleu")) return await best.evaluate(pairs, { maxLength, signal });
+  const metrics = ["loss", "perplexity", "tokenAccuracy", "exactMatch", "bleu"] as const;
+  return await best.evaluate(pairs, { maxLength, signal, metrics, generate: generation });
 }

@@ -21,6 +21,10 @@ export async function trainTokenizers(
 
 /** The translator that a configuration describes, not trained yet. */
 export function makeTranslator({ model }: ResolvedConfig, source: Tokenizer, target: Tokenizer): Seq2Seq {
+  if (model.type === "transformer") {
+    const { type: _, ...options } = model;
+    return Seq2Seq.transformer({ ...options, source, target, name: "translator" });
+  }
   const { type: _, sourceEmbeddings, targetEmbeddings, encoderUnits, bridge, ...options } = model;
   return Seq2Seq.recurrent({
     ...options,

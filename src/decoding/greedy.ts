@@ -14,6 +14,8 @@ export interface GreedyRequest {
   feed: "ids" | "oneHot";
   /** Whether the whole prefix is computed anew for each token: the slow oracle of the incremental decoder. */
   recompute: boolean;
+  /** Ids behind the first one that each row has before any is generated; only of models without an encoder. */
+  prompts?: number[][];
 }
 
 /** A decoded sequence. */

@@ -1,5 +1,7 @@
 /** Factory functions of layers. */
 export { activation } from "./activation.ts";
+export { additiveAttention } from "./additive-attention.ts";
+export { attention } from "./attention.ts";
 export { bidirectional } from "./bidirectional.ts";
 export { lambda } from "./custom/lambda.ts";
 export { dense } from "./dense.ts";
@@ -23,3 +25,4 @@ export { simpleRnn } from "./simple-rnn.ts";
 export { softmax } from "./softmax.ts";
 export { spatialDropout1d } from "./spatial-dropout.ts";
 export { timeDistributed } from "./time-distributed.ts";
+export { transformerDecoder, transformerEncoder } from "./transformer.ts";

@@ -1,12 +1,15 @@
 import { booleanOption, checkKeys, integerOption, numberOption } from "../options.ts";
+import { type LabelSmoothing, smoothingFields } from "./label-smoothing.ts";
 import { Loss } from "./loss.ts";
 
 /** Options of {@link categoricalCrossentropy}. */
 export interface CategoricalCrossentropyOptions {
   /** The output holds logits instead of probabilities; default `false`. */
   fromLogits?: boolean;
-  /** `e` in the smoothed targets `y (1 - e) + e / classes`, from 0 to 1; default 0. */
-  labelSmoothing?: number;
+  /**
+   * `e` in the smoothed targets `y (1 - e) + e / classes`, from 0 to 1, or `{ value, definition }` for another definition; default 0.
+   */
+  labelSmoothing?: LabelSmoothing;
 }
 
 /** Options of {@link sparseCategoricalCrossentropy}. */
@@ -42,7 +45,7 @@ export function categoricalCrossentropy(options: CategoricalCrossentropyOptions 
   return new Loss({
     type: "categoricalCrossentropy",
     fromLogits: booleanOption(where, "fromLogits", options.fromLogits ?? false),
-    labelSmoothing: numberOption(where, "labelSmoothing", options.labelSmoothing ?? 0, 0, 1),
+    ...smoothingFields(where, options.labelSmoothing),
     ignoreClass: null,
   });
 }

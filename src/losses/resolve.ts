@@ -4,6 +4,7 @@ import type { Signature } from "../graph/tensor.ts";
 import { checkKeys, nameOption } from "../options.ts";
 import { customOf } from "./custom.ts";
 import * as all from "./index.ts";
+import { smoothingOption } from "./label-smoothing.ts";
 import { Loss, type LossDocument, type LossType } from "./loss.ts";
 
 /** Short names of losses, as in Keras. */
@@ -54,10 +55,13 @@ export function restoreLoss(document: unknown): Loss {
   if (type === "graph") return new Loss(graphOf("loss", options));
   const name = nameOption("loss", "type", type, types);
   if (name === "categoricalCrossentropy" || name === "sparseCategoricalCrossentropy") {
-    checkKeys("loss", options, ["fromLogits", "labelSmoothing", "ignoreClass"]);
+    const own = name === "categoricalCrossentropy" ? ["smoothingDefinition", "padding"] : [];
+    checkKeys("loss", options, ["fromLogits", "labelSmoothing", "ignoreClass", ...own]);
     // The two have one form in documents: what one of them lacks as an option has its only value there.
-    const { ignoreClass, labelSmoothing, ...common } = options;
-    if (name === "categoricalCrossentropy") return factories[name]({ ...common, labelSmoothing } as never);
+    const { ignoreClass, labelSmoothing: _, smoothingDefinition: _definition, padding: _padding, ...common } = options;
+    if (name === "categoricalCrossentropy") {
+      return factories[name]({ ...common, labelSmoothing: smoothingOption(options) } as never);
+    }
     return factories[name]({ ...common, ...(ignoreClass === null ? {} : { ignoreClass }) } as never);
   }
   if (name === "binaryCrossentropy" || name === "huber") return factories[name](options as never);

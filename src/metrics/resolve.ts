@@ -1,5 +1,6 @@
 import type { Signature } from "../graph/tensor.ts";
 import { customOf } from "../losses/custom.ts";
+import { smoothingOption } from "../losses/label-smoothing.ts";
 import { graphOf, lossAliases } from "../losses/resolve.ts";
 import { checkKeys, nameOption } from "../options.ts";
 import * as all from "./index.ts";
@@ -43,5 +44,10 @@ export function restoreMetric(document: unknown): Metric {
   // Fields that cross-entropies have in documents but not as options.
   if (name === "categoricalCrossentropy" || name === "sparseCategoricalCrossentropy") delete options.ignoreClass;
   if (name === "sparseCategoricalCrossentropy") delete options.labelSmoothing;
+  if (name === "categoricalCrossentropy" && options.labelSmoothing !== undefined) {
+    options.labelSmoothing = smoothingOption(options);
+    delete options.smoothingDefinition;
+    delete options.padding;
+  }
   return factories[name](options as never);
 }

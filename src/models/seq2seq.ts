@@ -18,8 +18,10 @@ import { checkEvaluate, type Evaluation, evaluateBatches, type Seq2SeqEvaluateOp
 import { checkFit, compileFor, type Seq2SeqFitOptions } from "./seq2seq/fit.ts";
 import { GeneratedValidation } from "./seq2seq/generated-validation.ts";
 import { type EncodedPair, PairEncoder, type Pairs, textOf } from "./seq2seq/pairs.ts";
+import { type TransformerPreset, type TransformerPresetName, transformerPreset } from "./seq2seq/presets.ts";
 import { type RecurrentSeq2SeqOptions, recurrentModel } from "./seq2seq/recurrent.ts";
 import { type Border, type Feed, findRoles, type Roles, type TensorChoice } from "./seq2seq/roles.ts";
+import { type TransformerSeq2SeqOptions, transformerModel } from "./seq2seq/transformer.ts";
 import { bleuOf, type TranslationRequest, type Translations, translations } from "./seq2seq/translations.ts";
 
 /** Options of {@link Seq2Seq.fromModel}. */
@@ -88,6 +90,43 @@ export class Seq2Seq {
   static recurrent(options: RecurrentSeq2SeqOptions): Seq2Seq {
     const model = recurrentModel(options);
     return Seq2Seq.fromModel({ model, source: options.source, target: options.target });
+  }
+
+  /**
+   * A Transformer: attention to the source, and to what is written so far, in place of recurrence (Vaswani et al., 2017).
+   *
+   * Tables of embeddings and the scores of tokens begin as normal numbers with the deviation `dModel^-0.5`, kernels as
+   * `"glorotUniform"`, biases as zeros; embeddings are multiplied by the root of `dModel`.
+   *
+   * @param options - Tokenizers, sizes, and how it is built.
+   * @throws OptionError if an option is unknown, out of range, or does not fit another.
+   *
+   * @example
+   * ```ts
+   * import { readParallelText, Seq2Seq, Tokenizer } from "sconce";
+   *
+   * const pairs = await readParallelText("train.tsv.gz");
+   * const source = await Tokenizer.train(pairs.sources(), { type: "bpe", vocabularySize: 8000 });
+   * const target = await Tokenizer.train(pairs.targets(), { type: "bpe", vocabularySize: 8000 });
+   * const translator = Seq2Seq.transformer({ source, target, preset: "transformer-tiny" });
+   * await translator.fit(pairs, { ...Seq2Seq.preset("transformer-tiny").fit, epochs: 20 });
+   * ```
+   */
+  static transformer(options: TransformerSeq2SeqOptions): Seq2Seq {
+    const model = transformerModel(options);
+    return Seq2Seq.fromModel({ model, source: options.source, target: options.target });
+  }
+
+  /**
+   * A known Transformer: the options of {@link Seq2Seq.transformer} that it stands for, and the options of {@link Seq2Seq.fit} that it
+   * is trained with.
+   *
+   * @param name - `"transformer-tiny"` (4 + 4 layers of 128 features, dropout 0.3), `"transformer-small"` (3 + 3 of 256) or
+   * `"transformer-base"` (6 + 6 of 512).
+   * @throws OptionError if the name is unknown.
+   */
+  static preset(name: TransformerPresetName): TransformerPreset {
+    return transformerPreset("Seq2Seq.preset", name);
   }
 
   /**

@@ -11,6 +11,8 @@ export const runFiles = {
   best: "best",
   /** The model after the last epoch so far. */
   last: "last",
+  /** The models after the last epochs, if they are kept. */
+  models: "models",
   /** What an interrupted run goes on from. */
   checkpoint: "checkpoint",
   /** The values of each epoch. */

@@ -11,7 +11,12 @@ export {
   type TextGenerator,
 } from "./callbacks/generation-samples.ts";
 export { LearningRateScheduler, learningRateSchedule } from "./callbacks/learning-rate-schedule.ts";
-export { ModelCheckpoint, type ModelCheckpointOptions, modelCheckpoint } from "./callbacks/model-checkpoint.ts";
+export {
+  ModelCheckpoint,
+  type ModelCheckpointOptions,
+  modelCheckpoint,
+  type Savable,
+} from "./callbacks/model-checkpoint.ts";
 export type { MonitorMode } from "./callbacks/monitor.ts";
 export { ReduceLrOnPlateau, type ReduceLrOptions, reduceLrOnPlateau } from "./callbacks/reduce-lr-on-plateau.ts";
 export { TensorBoard, type TensorBoardOptions, tensorBoard } from "./callbacks/tensor-board.ts";

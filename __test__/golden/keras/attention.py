@@ -206,4 +206,56 @@ def attention_groups(case, rounded):
     yield from some(lambda seed: projected(case, chosen, seed, "groupedQueryAttention"), range(2200, 2240))
 
 
-MAKERS = (attention_heads, attention_groups)
+def plain(case, chosen, seed, type):
+    """One case of a layer without projections; none if a query that counts sees no key.
+
+    There Keras subtracts 1e9 from all scores, which makes them equal in 32 bits and nothing else in 64.
+    """
+    document = Document()
+    sequences = Sequences(chosen, document)
+    queries, keys = chosen.choice([1, 2, 4, 5]), chosen.choice([1, 3, 5])
+    shape = chosen.choice(["self", "cross", "cross", "key"])
+    width, value_width = chosen.choice([1, 3, 5]), chosen.choice([2, 4])
+    query, _ = sequences.sequence(queries, width, name="queries")
+    roles, inputs = ["query", "value"], [query, query]
+    if shape == "self":
+        keys = queries
+    else:
+        inputs[1], _ = sequences.sequence(keys, width if shape == "cross" else value_width, name="keys")
+    of_roles = [*sequences.values[:1] * (shape == "self"), *sequences.values]
+    if shape == "key":
+        key, _ = sequences.sequence(keys, width, name="keys")
+        roles.append("key")
+        inputs.append(key)
+    said = {
+        "inputs": roles,
+        "useCausalMask": chosen.random() < 0.4,
+        "returnAttentionScores": chosen.random() < 0.3,
+    }
+    options = {"useScale": chosen.random() < 0.5, "dropout": chosen.choice([0, 0.3])}
+    if type == "attention":
+        options["scoreMode"] = chosen.choice(["dot", "concat"])
+    # A query that is masked has scores.
+    of_queries = np.ones((sequences.batch, queries), np.int32)
+    if not seen(sequences.batch, [("query", of_queries), ("value", of_roles[1])], said["useCausalMask"], queries, keys):
+        return None
+    outputs = document.call(document.layer(type, **options), inputs, 1 + said["returnAttentionScores"], said)
+    outputs = outputs if said["returnAttentionScores"] else [outputs]
+    made = case(f"{type} {seed}: {shape}, {options}", document.finish(*outputs), sequences.values, seed, 1)
+    for scores in made["outputs"][1:]:
+        # Keras gives them the mask of the query, which has other axes.
+        scores.pop("mask", None)
+    return made
+
+
+def attention_plain(case, rounded):
+    chosen = random.Random(63)
+    yield from some(lambda seed: plain(case, chosen, seed, "attention"), range(2300, 2380))
+
+
+def attention_additive(case, rounded):
+    chosen = random.Random(64)
+    yield from some(lambda seed: plain(case, chosen, seed, "additiveAttention"), range(2400, 2440))
+
+
+MAKERS = (attention_heads, attention_groups, attention_plain, attention_additive)

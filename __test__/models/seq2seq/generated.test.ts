@@ -8,6 +8,7 @@ import {
   bleu,
   Dataset,
   earlyStopping,
+  inverseSqrt,
   modelCheckpoint,
   OptionError,
   Seq2Seq,
@@ -131,6 +132,42 @@ test("an interrupted run with validation by translations ends as one that was no
   };
   await t.throwsAsync(run({ signal: controller.signal, callbacks: [backup, stop] }), { message: "stop" });
   t.deepEqual(await run({ callbacks: [backup, { onBatchEnd() {} }] }), whole);
+});
+
+test("batches by tokens until so many updates end with the same bits, interrupted or not", async (t) => {
+  const run = async (options: Seq2SeqFitOptions) => {
+    const own = await translator();
+    const history = await own.fit(pairs, {
+      verbose: "silent",
+      seed: 3,
+      batchTokens: 40,
+      accumulateSteps: 2,
+      maxUpdates: 13,
+      stepsPerEpoch: 10,
+      labelSmoothing: 0.1,
+      optimizer: adam({ learningRate: inverseSqrt({ peak: 0.02, warmup: 5 }) }),
+      validation: pairs.slice(0, 20),
+      ...options,
+    });
+    return { history, weights: await own.model.getWeights() };
+  };
+  const whole = await run({ callbacks: [backupAndRestore({ folder: join(folder, "never") }), { onBatchEnd() {} }] });
+  // Five updates an epoch, and three in the last.
+  t.deepEqual(whole.history.epoch, [0, 1, 2]);
+  t.is(whole.history.history.valLoss!.length, 3);
+  for (const after of [3, 10, 25, 26]) {
+    const backup = backupAndRestore({ folder: join(folder, `tokens-${after}`), saveFreq: 1 });
+    const controller = new AbortController();
+    let batches = 0;
+    const stop = {
+      onBatchEnd() {
+        batches += 1;
+        if (batches === after) controller.abort(new Error("stop"));
+      },
+    };
+    await t.throwsAsync(run({ signal: controller.signal, callbacks: [backup, stop] }), { message: "stop" });
+    t.deepEqual(await run({ callbacks: [backup, { onBatchEnd() {} }] }), whole, `${after}`);
+  }
 });
 
 test("wrong options are refused by name", async (t) => {

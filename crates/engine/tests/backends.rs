@@ -14,6 +14,7 @@ use sconce_engine::{
     plan::{CrossEntropy, LossTarget, Metric, OutputLoss, OutputPlan},
     tensor::Tensor,
 };
+use sconce_kernels::smoothing::SmoothingDefinition;
 
 const ROWS: usize = 11;
 
@@ -68,6 +69,21 @@ fn smoothing_ignored_classes_and_sample_weights() {
     let mut input = target_ids();
     input.sample_weights = Some(buffer(&floats(9, 16, 0.5).iter().map(|x| x + 0.6).collect::<Vec<_>>()));
     textbook_case(loss, CLASS_METRICS.to_vec(), input, &[]).check();
+}
+
+#[test]
+fn every_definition_of_smoothing_is_fused() {
+    let padding = 0;
+    for definition in [SmoothingDefinition::Fairseq, SmoothingDefinition::JoeyNmt { padding }] {
+        let loss = CrossEntropy { label_smoothing: 0.2, definition, ..PLAIN };
+        let case = textbook_case(loss, CLASS_METRICS.to_vec(), target_ids(), &[]);
+        assert!(case.training.losses[0].fused().is_some());
+        case.check();
+        // A metric that looks at the output keeps its logits.
+        let case = textbook_case(loss, vec![Metric::TopK(2)], target_ids(), &[]);
+        assert!(case.training.losses[0].fused().is_none());
+        case.check();
+    }
 }
 
 #[test]

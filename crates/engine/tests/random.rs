@@ -14,6 +14,7 @@ use sconce_engine::{
     plan::{CrossEntropy, Metric, OutputLoss, OutputPlan},
     tensor::Tensor,
 };
+use sconce_kernels::smoothing::SmoothingDefinition;
 use serde_json::json;
 
 const WIDTH: usize = 4;
@@ -163,6 +164,11 @@ fn check(seed: u32) {
         let loss = CrossEntropy {
             from_logits,
             label_smoothing: choices.one(&[0.0, 0.1]),
+            definition: choices.one(&[
+                SmoothingDefinition::Keras,
+                SmoothingDefinition::Fairseq,
+                SmoothingDefinition::JoeyNmt { padding: 1 },
+            ]),
             ignore_class: choices.one(&[None, Some(2)]),
         };
         let loss = OutputLoss { weight: choices.one(&[1.0, 0.5]), ..loss.into() };

@@ -134,6 +134,55 @@ fn gradients_of_both_ways_through_a_table_add_up() {
     }
 }
 
+fn transformer(heads: usize, changed: &[(&str, Value)]) -> Value {
+    let start = json!({ "type": "zeros" });
+    let mut options = json!({
+        "intermediateDim": 7, "numHeads": heads, "keyDim": null, "activation": "gelu", "dropout": 0.2,
+        "attentionDropout": 0.1, "activationDropout": 0.1, "layerNormEpsilon": 1e-5, "normalizeFirst": true,
+        "useBias": true, "kernelInitializer": start, "biasInitializer": start
+    });
+    changed.iter().for_each(|(name, value)| options[*name] = value.clone());
+    options
+}
+
+/// An encoder and a decoder with all kinds of dropout, in both orders, and one table for everything.
+fn translator() -> String {
+    let mut document = Document::default();
+    let source = document.input(json!(["batch", "time"]), "int32");
+    let target = document.input(json!(["batch", "time"]), "int32");
+    let table = document.layer("reversibleEmbedding", reversible(true, true));
+    let (mut read, mut written) = (document.call(table, &[source]), document.call(table, &[target]));
+    let root = [("scale", json!(true))];
+    read = call(&mut document, "positionalEncoding", positions("sinusoidal", &root), &[read]);
+    read = call(&mut document, "transformerEncoder", transformer(2, &[]), &[read]);
+    let after = [("normalizeFirst", json!(false)), ("useBias", json!(false)), ("keyDim", json!(4))];
+    read = call(&mut document, "transformerEncoder", transformer(3, &after), &[read]);
+    written = call(&mut document, "transformerDecoder", transformer(3, &[("useBias", json!(false))]), &[written, read]);
+    written = call(&mut document, "transformerDecoder", transformer(1, &after), &[written, read]);
+    written = call(&mut document, "transformerDecoder", transformer(2, &[("useBias", json!(false))]), &[written]);
+    let logits = document.call(table, &[written]);
+    let output = call(&mut document, "activation", json!({ "activation": "softmax" }), &[logits]);
+    document.finish(&[output])
+}
+
+#[test]
+fn layers_of_transformers_on_all_backends() {
+    let (source, target) = batch();
+    let outputs = [OutputPlan { loss: Some(PLAIN.into()), ..OutputPlan::default() }];
+    let inputs = vec![source.clone(), source];
+    let mut case = Case::new(&translator(), inputs, vec![target], &outputs, &[]);
+    assert!(matches!(case.training.losses[0].loss.map(|pass| pass.target), Some(LossTarget::Linear(_))));
+    let exact = case.check_backends();
+    let largest = |values: &[f32]| values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    for (weight, gradient) in exact.gradients.iter().enumerate() {
+        let name = case.model.name(weight);
+        assert!(gradient.iter().all(|slope| slope.is_finite()), "{name}");
+        assert_eq!(largest(gradient) < 1e-7, name.ends_with("key/bias"), "{name}: {}", largest(gradient));
+    }
+    case.random = None;
+    case.check_backends();
+}
+
 #[test]
 fn scores_are_products_with_the_rows() {
     let mut document = Document::default();
@@ -201,6 +250,23 @@ fn wrong_options_and_shapes_are_refused() {
     refused("rmsNormalization", norm(-1.0), sequence(), float, Code::Option, "epsilon");
     refused("rmsNormalization", norm(1e-6), json!(["batch", "time", "d"]), float, Code::Shape, "to be known");
     refused("reversibleEmbedding", reversible(true, false), sequence(), float, Code::Shape, "vectors of 6 elements");
+    let heads = |heads: usize, name: &str, value: Value| transformer(heads, &[(name, value)]);
+    let (encoder, decoder) = ("transformerEncoder", "transformerDecoder");
+    refused(encoder, transformer(3, &[]), sequence(), float, Code::Shape, "that 3 heads (numHeads) divide, got 4");
+    refused(encoder, transformer(0, &[]), sequence(), float, Code::Option, "numHeads must be at least 1");
+    refused(encoder, heads(2, "keyDim", json!(0)), sequence(), float, Code::Option, "keyDim must be at least 1");
+    refused(encoder, heads(2, "dropout", json!(1.0)), sequence(), float, Code::Option, "dropout must be from 0");
+    refused(encoder, heads(2, "layerNormEpsilon", json!(-1.0)), sequence(), float, Code::Option, "layerNormEpsilon");
+    refused(encoder, heads(2, "activation", json!("rely")), sequence(), float, Code::Option, "unknown activation rely");
+    refused(encoder, transformer(2, &[]), json!(["batch", 4]), float, Code::Shape, "[batch, time, features]");
+    refused(decoder, transformer(2, &[]), json!(["batch", "time", "d"]), float, Code::Shape, "last dimension");
+    let mut document = Document::default();
+    let x = document.input(sequence(), float);
+    let layer = document.layer(decoder, transformer(2, &[]));
+    let once = document.call(layer, &[x]);
+    let twice = document.call(layer, &[once, x]);
+    let error = common::Model::new(&document.finish(&[twice])).map(|_| ()).unwrap_err();
+    assert!(error.message.contains("it has 16 weights, another call needs 26"), "{error}");
     let mut empty = reversible(true, false);
     empty["inputDim"] = json!(0);
     refused("reversibleEmbedding", empty, sequence(), float, Code::Option, "at least 1");

@@ -6,6 +6,7 @@
 #![deny(missing_docs)]
 
 pub mod activation;
+pub mod additive_attention;
 pub mod attention;
 pub mod attentive_rnn;
 pub mod buffer;
@@ -38,6 +39,7 @@ pub mod rows;
 mod shared;
 pub mod simd;
 pub mod simple_rnn;
+pub mod smoothing;
 pub mod softmax;
 mod squares;
 pub mod targets;

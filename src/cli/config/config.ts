@@ -1,6 +1,7 @@
 import { basename, dirname, resolve } from "node:path";
 import { OptionError } from "../../errors.ts";
 import { checkAgainst, type Origin } from "./check.ts";
+import { type TransformerConfig, type transformerEntries, transformerOf } from "./model.ts";
 import { type OptimizerConfig, optimizerOf } from "./optimizer.ts";
 import { type Fields, flattened, isFields, valueAt, withValue } from "./places.ts";
 import { type Config, configSchema } from "./schema.ts";
@@ -14,10 +15,18 @@ export interface Override {
 }
 
 /** A checked configuration: all that can be decided before data are read is decided, and paths are absolute. */
-export type ResolvedConfig = Config & {
+export type ResolvedConfig = Omit<Config, "model"> & {
   readonly tokenizers: { readonly source: { readonly lowercase: boolean } };
-  readonly model: { readonly embeddingDim: number };
+  readonly model: RecurrentConfig | TransformerConfig;
   readonly training: { readonly optimizer: OptimizerConfig };
+  readonly validation: { readonly monitor: string };
+};
+
+/** Options of `Seq2Seq.recurrent` as a configuration has them. */
+export type RecurrentConfig = Omit<Config["model"], "type" | "tiedEmbeddings" | keyof typeof transformerEntries> & {
+  readonly type: "recurrent";
+  readonly tiedEmbeddings: boolean;
+  readonly embeddingDim: number;
 };
 
 /**
@@ -47,21 +56,22 @@ export function resolveConfig(
     return required[path] ?? place;
   };
   const config = checkAgainst(configSchema, merged, origin);
-  return complete(config, origin);
+  return complete(config, valueAt(merged, "model"), origin);
 }
 
 /** What must be given, as flags. */
 const required: Readonly<Record<string, string>> = { out: "--out", data: "--train", "data.train": "--train" };
 
-function complete(config: Config, origin: Origin): ResolvedConfig {
-  const { tokenizers, model, training, data } = config;
+function complete(config: Config, said: unknown, origin: Origin): ResolvedConfig {
+  const { tokenizers, model, training, data, validation } = config;
   const size = gloveSize(model.sourceEmbeddings);
+  const transformer = transformerOf(model.type, said, tokenizers.joint, origin);
   if (tokenizers.joint && tokenizers.target !== undefined) {
     throw new OptionError(
       `${origin("tokenizers.target")}: with tokenizers.joint both sides have the tokenizer of tokenizers.source: leave target out`,
     );
   }
-  if (model.tiedEmbeddings && !tokenizers.joint) {
+  if (model.tiedEmbeddings === true && !tokenizers.joint) {
     throw new OptionError(`${origin("model.tiedEmbeddings")} needs tokenizers.joint: true`);
   }
   if (training.batchSize !== undefined && training.batchTokens !== undefined) {
@@ -74,6 +84,15 @@ function complete(config: Config, origin: Origin): ResolvedConfig {
   ) {
     throw new OptionError(`${origin("training.earlyStopping")} watches valLoss: give data.valid, or monitor: loss`);
   }
+  const { metrics, monitor } = validation;
+  if (metrics.length > 0 && data.valid === undefined) {
+    throw new OptionError(`${origin("validation.metrics")} needs pairs to translate: give data.valid`);
+  }
+  const translated = metrics.map((name) => (name === "bleu" ? "valBleu" : "valExactMatch"));
+  const known = ["loss", "accuracy", ...(data.valid === undefined ? [] : ["valLoss", "valAccuracy", ...translated])];
+  if (monitor !== undefined && !known.includes(monitor)) {
+    throw new OptionError(`${origin("validation.monitor")}: ${monitor} is not logged; there are ${known.join(", ")}`);
+  }
   const source = { ...tokenizers.source, lowercase: tokenizers.source.lowercase ?? isGlove(model.sourceEmbeddings) };
   const target = tokenizers.joint ? {} : { target: { ...(tokenizers.target ?? { type: "word" as const }) } };
   const optimizer: OptimizerConfig =
@@ -84,8 +103,14 @@ function complete(config: Config, origin: Origin): ResolvedConfig {
   return {
     ...config,
     tokenizers: { ...tokenizers, ...target, source },
-    model: { ...model, embeddingDim: model.embeddingDim ?? size ?? 128 },
-    training: { ...training, optimizer, ...(sized ? {} : { batchSize: 64 }) },
+    model: transformer ?? ({ ...model, embeddingDim: model.embeddingDim ?? size ?? 128 } as RecurrentConfig),
+    training: {
+      ...training,
+      optimizer,
+      ...(sized ? {} : { batchSize: 64 }),
+      ...(training.epochs === undefined && training.maxUpdates === undefined ? { epochs: 10 } : {}),
+    },
+    validation: { ...validation, monitor: monitor ?? (data.valid === undefined ? "loss" : "valLoss") },
   };
 }
 

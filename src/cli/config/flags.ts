@@ -1,7 +1,7 @@
 import type { Arguments } from "../arguments.ts";
 
 /** How the text of a flag is read. What does not fit stays text, so that the check can show it. */
-export type FlagKind = "text" | "number" | "boolean" | "couple";
+export type FlagKind = "text" | "number" | "boolean" | "couple" | "list";
 
 /** A flag and the place of the configuration that it sets. */
 export interface ConfigFlag {
@@ -37,6 +37,8 @@ export const trainFlags: Readonly<Record<string, ConfigFlag>> = {
   "target-type": at("text", "tokenizers.target.type"),
   "source-vocabulary": at("number", "tokenizers.source.vocabularySize"),
   "target-vocabulary": at("number", "tokenizers.target.vocabularySize"),
+  model: at("text", "model.type"),
+  preset: at("text", "model.preset"),
   cell: at("text", "model.cell"),
   units: at("number", "model.units"),
   layers: at("number", "model.layers"),
@@ -46,11 +48,16 @@ export const trainFlags: Readonly<Record<string, ConfigFlag>> = {
   optimizer: at("text", "training.optimizer.type"),
   "learning-rate": at("number", "training.optimizer.learningRate"),
   epochs: at("number", "training.epochs"),
+  "max-updates": at("number", "training.maxUpdates"),
+  "label-smoothing": at("number", "training.labelSmoothing"),
   "batch-size": at("number", "training.batchSize"),
   "batch-tokens": at("number", "training.batchTokens"),
   seed: at("number", "training.seed"),
   threads: at("number", "training.threads"),
   "save-every": at("number", "training.saveEvery"),
+  "keep-models": at("number", "training.keepModels"),
+  "valid-metrics": at("list", "validation.metrics"),
+  monitor: at("text", "validation.monitor"),
 };
 
 /** Flags as `parseArgs` takes them. */
@@ -77,7 +84,8 @@ export function givenFlags(
 
 function read(kind: FlagKind, text: string): unknown {
   if (kind === "number") return text.trim() === "" || Number.isNaN(Number(text)) ? text : Number(text);
-  if (kind !== "couple") return text;
+  if (kind === "text") return text;
   const parts = text.split(",").map((part) => part.trim());
+  if (kind === "list") return parts;
   return parts.map((part) => (/^\d+$/.test(part) ? Number(part) : part));
 }

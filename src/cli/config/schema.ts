@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { couple, flag, integer, isText, number, oneOf, rate, text } from "./kinds.ts";
+import { tied, transformerEntries } from "./model.ts";
 
 /** How files of pairs are read; what is left out follows from names and `readParallelText`. */
 export const pairEntries = {
@@ -42,7 +43,7 @@ const tokenizers = v.strictObject({
 });
 
 const model = v.strictObject({
-  type: v.optional(oneOf(["recurrent"]), "recurrent"),
+  type: v.optional(oneOf(["recurrent", "transformer"]), "recurrent"),
   cell: v.optional(oneOf(["lstm", "gru", "simple"]), "lstm"),
   units: v.optional(integer(1), 256),
   layers: v.optional(integer(1), 1),
@@ -51,11 +52,12 @@ const model = v.strictObject({
   bridge: v.optional(oneOf(["lastState", "dense"])),
   attention: v.optional(oneOf(["none"]), "none"),
   embeddingDim: v.optional(integer(1)),
-  tiedEmbeddings: v.optional(flag(), false),
+  tiedEmbeddings: v.optional(tied(), false),
   sourceEmbeddings: v.optional(text("the name of an initialiser, or glove:FILE")),
   targetEmbeddings: v.optional(text("the name of an initialiser, or glove:FILE")),
   dropout: v.optional(rate(), 0),
   recurrentDropout: v.optional(rate(), 0),
+  ...transformerEntries,
 });
 
 /** What else a schedule or an optimiser takes is checked by itself. */
@@ -79,10 +81,24 @@ const earlyStopping = v.strictObject({
   startFromEpoch: v.optional(integer(0)),
 });
 
+const labelSmoothing = v.union(
+  [
+    number(0, 1),
+    v.strictObject({
+      value: number(0, 1),
+      definition: v.optional(oneOf(["keras", "fairseq", "joeynmt"])),
+      padding: v.optional(integer(0)),
+    }),
+  ],
+  "a number from 0 to 1, or an object with value and definition (keras, fairseq or joeynmt)",
+);
+
 const training = v.strictObject({
   optimizer: v.optional(optimizer, "adam"),
-  labelSmoothing: v.optional(number(0, 1)),
-  epochs: v.optional(integer(1), 10),
+  labelSmoothing: v.optional(labelSmoothing),
+  epochs: v.optional(integer(1)),
+  maxUpdates: v.optional(integer(1)),
+  stepsPerEpoch: v.optional(integer(1)),
   batchSize: v.optional(integer(1)),
   batchTokens: v.optional(integer(1)),
   accumulateSteps: v.optional(integer(1), 1),
@@ -90,11 +106,21 @@ const training = v.strictObject({
   seed: v.optional(integer(0), 0),
   threads: v.optional(integer(1)),
   saveEvery: v.optional(integer(1), 500),
+  keepModels: v.optional(integer(0), 0),
 });
 
 const validation = v.strictObject({
   every: v.optional(integer(1), 1),
   samples: v.optional(integer(0), 2),
+  metrics: v.optional(
+    v.custom<("bleu" | "exactMatch")[]>(
+      (value) => Array.isArray(value) && value.every((name) => name === "bleu" || name === "exactMatch"),
+      "a list of bleu and exactMatch",
+    ),
+    [],
+  ),
+  pairs: v.optional(integer(1)),
+  monitor: v.optional(text("the name of a logged value, such as valLoss or valBleu")),
 });
 
 /** How texts are generated unless flags say otherwise. */

@@ -1,8 +1,9 @@
 import { OptionError, StateError } from "../../errors.ts";
 import { categoricalCrossentropy } from "../../losses/cross-entropy.ts";
+import { type LabelSmoothing, smoothingFields } from "../../losses/label-smoothing.ts";
 import type { MetricName } from "../../metrics/resolve.ts";
 import type { Optimizer, OptimizerName } from "../../optimizers/optimizer.ts";
-import { booleanOption, checkKeys, integerOption, numberOption } from "../../options.ts";
+import { booleanOption, checkKeys, integerOption } from "../../options.ts";
 import type { FitOptions } from "../../training/options.ts";
 import type { Model } from "../model.ts";
 import {
@@ -55,8 +56,11 @@ export interface Seq2SeqFitOptions
   keepIds?: boolean;
   /** Compiles the model with this optimiser; default: the model as it was compiled, or `"rmsprop"`. */
   optimizer?: OptimizerName | Optimizer;
-  /** Compiles the model so that this share of each target is spread over all tokens; from 0 to 1. */
-  labelSmoothing?: number;
+  /**
+   * Compiles the model so that this share of each target is spread over all tokens; from 0 to 1, or `{ value, definition }` with
+   * the definition of `"keras"` (default), `"fairseq"` or `"joeynmt"`.
+   */
+  labelSmoothing?: LabelSmoothing;
 }
 
 const keys: (keyof Seq2SeqFitOptions)[] = [
@@ -130,11 +134,11 @@ export function checkFit(options: Seq2SeqFitOptions): CheckedFit {
  */
 export function compileFor(
   model: Model,
-  { output }: Roles,
+  { output }: Pick<Roles, "output">,
   { optimizer, labelSmoothing }: Pick<Seq2SeqFitOptions, "optimizer" | "labelSmoothing">,
   seed: number,
 ): void {
-  if (labelSmoothing !== undefined) numberOption("fit", "labelSmoothing", labelSmoothing, 0, 1);
+  if (labelSmoothing !== undefined) smoothingFields("fit", labelSmoothing);
   if (model.compilation === undefined || optimizer !== undefined || labelSmoothing !== undefined) {
     const loss = categoricalCrossentropy(labelSmoothing === undefined ? {} : { labelSmoothing });
     model.compile({

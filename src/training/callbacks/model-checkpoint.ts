@@ -1,7 +1,8 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fromFile, OptionError } from "../../errors.ts";
 import { booleanOption, checkKeys, integerOption, numberOption } from "../../options.ts";
+import { removeFolder } from "../../saving/folder.ts";
 import type { Logs } from "../history.ts";
 import type { Trainable } from "../trainable.ts";
 import type { Callback, CallbackState, TrainParameters } from "./callback.ts";
@@ -27,12 +28,27 @@ export interface ModelCheckpointOptions {
   saveFreq?: "epoch" | number;
   /** Value that the first must beat with `saveBestOnly`; default none. */
   initialValueThreshold?: number;
+  /**
+   * How many of the models that it saved are kept, the last ones, from 1; `path` should then tell them apart, as with `{epoch}`. Older ones
+   * are removed. Default all.
+   */
+  maxToKeep?: number;
+  /** What is saved instead of the model: the `Seq2Seq` that is trained, with its tokenizers. Default the model. */
+  translator?: Savable;
+}
+
+/** What can be saved in a folder, such as a `Seq2Seq`. */
+export interface Savable {
+  /** Writes the folder. */
+  save(folder: string): Promise<void>;
 }
 
 interface Saved {
   best: number | null;
   steps: number;
   epoch: number;
+  /** Absent in runs of earlier versions. */
+  kept?: string[];
 }
 
 /** {@link modelCheckpoint}. */
@@ -41,6 +57,10 @@ export class ModelCheckpoint implements Callback {
   readonly #monitor: Monitor | undefined;
   readonly #weightsOnly: boolean;
   readonly #saveFreq: "epoch" | number;
+  readonly #maxToKeep: number;
+  readonly #translator: Savable | undefined;
+  /** Places that were written, the oldest first. */
+  #kept: string[] = [];
   #steps = 0;
   #epoch = 0;
 
@@ -55,10 +75,22 @@ export class ModelCheckpoint implements Callback {
       "saveWeightsOnly",
       "saveFreq",
       "initialValueThreshold",
+      "maxToKeep",
+      "translator",
     ]);
     if (typeof options.path !== "string" || options.path === "") throw new OptionError(`${where}: path must be a path`);
     const { saveFreq = "epoch", initialValueThreshold: threshold } = options;
     if (threshold !== undefined) numberOption(where, "initialValueThreshold", threshold);
+    const { maxToKeep, translator } = options;
+    this.#maxToKeep =
+      maxToKeep === undefined ? Number.POSITIVE_INFINITY : integerOption(where, "maxToKeep", maxToKeep, 1);
+    if (translator !== undefined && typeof translator?.save !== "function") {
+      throw new OptionError(`${where}: translator must be a Seq2Seq`);
+    }
+    if (translator !== undefined && options.saveWeightsOnly === true) {
+      throw new OptionError(`${where}: a translator is saved whole: leave saveWeightsOnly or translator out`);
+    }
+    this.#translator = translator;
     this.#path = options.path;
     this.#weightsOnly = booleanOption(where, "saveWeightsOnly", options.saveWeightsOnly ?? false);
     this.#saveFreq = saveFreq === "epoch" ? saveFreq : integerOption(where, "saveFreq", saveFreq, 1);
@@ -99,6 +131,22 @@ export class ModelCheckpoint implements Callback {
   async #save(logs: Logs, model: Trainable, place: Logs): Promise<void> {
     const path = filledPath("modelCheckpoint", this.#path, { ...place, ...logs });
     if (!this.#improved(logs)) return;
+    await this.#write(path, model);
+    this.#kept = [...this.#kept.filter((place) => place !== path), path];
+    while (this.#kept.length > this.#maxToKeep) await this.#remove(this.#kept.shift()!);
+    // Without a limit they need not be remembered.
+    if (this.#maxToKeep === Number.POSITIVE_INFINITY) this.#kept = [];
+  }
+
+  async #remove(path: string): Promise<void> {
+    if (!this.#weightsOnly) return removeFolder(path);
+    await rm(path, { force: true }).catch((error: unknown) => {
+      throw fromFile("cannot remove", path, error);
+    });
+  }
+
+  async #write(path: string, model: Trainable): Promise<void> {
+    if (this.#translator !== undefined) return this.#translator.save(path);
     if (!this.#weightsOnly) return model.save(path);
     await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
       throw fromFile("cannot write", path, error);
@@ -117,7 +165,7 @@ export class ModelCheckpoint implements Callback {
 
   /** @internal */
   getState(): CallbackState {
-    const values: Saved = { best: this.best, steps: this.#steps, epoch: this.#epoch };
+    const values: Saved = { best: this.best, steps: this.#steps, epoch: this.#epoch, kept: [...this.#kept] };
     return { values };
   }
 
@@ -127,6 +175,7 @@ export class ModelCheckpoint implements Callback {
     if (this.#monitor !== undefined) this.#monitor.best = saved.best;
     this.#steps = saved.steps;
     this.#epoch = saved.epoch;
+    this.#kept = [...(saved.kept ?? [])];
   }
 }
 

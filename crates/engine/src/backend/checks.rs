@@ -33,6 +33,21 @@ pub(super) fn check_picks(layer: &str, ids: &[i32], length: usize) -> Result<Vec
     ids.iter().enumerate().map(place).collect()
 }
 
+/// Steps `first..first + count` of sequences, if there are so many.
+pub(super) fn check_steps(layer: &str, first: usize, count: usize, longest: Option<usize>) -> Result<()> {
+    let (steps, longest) = (first + count, longest.unwrap_or(usize::MAX));
+    if steps <= longest {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::Data,
+        format!(
+            "layer {layer}: expected sequences of at most {longest} steps (maxLength), got {steps}: shorten them, or make \
+             the model with a larger maxLength"
+        ),
+    ))
+}
+
 /// An id of a row that counts which is no class of the output of `layer`, where a cross-entropy looks at it.
 pub(super) fn check_targets(
     layer: &str,

@@ -7,7 +7,6 @@ mod decoding;
 mod given;
 mod masks;
 mod metrics;
-mod positions;
 mod reduction;
 mod row_targets;
 mod scan;

@@ -7,6 +7,28 @@ use crate::{
 };
 
 impl Builder<'_> {
+    /// Scores of one step of the queries.
+    pub(super) fn additive_scores(&mut self, node: &Node) -> Result<Treatment> {
+        let name = self.plan.layers[node.layer].name.clone();
+        let refuse = |why: &str| Err(Error::new(Code::Graph, format!("layer {name} cannot decode: {why}")));
+        let [query, key, value] = [node.inputs[0], node.inputs[1], node.inputs[2]];
+        if !self.dependent[query] || self.time[query] != Some(1) {
+            return refuse("it attends to all of the decoder's input from a sequence of another origin");
+        }
+        if self.dependent[key] || self.dependent[value] {
+            return refuse(
+                "scores that are sums are not carried from token to token: attend to the steps so far by products",
+            );
+        }
+        let inputs = node.inputs.iter().map(|&input| self.take(input)).collect::<Result<Vec<_>>>()?;
+        let output = node.outputs[0];
+        let made = self.value(self.plan.values[output].clone());
+        self.mapped[output] = Some(made);
+        self.time[output] = Some(2);
+        self.step.nodes.push(Node { inputs, outputs: vec![made], ..node.clone() });
+        Ok(Treatment::Pointwise)
+    }
+
     /// A node that sees one step of the queries.
     pub(super) fn attention(&mut self, node: &Node, plan: AttentionPlan) -> Result<Treatment> {
         let name = self.plan.layers[node.layer].name.clone();

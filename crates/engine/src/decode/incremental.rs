@@ -64,11 +64,11 @@ pub(super) struct Builder<'a> {
     /// Value of the step for each value of the plan.
     pub(super) mapped: Vec<Option<ValueId>>,
     once: Vec<ValueId>,
-    pub(super) states: Vec<InitialState>,
+    states: Vec<InitialState>,
     /// Attentions to the decoder's own steps so far.
     pub(super) caches: usize,
-    pub(super) state_inputs: Vec<ValueId>,
-    pub(super) state_outputs: Vec<ValueId>,
+    state_inputs: Vec<ValueId>,
+    state_outputs: Vec<ValueId>,
 }
 
 impl Incremental {
@@ -182,7 +182,7 @@ impl Builder<'_> {
         self.step.values.len() - 1
     }
 
-    pub(super) fn input(&mut self, layer: usize, signature: Signature) -> ValueId {
+    fn input(&mut self, layer: usize, signature: Signature) -> ValueId {
         let value = self.value(signature);
         self.step.nodes.push(Node {
             operation: Operation::Input,
@@ -216,6 +216,19 @@ impl Builder<'_> {
         Ok(mapped)
     }
 
+    /// An input of the step for a state.
+    pub(super) fn carry(&mut self, layer: usize, signature: Signature, begin: InitialState) -> ValueId {
+        self.states.push(begin);
+        let state = self.input(layer, signature);
+        self.state_inputs.push(state);
+        state
+    }
+
+    /// The states after the step.
+    pub(super) fn carried(&mut self, outputs: &[ValueId]) {
+        self.state_outputs.extend(outputs);
+    }
+
     fn node(&mut self, node: &Node) -> Result<Treatment> {
         let name = &self.plan.layers[node.layer].name;
         let refuse = |why: &str| Err(Error::new(Code::Graph, format!("layer {name} cannot decode: {why}")));
@@ -235,13 +248,16 @@ impl Builder<'_> {
         {
             return self.attention(node, plan);
         }
+        if node.operation == Operation::AdditiveScores && !inside {
+            return self.additive_scores(node);
+        }
         if node.inputs.iter().any(|&input| self.dependent[input] && self.time[input] != Some(1)) {
             return refuse("the steps of the decoder's input are on another axis than 1");
         }
         match node.operation {
             _ if inside => {}
             Operation::Recurrent(options) => return self.recurrent(node, options),
-            Operation::AddPositions(_) => return self.positions(node),
+            Operation::AttentionRnn(plan) => return self.attention_rnn(node, plan),
             Operation::Linear | Operation::Softmax if rank(node.inputs[0]) < 3 => {
                 return refuse("it mixes the steps of the decoder's input");
             }

@@ -1,8 +1,8 @@
 //! Decoding: the incremental decoder that follows from a graph, and greedy search with it.
 mod attention;
+mod attention_rnn;
 mod generation;
 mod incremental;
-mod positions;
 mod steps;
 mod tensor;
 

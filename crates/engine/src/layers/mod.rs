@@ -1,6 +1,8 @@
 //! Layers: options, shapes and weights. One file a layer; none of them computes.
 mod activation;
+mod attention;
 mod attention_call;
+mod attention_rnn;
 mod axes;
 mod bidirectional;
 mod concatenate;
@@ -22,9 +24,12 @@ mod scan;
 mod softmax;
 mod tensor;
 mod time_distributed;
+mod transformer;
 
 pub use activation::ActivationOptions;
+pub use attention::AttentionOptions;
 pub use attention_call::{AttentionCall, Role};
+pub use attention_rnn::{AttentionForm, AttentionRnnOptions};
 pub use bidirectional::{BidirectionalOptions, Direction, MergeMode};
 pub use concatenate::ConcatenateOptions;
 pub use dense::DenseOptions;
@@ -45,6 +50,8 @@ pub use scan::{Scan, ScanBody, ScanOptions};
 pub use softmax::SoftmaxOptions;
 pub use tensor::{TensorLayer, WeightOptions};
 pub use time_distributed::TimeDistributed;
+pub use transformer::TransformerOptions;
+pub(crate) use transformer::{Part, with_features};
 
 use std::borrow::Cow;
 
@@ -148,6 +155,8 @@ pub enum LayerKind {
     Concatenate(ConcatenateOptions),
     /// Tensors of one shape, element by element.
     Merge(Merge),
+    /// A layer of a Transformer.
+    Transformer(Box<TransformerOptions>),
     /// Positions, added to a sequence.
     PositionalEncoding(PositionalEncodingOptions),
     /// Rows of a table, and scores of its rows.
@@ -176,6 +185,10 @@ pub enum LayerKind {
     Scan(Scan),
     /// Attention of several heads, between projections.
     MultiHeadAttention(Box<MultiHeadAttentionOptions>),
+    /// A recurrent layer that attends over another sequence.
+    AttentionRnn(Box<AttentionRnnOptions>),
+    /// Attention without projections.
+    Attention(AttentionOptions),
 }
 
 fn options<T: DeserializeOwned>(layer: &LayerDocument) -> Result<T> {
@@ -211,6 +224,9 @@ impl LayerKind {
             "positionalEncoding" => Self::PositionalEncoding(options(layer)?),
             "reversibleEmbedding" => Self::ReversibleEmbedding(options(layer)?),
             "rmsNormalization" => Self::RmsNormalization(options(layer)?),
+            "transformerEncoder" | "transformerDecoder" => {
+                Self::Transformer(Box::new(TransformerOptions::parse(layer)?))
+            }
             "globalAveragePooling1d" => Self::GlobalAveragePooling(options(layer)?),
             "globalMaxPooling1d" => Self::GlobalMaxPooling(options(layer)?),
             "masking" => Self::Masking(options(layer)?),
@@ -220,6 +236,8 @@ impl LayerKind {
             "multiHeadAttention" | "groupedQueryAttention" => {
                 Self::MultiHeadAttention(Box::new(MultiHeadAttentionOptions::parse(layer)?))
             }
+            "attentionRnn" => Self::AttentionRnn(Box::new(options(layer)?)),
+            "attention" | "additiveAttention" => Self::Attention(AttentionOptions::parse(layer)?),
             other => match (RecurrentOptions::parse(layer), Merge::from_name(other)) {
                 (Some(options), _) => Self::Recurrent(options?),
                 (None, Some(merge)) => Self::Merge(merge),
@@ -240,12 +258,15 @@ impl LayerKind {
             Self::PositionalEncoding(options) => options.check(),
             Self::ReversibleEmbedding(options) => options.check(),
             Self::RmsNormalization(options) => options.check(),
+            Self::Transformer(options) => options.check(),
             Self::Masking(options) => options.check(),
             Self::SpatialDropout(options) => options.check(),
             Self::Softmax(options) => options.check(),
             Self::GlobalAveragePooling(_) | Self::GlobalMaxPooling(_) | Self::TimeDistributed(_) => Ok(()),
             Self::Input(_) | Self::Concatenate(_) | Self::Merge(_) | Self::Tensor(_) | Self::Scan(_) => Ok(()),
             Self::MultiHeadAttention(options) => options.check(),
+            Self::AttentionRnn(options) => options.check(),
+            Self::Attention(options) => options.check(),
         }
         .map_err(|reason| Error::new(Code::Option, format!("layer {}: {reason}", layer.name)))?;
         Ok(kind)
@@ -261,6 +282,10 @@ impl LayerKind {
             Self::MultiHeadAttention(options) => {
                 let call = AttentionCall::parse(call).map_err(wrong)?;
                 Ok(Cow::Owned(Self::MultiHeadAttention(Box::new(options.called(call)))))
+            }
+            Self::Attention(options) => {
+                let call = AttentionCall::parse(call).map_err(wrong)?;
+                Ok(Cow::Owned(Self::Attention(options.called(call).map_err(wrong)?)))
             }
             _ if call.is_null() => Ok(Cow::Borrowed(self)),
             _ => Err(wrong("a call of it takes no options".to_owned())),
@@ -286,6 +311,7 @@ impl LayerKind {
             Self::PositionalEncoding(options) => options.infer(inputs),
             Self::ReversibleEmbedding(options) => options.infer(inputs),
             Self::RmsNormalization(options) => options.infer(inputs),
+            Self::Transformer(options) => options.infer(inputs),
             Self::GlobalAveragePooling(options) => options.infer(inputs, true),
             Self::GlobalMaxPooling(options) => options.infer(inputs, false),
             Self::Masking(options) => options.infer(inputs),
@@ -295,6 +321,8 @@ impl LayerKind {
             Self::Tensor(tensor) => tensor.infer(inputs),
             Self::Scan(scan) => scan.infer(inputs),
             Self::MultiHeadAttention(options) => options.infer(inputs),
+            Self::AttentionRnn(options) => options.infer(inputs),
+            Self::Attention(options) => options.infer(inputs),
         }
         .map_err(|reason| Error::new(Code::Shape, format!("layer {layer}: {reason}")))
     }

@@ -3,7 +3,8 @@ use sconce_kernels::attention::Empty;
 
 use super::{Operation, Plan, ValueId};
 use crate::{
-    layers::{MultiHeadAttentionOptions, Role, Signature},
+    layers::{AttentionOptions, MultiHeadAttentionOptions, Role, Signature},
+    ops::{Binary, Extent, TensorOperation},
     shape::{Dimension, ElementType},
 };
 
@@ -121,6 +122,100 @@ impl Plan {
         let mut values = self.projection(layer, 3 * each, each, made[0], outputs[0].clone());
         values.extend(scores);
         values
+    }
+
+    /// Attention without projections; `outputs` are those of the layer.
+    pub(super) fn expand_attention(
+        &mut self,
+        options: &AttentionOptions,
+        layer: usize,
+        inputs: &[ValueId],
+        outputs: &[Signature],
+    ) -> Vec<ValueId> {
+        let call = &options.call;
+        let (query, value) = (inputs[0], inputs[1]);
+        let key = call.place(Role::Key).map_or(value, |place| inputs[place]);
+        let width = |value: &Signature| match value.shape.last() {
+            Some(Dimension::Size(size)) => *size,
+            _ => 0,
+        };
+        let (key_width, value_width) = (width(&self.values[query]), width(&outputs[0]));
+        let scale = options.use_scale.then(|| {
+            let shape = if options.additive { vec![key_width] } else { Vec::new() };
+            self.layer_weight(layer, 0, shape)
+        });
+        // Products of scaled keys are scaled products; the mask that counts is that of the values.
+        let mut compared = [query, key];
+        if let Some(scale) = scale.filter(|_| !options.additive) {
+            compared[1] = self.scaled(layer, key, scale);
+            if options.sums() {
+                compared[0] = self.scaled(layer, query, scale);
+            }
+        }
+        let [batch, queries] = [outputs[0].shape[0].clone(), outputs[0].shape[1].clone()];
+        let shape = vec![batch.clone(), Dimension::Size(1), queries.clone(), self.values[value].shape[1].clone()];
+        let scores = Signature { shape, dtype: ElementType::Float32, masked: false };
+        let bias = options.sums().then(|| {
+            let mut taken = vec![compared[0], compared[1], value];
+            if options.additive {
+                taken.extend(scale);
+            } else {
+                let weight = self.layer_weight(layer, usize::from(options.use_scale), Vec::new());
+                let factors = Signature { shape: vec![Dimension::Size(key_width)], ..scores.clone() };
+                let spread = TensorOperation::BroadcastTo { shape: vec![Extent::Size(key_width as i64)] };
+                taken.extend(self.push(Operation::Tensor(spread), layer, vec![weight], vec![factors]));
+            }
+            self.push(Operation::AdditiveScores, layer, taken, vec![scores.clone()])[0]
+        });
+        let plan = AttentionPlan {
+            heads: 1,
+            key_value_heads: 1,
+            key_width,
+            value_width,
+            // Scores that are sums come as a bias of no products.
+            scale: if options.sums() { 0.0 } else { 1.0 },
+            causal: call.use_causal_mask,
+            dropout: options.dropout,
+            empty: Empty::Uniform,
+            key_mask: false,
+            zero_masked: true,
+            mask: false,
+            bias: bias.is_some(),
+            scores: call.return_attention_scores,
+            cache: None,
+        };
+        let key = if options.sums() { key } else { compared[1] };
+        let taken = [query, key, value].into_iter().chain(bias).collect();
+        let mut given = vec![outputs[0].clone()];
+        given.extend(outputs.get(1).map(|_| scores));
+        let mut values = self.push(Operation::Attention(plan), layer, taken, given);
+        if let Some(output) = outputs.get(1) {
+            let flat = TensorOperation::Reshape {
+                shape: vec![Extent::Like([0, 0]), Extent::Like([0, 2]), Extent::Like([0, 3])],
+            };
+            values[1] = self.push(Operation::Tensor(flat), layer, vec![values[1]], vec![output.clone()])[0];
+        }
+        values
+    }
+
+    /// Weight `number` of a layer as a value.
+    fn layer_weight(&mut self, layer: usize, number: usize, shape: Vec<usize>) -> ValueId {
+        let sizes = shape.iter().map(|&size| Dimension::Size(size)).collect();
+        let signature = Signature { shape: sizes, dtype: ElementType::Float32, masked: false };
+        let values =
+            self.push(Operation::Tensor(TensorOperation::Weight { shape }), layer, Vec::new(), vec![signature]);
+        if let Some(node) = self.nodes.last_mut() {
+            node.first_weight = number;
+            node.weight_count = Some(1);
+        }
+        values[0]
+    }
+
+    /// A sequence times a scalar, without its mask.
+    fn scaled(&mut self, layer: usize, x: ValueId, factor: ValueId) -> ValueId {
+        let signature = Signature { masked: false, ..self.values[x].clone() };
+        let product = Operation::Tensor(TensorOperation::Binary { function: Binary::Multiply });
+        self.push(product, layer, vec![x, factor], vec![signature])[0]
     }
 
     /// A linear node with `count` weights of its layer, the first of which is number `first`.

@@ -144,6 +144,9 @@ impl LossPlan {
                 format!("output {}: a loss needs a class axis after the batch", plan.value_layer(value)),
             ));
         }
+        if let (Some(loss), Some(&Dimension::Size(classes))) = (&output.loss, plan.values[value].shape.last()) {
+            loss.function.check_classes(plan.value_layer(value), classes)?;
+        }
         let loss = output.loss.map(|loss| RowPass::new(plan, value, loss.function));
         let predicts = loss.is_some_and(|pass| matches!(pass.function, LossFunction::CrossEntropy(_)));
         let logits = output.loss.is_some_and(|loss| {

@@ -1,13 +1,17 @@
 //! What losses and metrics compute of an output: functions of its rows.
-use sconce_kernels::row_loss::RowLoss;
+use sconce_kernels::{row_loss::RowLoss, smoothing::SmoothingDefinition};
+
+use crate::error::{Code, Error, Result};
 
 /// A categorical cross-entropy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CrossEntropy {
     /// Whether the output holds logits.
     pub from_logits: bool,
-    /// `e` in `y (1 - e) + e / classes`.
+    /// The part of a target that is spread over the classes.
     pub label_smoothing: f32,
+    /// How it is spread.
+    pub definition: SmoothingDefinition,
     /// Ids that count as masked.
     pub ignore_class: Option<i32>,
 }
@@ -16,7 +20,7 @@ impl CrossEntropy {
     /// Without smoothing and ignored ids.
     #[must_use]
     pub fn plain(from_logits: bool) -> Self {
-        Self { from_logits, label_smoothing: 0.0, ignore_class: None }
+        Self { from_logits, label_smoothing: 0.0, definition: SmoothingDefinition::Keras, ignore_class: None }
     }
 }
 
@@ -29,6 +33,27 @@ pub enum LossFunction {
     Rows(RowLoss),
     /// What nodes compute: a number of [`super::Plan::extensions`].
     Graph(usize),
+}
+
+impl LossFunction {
+    /// Whether so many classes are enough for the smoothing.
+    ///
+    /// # Errors
+    /// `Option` if not.
+    pub fn check_classes(&self, output: &str, classes: usize) -> Result<()> {
+        let Self::CrossEntropy(CrossEntropy { label_smoothing, definition, .. }) = self else { return Ok(()) };
+        let fewest = definition.fewest_classes();
+        if *label_smoothing == 0.0 || classes >= fewest {
+            return Ok(());
+        }
+        let name = match definition {
+            SmoothingDefinition::Keras => "keras",
+            SmoothingDefinition::Fairseq => "fairseq",
+            SmoothingDefinition::JoeyNmt { .. } => "joeynmt",
+        };
+        let needed = format!("labelSmoothing {name:?} needs at least {fewest} classes, padding among them");
+        Err(Error::new(Code::Option, format!("output {output}: {needed}, got {classes}")))
+    }
 }
 
 /// A loss of an output.

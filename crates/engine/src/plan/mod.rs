@@ -4,6 +4,7 @@
 //! differentiation see the parts. Values are numbered; each has a signature.
 mod activity;
 mod attention;
+mod attention_rnn;
 mod extension;
 mod loss;
 mod loss_function;
@@ -12,10 +13,12 @@ mod recurrent;
 mod schedule;
 mod steps;
 mod tensor;
+mod transformer;
 
 pub use activity::Activity;
 pub(crate) use activity::own_options;
 pub use attention::AttentionPlan;
+pub use attention_rnn::{AttentionRnnPlan, AttentionRnnWeights};
 pub use extension::{Extension, LossGraph};
 pub use loss::{LossPlan, LossTarget, MetricPlan, OutputPlan, RowPass, TrainingPlan};
 pub use loss_function::{CrossEntropy, LossFunction, Metric, OutputLoss};
@@ -93,6 +96,11 @@ pub enum Operation {
     Scan(Scan),
     /// Dot-product attention of queries to keys and values that are projected to heads already.
     Attention(AttentionPlan),
+    /// A recurrent layer that attends over a memory in each step.
+    AttentionRnn(AttentionRnnPlan),
+    /// Sums of hyperbolic tangents of queries and keys, `[B, 1, T, S]`. Its inputs are queries, keys, values, which lend
+    /// their mask, and a factor for each feature, if there is any.
+    AdditiveScores,
 }
 
 impl Operation {
@@ -100,6 +108,7 @@ impl Operation {
     #[must_use]
     pub fn has_weights(&self) -> bool {
         matches!(self, Self::Embedding { .. } | Self::Recurrent(_) | Self::Linear | Self::Normalize(_))
+            || matches!(self, Self::AttentionRnn(_))
             || matches!(self, Self::Tensor(TensorOperation::Weight { .. }))
             || matches!(self, Self::AddPositions(PositionPlan { order: None, .. }))
     }
@@ -227,6 +236,12 @@ impl Plan {
             plan.equalities.extend(equal);
             match &layer_weights[node.layer] {
                 None => layer_weights[node.layer] = Some(weights),
+                Some(known) if known.len() != weights.len() => {
+                    return Err(Error::new(
+                        Code::Shape,
+                        format!("layer {name}: it has {} weights, another call needs {}", known.len(), weights.len()),
+                    ));
+                }
                 Some(known) => {
                     let differing = known.iter().zip(&weights).find(|(known, new)| known.shape != new.shape);
                     if let Some((known, new)) = differing {
@@ -304,6 +319,16 @@ impl Plan {
         outputs
     }
 
+    /// The operation of an activation.
+    fn function(name: &str) -> Operation {
+        match Activation::from_name(name) {
+            _ if name == "softmax" => Operation::Softmax,
+            _ if name == "logSoftmax" => Operation::LogSoftmax,
+            Some(activation) => Operation::Activate(activation),
+            None => Operation::Activate(Activation::Linear),
+        }
+    }
+
     /// Nodes of one call of a layer; gives its outputs.
     fn expand(
         &mut self,
@@ -312,12 +337,7 @@ impl Plan {
         inputs: Vec<ValueId>,
         outputs: Vec<Signature>,
     ) -> Vec<ValueId> {
-        let function = |name: &str| match Activation::from_name(name) {
-            _ if name == "softmax" => Operation::Softmax,
-            _ if name == "logSoftmax" => Operation::LogSoftmax,
-            Some(activation) => Operation::Activate(activation),
-            None => Operation::Activate(Activation::Linear),
-        };
+        let function = Self::function;
         match kind {
             LayerKind::Input(_) => self.push(Operation::Input, layer, inputs, outputs),
             LayerKind::Embedding(options) => {
@@ -352,6 +372,7 @@ impl Plan {
             LayerKind::PositionalEncoding(options) => {
                 self.push(Operation::AddPositions(PositionPlan::new(options, &outputs)), layer, inputs, outputs)
             }
+            LayerKind::Transformer(options) => self.expand_transformer(options, layer, &inputs),
             LayerKind::ReversibleEmbedding(options) => self.expand_reversible(options, layer, inputs, outputs),
             LayerKind::GlobalAveragePooling(options) | LayerKind::GlobalMaxPooling(options) => {
                 let maximum = matches!(kind, LayerKind::GlobalMaxPooling(_));
@@ -369,6 +390,8 @@ impl Plan {
             LayerKind::Tensor(tensor) => self.expand_tensor(tensor, layer, inputs, outputs),
             LayerKind::Merge(merge) => self.push(Operation::Merge(*merge), layer, inputs, outputs),
             LayerKind::MultiHeadAttention(options) => self.expand_heads(options, layer, &inputs, &outputs),
+            LayerKind::AttentionRnn(options) => self.expand_attention_rnn(options, layer, &inputs, outputs),
+            LayerKind::Attention(options) => self.expand_attention(options, layer, &inputs, &outputs),
         }
     }
 

@@ -42,14 +42,15 @@ impl Operation {
             Self::Pool(pooling) if pooling.maximum => [inputs, outputs].concat(),
             Self::Pool(_) | Self::SoftmaxOver(_) | Self::LogSoftmax => outputs.to_vec(),
             Self::Mask(_) | Self::SpatialDropout(_) | Self::FoldTime | Self::UnfoldTime => Vec::new(),
-            Self::Scan(_) => inputs.to_vec(),
+            Self::Scan(_) | Self::AttentionRnn(_) => inputs.to_vec(),
             Self::Tensor(operation) => operation.kept(inputs, outputs),
             Self::Input | Self::Dropout(_) | Self::Concatenate(_) | Self::Merge(_) | Self::RepeatVector(_) => {
                 Vec::new()
             }
             Self::FlipTime | Self::AddPositions(_) => Vec::new(),
             // The output too: what a query lost to others follows from it.
-            Self::Attention(_) => [inputs, &outputs[..1]].concat(),
+            Self::Attention(_) => [inputs, outputs].concat(),
+            Self::AdditiveScores => inputs.to_vec(),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The document that `compile` sends.
-use sconce_kernels::row_loss::RowLoss;
+use sconce_kernels::{row_loss::RowLoss, smoothing::SmoothingDefinition};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -10,6 +10,16 @@ use crate::{
     plan::{CrossEntropy, LossFunction, LossGraph, Metric, OutputLoss, OutputPlan},
 };
 
+/// Names of [`SmoothingDefinition`]s.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum DefinitionName {
+    #[default]
+    Keras,
+    Fairseq,
+    Joeynmt,
+}
+
 /// A function of rows, as losses and metrics have it.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
@@ -19,6 +29,10 @@ enum FunctionDocument {
         from_logits: bool,
         #[serde(default)]
         label_smoothing: f32,
+        #[serde(default)]
+        smoothing_definition: DefinitionName,
+        #[serde(default)]
+        padding: u32,
         #[serde(default)]
         ignore_class: Option<i32>,
     },
@@ -60,10 +74,26 @@ impl FunctionDocument {
             (0.0..=1.0).contains(&e).then_some(e).ok_or_else(message)
         };
         Ok(LossFunction::Rows(match self {
-            Self::CategoricalCrossentropy { from_logits, label_smoothing, ignore_class }
-            | Self::SparseCategoricalCrossentropy { from_logits, label_smoothing, ignore_class } => {
+            Self::CategoricalCrossentropy {
+                from_logits,
+                label_smoothing,
+                smoothing_definition,
+                padding,
+                ignore_class,
+            } => {
+                let definition = match smoothing_definition {
+                    DefinitionName::Keras => SmoothingDefinition::Keras,
+                    DefinitionName::Fairseq => SmoothingDefinition::Fairseq,
+                    DefinitionName::Joeynmt => SmoothingDefinition::JoeyNmt { padding },
+                };
                 let label_smoothing = smoothing(label_smoothing)?;
-                return Ok(LossFunction::CrossEntropy(CrossEntropy { from_logits, label_smoothing, ignore_class }));
+                let loss = CrossEntropy { from_logits, label_smoothing, definition, ignore_class };
+                return Ok(LossFunction::CrossEntropy(loss));
+            }
+            Self::SparseCategoricalCrossentropy { from_logits, label_smoothing, ignore_class } => {
+                let (label_smoothing, definition) = (smoothing(label_smoothing)?, SmoothingDefinition::Keras);
+                let loss = CrossEntropy { from_logits, label_smoothing, definition, ignore_class };
+                return Ok(LossFunction::CrossEntropy(loss));
             }
             Self::BinaryCrossentropy { from_logits, label_smoothing } => {
                 RowLoss::BinaryCrossentropy { from_logits, label_smoothing: smoothing(label_smoothing)? }

@@ -4,11 +4,17 @@ use sconce_engine::{
     plan::{CrossEntropy, LossGraph, OutputPlan, TrainingPlan},
     tensor::Tensor,
 };
+use sconce_kernels::smoothing::SmoothingDefinition;
 
 use super::{Model, bits, candle, candle_double, cpus, error, widen};
 
 /// A loss of probabilities without any option.
-pub const PLAIN: CrossEntropy = CrossEntropy { from_logits: false, label_smoothing: 0.0, ignore_class: None };
+pub const PLAIN: CrossEntropy = CrossEntropy {
+    from_logits: false,
+    label_smoothing: 0.0,
+    definition: SmoothingDefinition::Keras,
+    ignore_class: None,
+};
 
 /// Of the largest value of a tensor.
 const TOLERANCE: f64 = 1e-4;

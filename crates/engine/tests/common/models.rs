@@ -28,6 +28,12 @@ impl Document {
         (self.nodes.len() - 1, 0)
     }
 
+    /// A call that says more than its inputs.
+    pub fn said(&mut self, layer: usize, inputs: &[Reference], call: Value) -> Reference {
+        self.nodes.push(json!({ "layer": layer, "inputs": inputs, "call": call }));
+        (self.nodes.len() - 1, 0)
+    }
+
     fn once(&mut self, kind: &str, options: Value, inputs: &[Reference]) -> Reference {
         let layer = self.layer(kind, options);
         self.call(layer, inputs)

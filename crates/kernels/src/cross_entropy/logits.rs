@@ -17,7 +17,6 @@ impl Kernel for Logits<'_> {
         let row = self.0;
         let (x, classes) = (row.x, row.x.len());
         let smoothed = row.smoothed();
-        let (y, _, addend) = smoothed;
         // SAFETY: every `at` is inside the row, and `x`, `y` and `dx` have its length.
         unsafe {
             let most = maximum::<L>(x);
@@ -36,7 +35,7 @@ impl Kernel for Logits<'_> {
             // Logarithm of the sum of exponentials, less the maximum.
             let log_sum = sum.ln();
             let (mut loss, mut mass) = (0.0f32, 0.0f32);
-            if y.is_some() || addend != 0.0 {
+            if smoothed.is_everywhere() {
                 let (mut losses, mut masses) = (L::splat(0.0), L::splat(0.0));
                 let mut start = 0;
                 while start < classes {
@@ -60,8 +59,8 @@ impl Kernel for Logits<'_> {
                 mass = total(masses);
             }
             if let RowTarget::Id(id) = row.target {
-                loss += (1.0 - row.smoothing) * (log_sum - (x[id] - most));
-                mass = 1.0;
+                loss += smoothed.factor * (log_sum - (x[id] - most));
+                mass = row.smoothing.mass(1.0, classes) as f32;
             }
             if sum.is_nan() {
                 loss = f32::NAN;
@@ -79,7 +78,7 @@ impl Kernel for Logits<'_> {
                     at += LANES;
                 }
                 if let RowTarget::Id(id) = row.target {
-                    dx[id] -= row.scale * (1.0 - row.smoothing);
+                    dx[id] -= row.scale * smoothed.factor;
                 }
             }
             (loss, prediction(x, most))

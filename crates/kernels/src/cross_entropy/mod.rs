@@ -10,6 +10,7 @@ use crate::{
     pieces::{PIECE, load_at},
     shared::Shared,
     simd::{LANES, Lanes},
+    smoothing::{Smoothing, SmoothingDefinition},
     targets::{RowTarget, Targets},
 };
 
@@ -27,15 +28,17 @@ pub struct CrossEntropyShape {
 pub struct CrossEntropyOptions {
     /// Whether `x` holds logits; otherwise probabilities (default `false`).
     pub from_logits: bool,
-    /// `e` in `y (1 - e) + e / classes`, 0 to 1 (default 0).
+    /// The part of a target that is spread over the classes, 0 to 1 (default 0).
     pub label_smoothing: f32,
+    /// How it is spread.
+    pub definition: SmoothingDefinition,
     /// Factor on the gradient (default 1).
     pub gradient_scale: f32,
 }
 
 impl Default for CrossEntropyOptions {
     fn default() -> Self {
-        Self { from_logits: false, label_smoothing: 0.0, gradient_scale: 1.0 }
+        Self { from_logits: false, label_smoothing: 0.0, definition: SmoothingDefinition::Keras, gradient_scale: 1.0 }
     }
 }
 
@@ -68,7 +71,7 @@ const BLOCK: usize = 16 * LANES;
 struct Row<'a> {
     x: &'a [f32],
     target: RowTarget<'a>,
-    smoothing: f32,
+    smoothing: Smoothing,
     /// Factor of the gradient.
     scale: f32,
     dx: Option<&'a mut [f32]>,
@@ -76,13 +79,30 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// Target of every class but that of an id: `y factor + addend`.
-    fn smoothed(&self) -> (Option<&'a [f32]>, f32, f32) {
-        let addend = self.smoothing / self.x.len() as f32;
-        match self.target {
-            RowTarget::Id(_) => (None, 0.0, addend),
-            RowTarget::Probabilities(y) => (Some(y), 1.0 - self.smoothing, addend),
-        }
+    /// Target of every class but that of an id.
+    fn smoothed(&self) -> Smoothed<'a> {
+        let y = match self.target {
+            RowTarget::Id(_) => None,
+            RowTarget::Probabilities(y) => Some(y),
+        };
+        let Smoothing { kept, spread, left_out } = self.smoothing;
+        Smoothed { y, factor: kept as f32, addend: spread as f32, left_out }
+    }
+}
+
+/// Targets `y factor + addend`; `y` is 0 if there is none, and one class has no addend.
+#[derive(Clone, Copy)]
+struct Smoothed<'a> {
+    y: Option<&'a [f32]>,
+    factor: f32,
+    addend: f32,
+    left_out: Option<usize>,
+}
+
+impl Smoothed<'_> {
+    /// Whether every class has a target.
+    fn is_everywhere(&self) -> bool {
+        self.y.is_some() || self.addend != 0.0
     }
 }
 
@@ -146,17 +166,20 @@ unsafe fn maximum<L: Lanes>(x: &[f32]) -> f32 {
     }
 }
 
-/// Smoothed targets of lanes `at..`: see [`Row::smoothed`].
+/// Smoothed targets of lanes `at..`.
 ///
 /// # Safety
 /// The instruction set of `L` is available, and `at` is inside `y`.
 #[inline(always)]
-unsafe fn target<L: Lanes>((y, factor, addend): (Option<&[f32]>, f32, f32), at: usize) -> L {
+unsafe fn target<L: Lanes>(smoothed: Smoothed<'_>, at: usize) -> L {
     // SAFETY: as the caller.
     unsafe {
-        let addend = L::splat(addend);
-        match y {
-            Some(y) => load_at::<L>(y, at).mul(L::splat(factor)).add(addend),
+        let mut addend = L::splat(smoothed.addend);
+        if let Some(lane) = smoothed.left_out.and_then(|class| class.checked_sub(at)).filter(|&lane| lane < LANES) {
+            addend = L::splat(0.0).select(L::mask_from_bits(1u16 << lane), addend);
+        }
+        match smoothed.y {
+            Some(y) => load_at::<L>(y, at).mul(L::splat(smoothed.factor)).add(addend),
             None => addend,
         }
     }
@@ -193,7 +216,8 @@ fn prediction(x: &[f32], most: f32) -> u32 {
 /// clipped, 0 where it is, `dp_v = scale * weight * (sum_j k_j y_j - k_v y_v / q_v) / sum(p)`.
 ///
 /// # Panics
-/// If a slice has another length, or the id of a row with weight is no class.
+/// If a slice has another length, the id of a row with weight is no class, or there are fewer classes than the smoothing
+/// needs.
 pub fn cross_entropy(
     ctx: &Context,
     shape: CrossEntropyShape,
@@ -212,6 +236,9 @@ pub fn cross_entropy(
     targets.check(rows, classes);
     let (row_loss, row_prediction) = (Shared::new(row_loss), Shared::new(row_prediction));
     let dx = dx.map(|dx| (Shared::new(dx.data), dx.accumulate));
+    // Without classes nothing is smoothed.
+    let label_smoothing = if classes == 0 { 0.0 } else { options.label_smoothing };
+    let smoothing = Smoothing::new(options.definition, label_smoothing, classes);
     let step = (PIECE / classes.max(1)).max(1);
     ctx.pool.run(rows.div_ceil(step), &|piece| {
         for row in piece * step..rows.min((piece + 1) * step) {
@@ -230,7 +257,7 @@ pub fn cross_entropy(
             let row = Row {
                 x: &x[row * classes..][..classes],
                 target: targets.row(row, classes),
-                smoothing: options.label_smoothing,
+                smoothing,
                 scale: options.gradient_scale * weight,
                 dx,
                 accumulate,

@@ -53,8 +53,7 @@ impl Kernel for Probabilities<'_> {
         let most = unsafe { maximum::<L>(x) };
         let sum = sum(x) as f32;
         let smoothed = row.smoothed();
-        let (y, _, addend) = smoothed;
-        let everywhere = y.is_some() || addend != 0.0;
+        let everywhere = smoothed.is_everywhere();
         let (mut loss, mut kept) = (0.0f32, 0.0f32);
         if everywhere {
             // SAFETY: every `at` is inside the row, and `x` and `y` have its length.
@@ -86,7 +85,7 @@ impl Kernel for Probabilities<'_> {
             RowTarget::Id(id) => Some((id, x[id] / sum)),
             RowTarget::Probabilities(_) => None,
         };
-        let share = 1.0 - row.smoothing;
+        let share = smoothed.factor;
         let inside = |q: &f32| (LOWEST..=HIGHEST).contains(q);
         if let Some((_, q)) = single {
             loss -= share * q.clamp(LOWEST, HIGHEST).ln();

@@ -2,6 +2,7 @@ use super::{CrossEntropyInputs, CrossEntropyOptions, CrossEntropyOutputs, CrossE
 use crate::{
     Context, Destination,
     simd::Simd,
+    smoothing::{Smoothing, SmoothingDefinition},
     targets::Targets,
     testing::{Random, assert_close, bits, contexts},
 };
@@ -10,16 +11,15 @@ use crate::{
 const HIGHEST: f64 = 0.999_999_9_f32 as f64;
 
 /// Loss of a row, straight from the definition.
-fn reference(x: &[f64], y: &[f64], from_logits: bool, smoothing: f64) -> f64 {
+fn reference(x: &[f64], y: &[f64], from_logits: bool, smoothing: Smoothing) -> f64 {
     let sum: f64 = if from_logits { x.iter().map(|z| z.exp()).sum() } else { x.iter().sum() };
     let log = |&x: &f64| if from_logits { x - sum.ln() } else { (x / sum).clamp(1e-7, HIGHEST).ln() };
-    let smoothed = |&y: &f64| y * (1.0 - smoothing) + smoothing / x.len() as f64;
-    -x.iter().zip(y).map(|(x, y)| smoothed(y) * log(x)).sum::<f64>()
+    -x.iter().zip(y).enumerate().map(|(class, (x, &y))| smoothing.target(y, class) * log(x)).sum::<f64>()
 }
 
 /// Its gradient, by the formula in the documentation.
-fn reference_gradient(x: &[f64], y: &[f64], from_logits: bool, smoothing: f64) -> Vec<f64> {
-    let y: Vec<f64> = y.iter().map(|y| y * (1.0 - smoothing) + smoothing / x.len() as f64).collect();
+fn reference_gradient(x: &[f64], y: &[f64], from_logits: bool, smoothing: Smoothing) -> Vec<f64> {
+    let y: Vec<f64> = y.iter().enumerate().map(|(class, &y)| smoothing.target(y, class)).collect();
     if from_logits {
         let (sum, mass) = (x.iter().map(|z| z.exp()).sum::<f64>(), y.iter().sum::<f64>());
         return x.iter().zip(&y).map(|(z, y)| mass * z.exp() / sum - y).collect();
@@ -51,6 +51,14 @@ fn case(rows: usize, classes: usize, from_logits: bool, random: &mut Random) -> 
         dense: (0..rows * classes).map(|_| if random.below(3) == 0 { random.float().abs() } else { 0.0 }).collect(),
         weights: (0..rows).map(|_| if random.below(3) == 0 { 0.0 } else { random.float() + 1.5 }).collect(),
     }
+}
+
+/// No smoothing, and all that so many classes are enough for.
+fn definitions(classes: usize) -> Vec<(f32, SmoothingDefinition)> {
+    let padding = classes as u32 / 2;
+    let all = [SmoothingDefinition::Keras, SmoothingDefinition::Fairseq, SmoothingDefinition::JoeyNmt { padding }];
+    let defined = all.into_iter().filter(|definition| definition.fewest_classes() <= classes);
+    std::iter::once((0.0, SmoothingDefinition::Keras)).chain(defined.map(|definition| (0.25, definition))).collect()
 }
 
 #[derive(Debug)]
@@ -111,7 +119,7 @@ fn losses_and_gradients_equal_keras() {
             ]
         };
         for (targets, label_smoothing, expected) in cases {
-            let options = CrossEntropyOptions { from_logits, label_smoothing, gradient_scale: 1.0 };
+            let options = CrossEntropyOptions { from_logits, label_smoothing, ..CrossEntropyOptions::default() };
             for ctx in contexts() {
                 let found = run(&ctx, &x, targets, None, options, None);
                 let what = format!("{options:?} {targets:?}");
@@ -134,9 +142,9 @@ fn every_path_follows_the_f64_rule() {
             let one_hot: Vec<f32> =
                 (0..x.len()).map(|at| f32::from(ids[at / classes] as usize == at % classes)).collect();
             for (targets, y) in [(Targets::Ids(&ids), &one_hot), (Targets::Probabilities(&dense), &dense)] {
-                for label_smoothing in [0.0, 0.25] {
-                    let options = CrossEntropyOptions { from_logits, label_smoothing, gradient_scale: 0.5 };
-                    let smoothing = f64::from(label_smoothing);
+                for (label_smoothing, definition) in definitions(classes) {
+                    let options = CrossEntropyOptions { from_logits, label_smoothing, definition, gradient_scale: 0.5 };
+                    let smoothing = Smoothing::new(definition, label_smoothing, classes);
                     let (mut losses, mut gradients) = (Vec::new(), Vec::new());
                     for (row, weight) in weights.iter().map(|&weight| f64::from(weight)).enumerate() {
                         let part = |values: &[f32]| -> Vec<f64> {
@@ -173,7 +181,8 @@ fn every_path_follows_the_f64_rule() {
 fn the_reference_gradient_is_that_of_finite_differences() {
     let mut random = Random::new(13);
     for from_logits in [true, false] {
-        for smoothing in [0.0, 0.2] {
+        for (part, definition) in definitions(6) {
+            let smoothing = Smoothing::new(definition, part, 6);
             let case = case(1, 6, from_logits, &mut random);
             let (x, y) = (crate::testing::widen(&case.x), crate::testing::widen(&case.dense));
             let gradient = reference_gradient(&x, &y, from_logits, smoothing);

@@ -36,6 +36,7 @@ pub(super) struct RowSums {
     pub best: u32,
     /// Sum of the exponentials of the distances to the reference.
     pub exponentials: f64,
+    /// Sum of the logits that a share of each target is spread over.
     logits: f64,
     targets: f64,
     products: f64,
@@ -111,16 +112,15 @@ impl Finish<'_> {
                     continue;
                 }
                 let sums = RowSums::new(chunk, panel, lane);
-                let smoothing = f64::from(self.targets.smoothing);
-                let spread = smoothing / chunk.linear.classes as f64;
+                let smoothing = &self.targets.smoothing;
                 let (mass, product) = match self.targets.id(token) {
                     Some(_) => (1.0, f64::from(*chunk.picked.at(token))),
                     None => (sums.targets, sums.products),
                 };
-                let mass = mass * (1.0 - smoothing) + smoothing;
-                let mut product = product * (1.0 - smoothing);
-                if smoothing > 0.0 {
-                    product += spread * sums.logits;
+                let mass = smoothing.mass(mass, chunk.linear.classes);
+                let mut product = product * smoothing.kept;
+                if smoothing.spread > 0.0 {
+                    product += smoothing.spread * sums.logits;
                 }
                 let sound = sums.is_sound();
                 let loss = mass * sums.logsumexp - product;

@@ -19,7 +19,12 @@ mod reference;
 mod tests;
 
 pub use crate::targets::Targets;
-use crate::{Context, Destination, buffer::Buffer, shared::Shared};
+use crate::{
+    Context, Destination,
+    buffer::Buffer,
+    shared::Shared,
+    smoothing::{Smoothing, SmoothingDefinition},
+};
 use chunk::{Chunk, Linear};
 use finish::{Finish, Part};
 use gradient::{Gradient, dkernel};
@@ -41,15 +46,17 @@ pub struct LinearCrossEntropyShape {
 /// Variants of the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LinearCrossEntropyOptions {
-    /// `e` in `y (1 - e) + e / classes`, 0 to 1 (default 0).
+    /// The part of a target that is spread over the classes, 0 to 1 (default 0).
     pub label_smoothing: f32,
+    /// How it is spread.
+    pub definition: SmoothingDefinition,
     /// Factor on all gradients (default 1).
     pub gradient_scale: f32,
 }
 
 impl Default for LinearCrossEntropyOptions {
     fn default() -> Self {
-        Self { label_smoothing: 0.0, gradient_scale: 1.0 }
+        Self { label_smoothing: 0.0, definition: SmoothingDefinition::Keras, gradient_scale: 1.0 }
     }
 }
 
@@ -122,7 +129,8 @@ fn check(
 /// `dz = scale * weight * (sum(y) softmax(z) - y)`, `dh = dz W`, `dW = sum_r dz_r h_r`, `db = sum_r dz_r`.
 ///
 /// # Panics
-/// If a slice has another length, or the id of a row with weight is no class.
+/// If a slice has another length, the id of a row with weight is no class, or there are fewer classes than the smoothing
+/// needs.
 pub fn linear_cross_entropy(
     context: &Context,
     shape: LinearCrossEntropyShape,
@@ -165,8 +173,9 @@ pub fn linear_cross_entropy(
     let mut buffers = plan.buffers(gradient.is_some());
     let (row_loss, row_prediction) = (Shared::new(row_loss), Shared::new(row_prediction));
     let linear = Linear { features, classes, kernel: inputs.kernel, bias: inputs.bias };
+    let smoothing = Smoothing::new(options.definition, options.label_smoothing, classes);
     for rows in valid.chunks(plan.tokens) {
-        let targets = ChunkTargets::new(inputs.targets, rows, classes, options.label_smoothing);
+        let targets = ChunkTargets::new(inputs.targets, rows, classes, smoothing);
         let weights: Vec<f32> = rows.iter().map(|&row| weight(row) * options.gradient_scale).collect();
         let chunk = Chunk::new(&plan, linear, rows.len(), &mut buffers);
         chunk.pack(context, inputs.h, rows);

@@ -1,5 +1,6 @@
 //! The fused loss in `f64`, with everything in full.
 use super::LinearCrossEntropyShape;
+use crate::smoothing::Smoothing;
 
 pub(super) struct Inputs {
     pub h: Vec<f64>,
@@ -8,7 +9,7 @@ pub(super) struct Inputs {
     /// `[rows, classes]`, before smoothing.
     pub targets: Vec<f64>,
     pub row_weights: Vec<f64>,
-    pub smoothing: f64,
+    pub smoothing: Smoothing,
     pub scale: f64,
 }
 
@@ -49,7 +50,8 @@ pub(super) fn linear_cross_entropy(shape: LinearCrossEntropyShape, inputs: &Inpu
         }
         let y: Vec<f64> = inputs.targets[row * classes..][..classes]
             .iter()
-            .map(|y| y * (1.0 - inputs.smoothing) + inputs.smoothing / classes as f64)
+            .enumerate()
+            .map(|(class, &y)| inputs.smoothing.target(y, class))
             .collect();
         let mass: f64 = y.iter().sum();
         outputs.row_loss[row] = logits.iter().zip(&y).map(|(z, y)| y * (largest + sum.ln() - z)).sum();

@@ -205,6 +205,13 @@ impl Block<'_> {
         self.classes.contains(&id).then(|| (id - self.classes.start) * LANES + lane)
     }
 
+    /// Which class of the block, if any, gets no share of the targets.
+    #[inline(always)]
+    fn left_out(&self) -> Option<usize> {
+        let class = self.targets?.smoothing.left_out?;
+        self.classes.contains(&class).then(|| class - self.classes.start)
+    }
+
     /// Logits become exponentials of their distance to the reference. `begin` is the first class of the range.
     #[inline(always)]
     unsafe fn exponentiate<L: Lanes>(self, begin: usize, found: &mut Found<L>) {
@@ -230,13 +237,16 @@ impl Block<'_> {
             let (mut sum, mut total) = (L::splat(0.0), L::splat(0.0));
             let (mut largest, mut best) = (found.largest, found.best);
             let mut class = (self.classes.start - begin) as f32;
-            for vector in self.values.as_chunks_mut::<LANES>().0 {
+            let left_out = self.left_out();
+            for (index, vector) in self.values.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
                 let z = L::load(vector.as_ptr());
                 let better = largest.less(z);
                 largest = z.select(better, largest);
                 best = L::splat(class).select(better, best);
                 class += 1.0;
-                total = total.add(z);
+                if left_out != Some(index) {
+                    total = total.add(z);
+                }
                 let e = exp(z.sub(reference));
                 sum = sum.add(e);
                 e.store(vector.as_mut_ptr());
@@ -255,21 +265,24 @@ impl Block<'_> {
         let mut space = None;
         let (chunk, panel) = (self.chunk, self.panel);
         let factors = chunk.factors.at(chunk.factor(panel, Factors::Target)).cast_const();
-        let (kept, spread) = (1.0 - targets.smoothing, targets.smoothing / targets.classes as f32);
+        let (kept, spread) = (targets.smoothing.kept as f32, targets.smoothing.spread as f32);
+        let left_out = self.left_out();
         // SAFETY: whole vectors of 16; factors of this panel.
         unsafe {
             let exponential = L::load(chunk.factors.at(chunk.factor(panel, Factors::Exponential)));
             let target = L::load(factors);
             let (kept_lanes, spread) = (target.mul(L::splat(-kept)), target.mul(L::splat(-spread)));
+            let spread_to = |index: usize| if left_out == Some(index) { L::splat(0.0) } else { spread };
             if let Some(y) = self.probabilities(&mut space) {
-                for (vector, y) in self.values.as_chunks_mut::<LANES>().0.iter_mut().zip(y.as_chunks::<LANES>().0) {
-                    let rest = kept_lanes.fma(L::load(y.as_ptr()), spread);
+                let vectors = self.values.as_chunks_mut::<LANES>().0.iter_mut().zip(y.as_chunks::<LANES>().0);
+                for (index, (vector, y)) in vectors.enumerate() {
+                    let rest = kept_lanes.fma(L::load(y.as_ptr()), spread_to(index));
                     exponential.fma(L::load(vector.as_ptr()), rest).store(vector.as_mut_ptr());
                 }
                 return;
             }
-            for vector in self.values.as_chunks_mut::<LANES>().0 {
-                exponential.fma(L::load(vector.as_ptr()), spread).store(vector.as_mut_ptr());
+            for (index, vector) in self.values.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+                exponential.fma(L::load(vector.as_ptr()), spread_to(index)).store(vector.as_mut_ptr());
             }
             for lane in 0..LANES {
                 if let Some(at) = self.target(lane) {

@@ -1,11 +1,12 @@
 //! Targets of the rows of a chunk.
 use super::Targets;
+use crate::smoothing::Smoothing;
 
 /// Targets of a chunk: the classes of its rows, or which rows of the probabilities belong to it.
 pub(super) struct ChunkTargets<'a> {
     pub kind: Kind<'a>,
     pub classes: usize,
-    pub smoothing: f32,
+    pub smoothing: Smoothing,
 }
 
 pub(super) enum Kind<'a> {
@@ -18,7 +19,7 @@ pub(super) enum Kind<'a> {
 }
 
 impl<'a> ChunkTargets<'a> {
-    pub(super) fn new(targets: Targets<'a>, rows: &'a [usize], classes: usize, smoothing: f32) -> Self {
+    pub(super) fn new(targets: Targets<'a>, rows: &'a [usize], classes: usize, smoothing: Smoothing) -> Self {
         let kind = match targets {
             Targets::Ids(ids) => Kind::Ids(
                 rows.iter()
@@ -36,7 +37,7 @@ impl<'a> ChunkTargets<'a> {
 
     /// Whether every class has a target, so that it has to be subtracted from all probabilities.
     pub(super) fn explicit(&self) -> bool {
-        self.smoothing != 0.0 || matches!(self.kind, Kind::Probabilities { .. })
+        self.smoothing.spread != 0.0 || matches!(self.kind, Kind::Probabilities { .. })
     }
 
     pub(super) fn id(&self, token: usize) -> Option<usize> {

@@ -7,8 +7,17 @@ use super::{
 use crate::{
     Context, Destination,
     simd::Simd,
+    smoothing::{Smoothing, SmoothingDefinition},
     testing::{Random, assert_close, bits, contexts, widen},
 };
+
+/// Any definition that so many classes are enough for.
+fn definition(random: &mut Random, classes: usize) -> SmoothingDefinition {
+    let padding = random.below(classes) as u32;
+    let all = [SmoothingDefinition::Keras, SmoothingDefinition::Fairseq, SmoothingDefinition::JoeyNmt { padding }];
+    let chosen = all[random.below(3)];
+    if chosen.fewest_classes() > classes { SmoothingDefinition::Keras } else { chosen }
+}
 
 /// A random problem.
 struct Case {
@@ -45,7 +54,11 @@ impl Case {
             ids: (0..rows).map(|_| random.below(classes) as i32).collect(),
             probabilities: has(1).then(|| random.floats(rows * classes).iter().map(|y| y.abs()).collect()),
             row_weights: has(2).then_some(weights),
-            options: LinearCrossEntropyOptions { label_smoothing: if has(3) { 0.1 } else { 0.0 }, gradient_scale: 0.5 },
+            options: LinearCrossEntropyOptions {
+                label_smoothing: if has(3) { 0.1 } else { 0.0 },
+                definition: definition(random, classes),
+                gradient_scale: 0.5,
+            },
         }
     }
 
@@ -90,7 +103,7 @@ impl Case {
             bias: self.bias.as_deref().map(widen),
             targets,
             row_weights: self.row_weights.as_deref().map_or(vec![1.0; self.shape.rows], widen),
-            smoothing: f64::from(self.options.label_smoothing),
+            smoothing: Smoothing::new(self.options.definition, self.options.label_smoothing, classes),
             scale: f64::from(self.options.gradient_scale),
         }
     }

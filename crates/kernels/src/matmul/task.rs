@@ -22,6 +22,9 @@ pub(crate) struct Task<'a> {
     pub options: MatmulOptions,
 }
 
+/// Does a number of pieces of work.
+type Share<'a> = dyn Fn(usize, &(dyn Fn(usize) + Sync)) + 'a;
+
 /// The product as the tile sees it: either as it is, or transposed, so that the rows of `c` are the lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
@@ -77,7 +80,7 @@ impl Task<'_> {
     }
 
     /// Packs, then multiplies; `share(pieces, work)` does a number of pieces.
-    fn run_by(&self, simd: Simd, share: &dyn Fn(usize, &(dyn Fn(usize) + Sync))) {
+    fn run_by(&self, simd: Simd, share: &Share<'_>) {
         let way = self.way();
         let left_panels = if self.packs_left(way) { self.shape.inner.div_ceil(LANES) } else { 0 };
         let panels = self.packed_panels(way);

@@ -18,6 +18,9 @@ impl Run<'_> {
         if let Operation::Scan(scan) = &node.operation {
             return self.scan_backward(node, scan);
         }
+        if let Operation::AttentionRnn(plan) = node.operation {
+            return self.attention_rnn_backward(index, node, plan);
+        }
         if let Operation::Attention(plan) = node.operation {
             return self.attention_backward(index, node, plan);
         }
@@ -29,6 +32,7 @@ impl Run<'_> {
         let input = node.inputs.first().copied().unwrap_or_default();
         match node.operation {
             Operation::Input | Operation::Recurrent(_) | Operation::Scan(_) | Operation::Attention(_) => Ok(()),
+            Operation::AttentionRnn(_) => Ok(()),
             Operation::Embedding { .. } => {
                 let indices = self.indices(self.ids(input)?.as_ids()?)?;
                 let table = self.zeros(
@@ -80,6 +84,7 @@ impl Run<'_> {
                 let dx = (&dy - y.exp()?.broadcast_mul(&dy.sum_keepdim(D::Minus1)?)?)?;
                 self.add_gradient(input, dx)
             }
+            Operation::AdditiveScores => self.additive_scores_backward(node, &dy),
             Operation::SoftmaxOver(ref axes) => self.softmax_over_backward(node, axes, &dy),
             Operation::FoldTime | Operation::UnfoldTime => self.fold_backward(node, &dy),
         }

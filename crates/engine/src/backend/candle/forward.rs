@@ -34,6 +34,8 @@ impl Run<'_> {
             Operation::Recurrent(options) => return self.recurrent_forward(index, node, options),
             Operation::Scan(ref scan) => return self.scan_forward(node, scan),
             Operation::Attention(plan) => return self.attention_forward(index, node, plan),
+            Operation::AttentionRnn(plan) => return self.attention_rnn_forward(index, node, plan),
+            Operation::AdditiveScores => self.additive_scores_forward(node)?,
             Operation::Tensor(ref operation) => return self.tensor_forward(node, operation),
             Operation::Embedding { mask_zero } => self.embedding_forward(node, mask_zero)?,
             Operation::Linear => self.linear(node)?,

@@ -1,5 +1,6 @@
 //! Losses and metrics, with the gradient of what goes into them. R rows, V classes.
 use ::candle_core::{D, Tensor as Array};
+use sconce_kernels::smoothing::Smoothing;
 
 use super::{
     Run,
@@ -15,7 +16,7 @@ use crate::{
         row_weights,
     },
     error::{Code, Error, Result},
-    plan::{LossFunction, LossPlan, LossTarget, RowPass},
+    plan::{CrossEntropy, LossFunction, LossPlan, LossTarget, RowPass},
 };
 
 /// Keras' `epsilon()`.
@@ -104,7 +105,7 @@ impl Run<'_> {
                 row_losses(function, &x, &y)?
             }
             LossFunction::CrossEntropy(loss) => {
-                let y = self.targets(loss.label_smoothing, input, &weights.valid, classes)?;
+                let y = self.targets(&loss, input, &weights.valid, classes)?;
                 match pass.target {
                     LossTarget::Linear(_) | LossTarget::Logits(_) => logits(&x, &y)?,
                     LossTarget::Probabilities(_) | LossTarget::Elements(_) | LossTarget::Losses(_) => {
@@ -132,7 +133,11 @@ impl Run<'_> {
     }
 
     /// Smoothed targets of all rows, `[R, V]`; zeros in rows that do not count.
-    fn targets(&self, smoothing: f32, input: &LossInput, valid: &[bool], classes: usize) -> Result<Array> {
+    fn targets(&self, loss: &CrossEntropy, input: &LossInput, valid: &[bool], classes: usize) -> Result<Array> {
+        if classes == 0 || valid.is_empty() {
+            return self.upload(&[], &[valid.len(), classes]);
+        }
+        let smoothing = Smoothing::new(loss.definition, loss.label_smoothing, classes);
         let mut y = vec![0.0; valid.len() * classes];
         for (row, y) in y.chunks_exact_mut(classes.max(1)).enumerate().filter(|(row, _)| valid[*row]) {
             match &input.target {
@@ -144,7 +149,7 @@ impl Run<'_> {
                 }
                 TargetData::Probabilities(values) => y.copy_from_slice(&values[row * classes..][..classes]),
             }
-            y.iter_mut().for_each(|y| *y = *y * (1.0 - smoothing) + smoothing / classes as f32);
+            y.iter_mut().enumerate().for_each(|(class, y)| *y = smoothing.target(f64::from(*y), class) as f32);
         }
         self.upload(&y, &[valid.len(), classes])
     }

@@ -4,7 +4,9 @@
 //! differentiation has no part in it. Random numbers are those of the CPU backend.
 mod activation;
 mod activity;
+mod additive_scores;
 mod attention;
+mod attention_rnn;
 mod backward;
 mod forward;
 mod gru;

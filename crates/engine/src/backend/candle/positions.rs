@@ -2,41 +2,28 @@
 use ::candle_core::Tensor as Array;
 use sconce_kernels::positions::sinusoidal;
 
-use super::{Run, Value};
+use super::Run;
 use crate::{
-    backend::positions::Steps,
+    backend::checks::check_steps,
     error::Result,
     plan::{Node, PositionPlan},
-    tensor::Tensor,
 };
 
 impl Run<'_> {
-    pub(super) fn positions_forward(&mut self, node: &Node, plan: PositionPlan) -> Result<Array> {
+    pub(super) fn positions_forward(&self, node: &Node, plan: PositionPlan) -> Result<Array> {
         let x = self.floats(node.inputs[0])?;
-        let (batch, count, width) = x.dims3()?;
-        let counted = match node.inputs.get(1) {
-            Some(&state) => {
-                let state = self.floats(state)?;
-                Some(Tensor::float(state.dims().to_vec(), Self::download(state)?))
-            }
-            None => None,
-        };
-        let steps = Steps::new(counted.as_ref(), batch, count)?;
-        steps.check(&self.plan.layers[node.layer].name, plan)?;
+        let (_, count, width) = x.dims3()?;
+        let first = self.forward.position();
+        check_steps(&self.plan.layers[node.layer].name, first, count, plan.longest)?;
         let table = match plan.order {
             Some(order) => {
                 let mut table = vec![0.0; count * width];
-                sinusoidal(width, order, plan.wavelength, steps.first, &mut table);
+                sinusoidal(width, order, plan.wavelength, first, &mut table);
                 self.upload(&table, &[count, width])?
             }
-            None => self.need_weight(node, 0)?.narrow(0, steps.first, count)?,
+            None => self.need_weight(node, 0)?.narrow(0, first, count)?,
         };
-        let y = x.affine(f64::from(plan.factor), 0.0)?.broadcast_add(&table)?;
-        if let Some(&state) = node.outputs.get(1) {
-            let next = steps.next();
-            self.values[state] = Some(Value::Floats(self.upload(next.floats()?, &next.shape)?));
-        }
-        Ok(y)
+        Ok(x.affine(f64::from(plan.factor), 0.0)?.broadcast_add(&table)?)
     }
 
     pub(super) fn positions_backward(&mut self, node: &Node, plan: PositionPlan, dy: &Array) -> Result<()> {

@@ -60,7 +60,7 @@ fn multiplied(x: &Array, factor: Option<&Array>) -> Result<Array> {
 }
 
 /// Rows of `yes` where the `[B, 1]` mask is set, of `no` elsewhere.
-fn select(mask: Option<&Array>, yes: &Array, no: &Array) -> Result<Array> {
+pub(super) fn select(mask: Option<&Array>, yes: &Array, no: &Array) -> Result<Array> {
     Ok(match mask {
         Some(mask) => mask.broadcast_as(yes.dims())?.contiguous()?.where_cond(yes, no)?,
         None => yes.clone(),
@@ -144,7 +144,7 @@ impl Layer {
     }
 
     /// States after a step as if no row were masked, and what to keep.
-    fn step(&self, x: &Array, before: &[Array]) -> Result<(Vec<Array>, Vec<Array>)> {
+    pub(super) fn step(&self, x: &Array, before: &[Array]) -> Result<(Vec<Array>, Vec<Array>)> {
         match self.options.cell {
             Cell::Lstm => self.lstm(x, before),
             Cell::Gru { reset_after } => self.gru(x, before, reset_after),
@@ -153,7 +153,13 @@ impl Layer {
     }
 
     /// From the gradients of the states after a step, which are 0 in masked rows.
-    fn step_backward(&self, x: &Array, before: &[Array], kept: &[Array], after: &[Array]) -> Result<StepGradients> {
+    pub(super) fn step_backward(
+        &self,
+        x: &Array,
+        before: &[Array],
+        kept: &[Array],
+        after: &[Array],
+    ) -> Result<StepGradients> {
         match self.options.cell {
             Cell::Lstm => self.lstm_backward(x, before, kept, after),
             Cell::Gru { reset_after } => self.gru_backward(x, before, kept, after, reset_after),
@@ -168,7 +174,7 @@ fn factor(factors: &Factors, gate: usize) -> Option<&Array> {
 }
 
 impl Run<'_> {
-    fn state(&self, node: &Node, input: usize, shape: &[usize]) -> Result<Array> {
+    pub(super) fn state(&self, node: &Node, input: usize, shape: &[usize]) -> Result<Array> {
         match node.inputs.get(input) {
             Some(&value) => Ok(self.floats(value)?.clone()),
             None => self.zeros(shape),
@@ -188,7 +194,13 @@ impl Run<'_> {
         Ok(Some((0..variants).map(|variant| all.get(variant)).collect::<::candle_core::Result<_>>()?))
     }
 
-    fn recurrent_layer(&self, index: usize, node: &Node, options: RecurrentPlan, x: &Array) -> Result<Layer> {
+    pub(super) fn recurrent_layer(
+        &self,
+        index: usize,
+        node: &Node,
+        options: RecurrentPlan,
+        x: &Array,
+    ) -> Result<Layer> {
         let (batch, _, input) = x.dims3()?;
         let state = [batch, options.units];
         let gates = options.cell.gates();
@@ -203,7 +215,7 @@ impl Run<'_> {
     }
 
     /// `[B, 1]` flags of a step, if there is a mask.
-    fn step_mask(&self, mask: Option<&Mask>, steps: usize, time: usize) -> Result<Option<Array>> {
+    pub(super) fn step_mask(&self, mask: Option<&Mask>, steps: usize, time: usize) -> Result<Option<Array>> {
         mask.map(|mask| self.mask_column(mask, steps, time)).transpose()
     }
 

@@ -91,6 +91,9 @@ impl Run<'_> {
         if let Operation::Scan(scan) = &node.operation {
             return self.scan_backward(index, node, scan);
         }
+        if let Operation::AttentionRnn(plan) = node.operation {
+            return self.attention_rnn_backward(index, node, plan, gradients);
+        }
         if let Operation::Attention(plan) = node.operation {
             return self.attention_backward(index, node, plan);
         }
@@ -143,6 +146,7 @@ impl Run<'_> {
             (&Operation::Mask(_), _) => self.mask_backward(node, &dy)?,
             (&Operation::SpatialDropout(rate), _) => self.spatial_dropout_backward(index, node, rate, &dy)?,
             (&Operation::LogSoftmax, _) => self.log_softmax_backward(node, &dy)?,
+            (Operation::AdditiveScores, _) => self.additive_scores_backward(node, &dy)?,
             (Operation::SoftmaxOver(axes), _) => self.softmax_over_backward(node, axes, &dy)?,
             (&Operation::FoldTime | &Operation::UnfoldTime, Some(input)) => self.add_gradient(input, &dy),
             _ => {}

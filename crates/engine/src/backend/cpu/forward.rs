@@ -26,6 +26,8 @@ impl<'a> Run<'a> {
             Operation::UnfoldTime => return self.unfold_forward(position, node),
             Operation::Scan(ref scan) => return self.scan_forward(index, node, scan),
             Operation::Attention(plan) => return self.attention_forward(index, node, plan),
+            Operation::AttentionRnn(plan) => return self.attention_rnn_forward(index, node, plan),
+            Operation::AdditiveScores => return self.additive_scores_forward(node),
             Operation::Tensor(ref operation) => return self.tensor_forward(position, index, node, operation),
             _ => {}
         }
@@ -71,7 +73,7 @@ impl<'a> Run<'a> {
             Operation::FoldTime => self.fold_forward(node)?,
             Operation::Pool(_) | Operation::Mask(_) | Operation::UnfoldTime => return Ok(()),
             Operation::Input | Operation::Recurrent(_) | Operation::Tensor(_) | Operation::Scan(_) => return Ok(()),
-            Operation::Attention(_) => return Ok(()),
+            Operation::Attention(_) | Operation::AttentionRnn(_) | Operation::AdditiveScores => return Ok(()),
         };
         let mask = match node.operation {
             Operation::Embedding { .. } => self.masks[node.outputs[0]].clone(),

@@ -152,7 +152,11 @@ impl Run<'_> {
                 targets: input.target.view(),
                 row_weights: Some(&weights.loss),
             },
-            LinearCrossEntropyOptions { label_smoothing: loss.label_smoothing, gradient_scale: scale },
+            LinearCrossEntropyOptions {
+                label_smoothing: loss.label_smoothing,
+                definition: loss.definition,
+                gradient_scale: scale,
+            },
             LinearCrossEntropyOutputs {
                 row_loss: &mut row_loss,
                 row_prediction: &mut prediction,
@@ -200,6 +204,7 @@ impl Run<'_> {
             CrossEntropyOptions {
                 from_logits: loss.from_logits,
                 label_smoothing: loss.label_smoothing,
+                definition: loss.definition,
                 gradient_scale: scale,
             },
             CrossEntropyOutputs {

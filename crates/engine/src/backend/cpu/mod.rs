@@ -1,6 +1,8 @@
 //! The CPU backend: kernels on pooled buffers.
 mod activity;
+mod additive_scores;
 mod attention;
+mod attention_rnn;
 mod axes;
 mod backward;
 mod flip;
@@ -74,6 +76,7 @@ enum Saved {
     Shapes(tensor::Shapes),
     Scan(super::scan::Carries),
     Attention(attention::Kept),
+    AttentionRnn(Box<sconce_kernels::attentive_rnn::AttentiveSaved>),
 }
 
 /// One run of a program.

@@ -10,7 +10,7 @@ use super::{
     recurrent::sequence,
 };
 use crate::{
-    backend::{WeightGradient, positions::Steps},
+    backend::{WeightGradient, checks::check_steps},
     error::{Code, Error, Result},
     plan::{Node, PositionPlan},
     tensor::Tensor,
@@ -20,24 +20,19 @@ impl Run<'_> {
     pub(super) fn positions_forward(&mut self, index: usize, node: &Node, plan: PositionPlan) -> Result<Tensor> {
         let x = self.value(node.inputs[0])?;
         let sizes = sequence(x)?;
-        let counted = node.inputs.get(1).map(|&state| self.value(state)).transpose()?;
-        let steps = Steps::new(counted, sizes[0], sizes[1])?;
-        steps.check(&self.plan.layers[node.layer].name, plan)?;
-        let width = sizes[2];
+        let (first, width) = (self.forward.position(), sizes[2]);
+        check_steps(&self.plan.layers[node.layer].name, first, sizes[1], plan.longest)?;
         let mut y = Buffer::new(x.len());
         let mut waves = Buffer::new(if plan.order.is_some() { sizes[1] * width } else { 0 });
         let table = match plan.order {
             Some(order) => {
-                sinusoidal(width, order, plan.wavelength, steps.first, &mut waves);
+                sinusoidal(width, order, plan.wavelength, first, &mut waves);
                 &*waves
             }
-            None => &self.weight(node, 0)?[steps.first * width..][..sizes[1] * width],
+            None => &self.weight(node, 0)?[first * width..][..sizes[1] * width],
         };
         positions::forward(self.context, width, plan.factor, table, x.floats()?, &mut y);
         let y = Tensor::float(x.shape.clone(), y);
-        if let Some(&state) = node.outputs.get(1) {
-            self.values[state] = Some(steps.next());
-        }
         self.saved[index] = self.schedule.backward[index].then_some(Saved::Sizes(sizes));
         Ok(y)
     }

@@ -1,0 +1,151 @@
+/** Attention layers as they are called: options, results, what is refused, and saved models. Numbers are compared with Keras elsewhere. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "ava";
+import {
+  input,
+  layers,
+  loadModel,
+  model,
+  ndarray,
+  OptionError,
+  ops,
+  optimizers,
+  ShapeError,
+  type SymbolicTensor,
+} from "../../src/index.ts";
+import { formulaIntegers, formulaValues } from "../helpers/formula-weights.ts";
+
+const query = () => input({ shape: [null, 6], name: "query" });
+const value = () => input({ shape: [null, 4], name: "value" });
+const heads = { numHeads: 2, keyDim: 3 };
+
+test("calls give an output, or an output and scores", (t) => {
+  const layer = layers.multiHeadAttention({ ...heads, outputShape: 5 });
+  const [q, v] = [query(), value()];
+  const y: SymbolicTensor = layer(q, v);
+  t.deepEqual(y.shape.at(-1), 5);
+  const [output, scores] = layer(q, v, { returnAttentionScores: true, useCausalMask: true });
+  t.deepEqual([output.shape.length, scores.shape.length, scores.shape[1]], [3, 4, 2]);
+  t.deepEqual(
+    layer.weights.map(({ name, shape }) => `${name} ${shape.join()}`),
+    [
+      "query/kernel 6,2,3",
+      "query/bias 2,3",
+      "key/kernel 4,2,3",
+      "key/bias 2,3",
+      "value/kernel 4,2,3",
+      "value/bias 2,3",
+      "attentionOutput/kernel 2,3,5",
+      "attentionOutput/bias 5",
+    ],
+  );
+  const [mixed, shares] = layers.attention({ scoreMode: "concat", useScale: true })([q, q], {
+    returnAttentionScores: true,
+  });
+  t.deepEqual([mixed.shape.at(-1), shares.shape.length], [6, 3]);
+  const additive: SymbolicTensor = layers.additiveAttention()([q, v, layers.dense({ units: 6 })(v)]);
+  t.is(additive.shape.at(-1), 4);
+  const some: boolean = Math.random() < 2;
+  // @ts-expect-error it may be a list.
+  const unknown: SymbolicTensor = layer(q, v, { returnAttentionScores: some });
+  t.true(Array.isArray(unknown));
+});
+
+test("bad options and calls are refused by name", (t) => {
+  const refused = (make: () => unknown, message: RegExp, type: new (message: string) => Error = OptionError) =>
+    t.throws(make, { instanceOf: type, message });
+  refused(
+    () => layers.multiHeadAttention({ numHeads: 0, keyDim: 3 }),
+    /multiHeadAttention: numHeads must be an integer/,
+  );
+  refused(() => layers.multiHeadAttention({ ...heads, dropout: 1 }), /dropout must be below 1/);
+  // @ts-expect-error one axis of time only.
+  refused(() => layers.multiHeadAttention({ ...heads, attentionAxes: [1, 2] }), /unknown option "attentionAxes"/);
+  const uneven = { numQueryHeads: 4, numKeyValueHeads: 3, headDim: 2 };
+  refused(() => layers.groupedQueryAttention(uneven), /multiple of numKeyValueHeads, got 4 and 3/);
+  // @ts-expect-error no such mode.
+  refused(() => layers.attention({ scoreMode: "cosine" }), /scoreMode must be one of dot, concat/);
+  const [q, v] = [query(), value()];
+  const layer = layers.multiHeadAttention({ ...heads, name: "own" });
+  // @ts-expect-error the value is missing.
+  refused(() => layer(q), /layer own: expected a query and a value/);
+  // @ts-expect-error no such option.
+  refused(() => layer(q, v, { causal: true }), /layer own: unknown option "causal"/);
+  refused(() => layers.attention({ name: "plain" })([q]), /layer plain: expected a list of query, value/);
+  // @ts-expect-error masks come with the tensors.
+  refused(() => layers.attention({ name: "plain2" })([q, q], { attentionMask: q }), /unknown option "attentionMask"/);
+  refused(() => layers.attention({ name: "narrow" })([q, v]), /layer narrow: .*query and key/, ShapeError);
+  const square = input({ shape: [5, 4, 6], name: "square" });
+  refused(() => layer(square, v), /layer own: .*more than one axis/, ShapeError);
+  const fixed = input({ shape: [5, 4], name: "fixed" });
+  const mask = input({ shape: [3, 4], dtype: "int32", name: "mask" });
+  refused(
+    () => layer(fixed, fixed, { attentionMask: mask }),
+    /layer own: expected attentionMask to have shape/,
+    ShapeError,
+  );
+});
+
+/** Every layer at once: masks of ids, a mask and a bias of pairs, scores. */
+function all() {
+  const [source, target] = [0, 1].map((side) => input({ shape: [null], dtype: "int32", name: `ids${side}` }));
+  const words = layers.embedding({ inputDim: 9, outputDim: 6, maskZero: true });
+  const [x, z] = [words(source!), words(target!)];
+  const own = layers.multiHeadAttention({ ...heads, dropout: 0.2 })(z, z, { useCausalMask: true });
+  const pairs = ops.matmul(z, ops.transpose(x, [0, 2, 1]));
+  const [other, scores] = layers.multiHeadAttention(heads)(own, x, {
+    attentionMask: ops.greater(pairs, -1),
+    attentionBias: ops.expandDims(pairs, 1),
+    returnAttentionScores: true,
+  });
+  const few = layers.groupedQueryAttention({ numQueryHeads: 4, numKeyValueHeads: 2, headDim: 3 })(other, x, { key: x });
+  const mixed = layers.attention({ useScale: true, scoreMode: "concat" })([few, x]);
+  const last = layers.additiveAttention()([layers.add()([mixed, layers.attention({ useScale: true })([few, x])]), x]);
+  const classes = layers.dense({ units: 4, activation: "softmax" })(last);
+  return model({ inputs: [source!, target!], outputs: [classes, ops.mean(scores, { axis: 3 })] });
+}
+
+const ids = (seed: number, steps: number) => {
+  const data = formulaIntegers(seed, 3 * steps, 1, 9);
+  data[steps - 1] = 0;
+  data[steps] = 0;
+  return ndarray(data, [3, steps]);
+};
+
+test("every weight learns, and a saved model gives the same", async (t) => {
+  await using tested = all();
+  tested.compile({
+    optimizer: optimizers.sgd({ learningRate: 0.5 }),
+    loss: ["sparseCategoricalCrossentropy", "meanSquaredError"],
+    seed: 3,
+  });
+  await tested.build();
+  const start = await tested.getWeights();
+  await tested.setWeights(
+    start.map(({ data, shape }, seed) => ({ data: formulaValues(seed, data.length, 0.7), shape })),
+  );
+  const before = await tested.getWeights();
+  const batch = [ids(1, 5), ids(2, 4)];
+  await tested.trainOnBatch(batch, [
+    ndarray(formulaIntegers(5, 12, 0, 4), [3, 4]),
+    ndarray(formulaValues(6, 24, 1), [3, 2, 4]),
+  ]);
+  const after = await tested.getWeights();
+  const names = tested.layers.flatMap((layer) => layer.weights.map(({ name }) => `${layer.name}/${name}`));
+  for (const [index, name] of names.entries()) {
+    const moved = before[index]!.data.some((number, at) => Math.abs(number - after[index]!.data[at]!) > 1e-7);
+    // It adds the same to all scores of a query.
+    if (!name.endsWith("key/bias")) t.true(moved, `${name} did not change`);
+    t.true(after[index]!.data.every(Number.isFinite), name);
+  }
+  const folder = await mkdtemp(join(tmpdir(), "sconce-attention-"));
+  try {
+    await tested.save(join(folder, "model"));
+    await using loaded = await loadModel(join(folder, "model"));
+    t.deepEqual(await loaded.predict(batch), await tested.predict(batch));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});

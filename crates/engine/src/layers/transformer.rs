@@ -1,0 +1,191 @@
+//! Layers of a Transformer: attention, then a network at each step, each with a residual and a normalisation.
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Inference, Signature, WeightSpecification, activation, float, last_size, options, unify};
+use crate::{
+    error::Result as EngineResult,
+    graph::LayerDocument,
+    shape::{Dimension, ElementType, count, describe},
+};
+
+/// Options of a layer of a Transformer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TransformerOptions {
+    /// Features of the hidden layer of the network at each step.
+    pub intermediate_dim: usize,
+    /// Heads of each attention.
+    pub num_heads: usize,
+    /// Features of a head; `None`: those of the sequence by the heads.
+    pub key_dim: Option<usize>,
+    /// Activation of the hidden layer.
+    pub activation: String,
+    /// Share of what each part adds that becomes 0 in training.
+    pub dropout: f32,
+    /// Share of the weights of attention that become 0 in training.
+    pub attention_dropout: f32,
+    /// Share of the hidden layer that becomes 0 in training.
+    pub activation_dropout: f32,
+    /// Added to variances.
+    pub layer_norm_epsilon: f32,
+    /// Whether what goes into each part is normalised, instead of its sum with the residual.
+    pub normalize_first: bool,
+    /// Whether linear parts have a bias.
+    pub use_bias: bool,
+    /// How kernels begin.
+    pub kernel_initializer: Value,
+    /// How biases begin.
+    pub bias_initializer: Value,
+    /// Whether it is a decoder: no step sees a later one, and a second sequence is attended to.
+    #[serde(skip)]
+    pub decoder: bool,
+}
+
+/// A part with weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// A linear part: features of input and output.
+    Linear(usize, usize),
+    /// A normalisation of so many features.
+    Normalization(usize),
+}
+
+/// Names of the parts of attention to what a prefix says.
+const PROJECTIONS: [&str; 4] = ["query", "key", "value", "attentionOutput"];
+
+impl TransformerOptions {
+    pub(super) fn parse(layer: &LayerDocument) -> EngineResult<Self> {
+        let read: Self = options(layer)?;
+        Ok(Self { decoder: layer.kind == "transformerDecoder", ..read })
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        for (name, size) in [("intermediateDim", self.intermediate_dim), ("numHeads", self.num_heads)] {
+            if size == 0 {
+                return Err(format!("{name} must be at least 1, got 0"));
+            }
+        }
+        if self.key_dim == Some(0) {
+            return Err("keyDim must be at least 1, got 0".to_owned());
+        }
+        for (name, rate) in [
+            ("dropout", self.dropout),
+            ("attentionDropout", self.attention_dropout),
+            ("activationDropout", self.activation_dropout),
+        ] {
+            if !(0.0..1.0).contains(&rate) {
+                return Err(format!("{name} must be from 0 to below 1, got {rate}"));
+            }
+        }
+        if !(self.layer_norm_epsilon >= 0.0 && self.layer_norm_epsilon.is_finite()) {
+            return Err(format!("layerNormEpsilon must be a number of at least 0, got {}", self.layer_norm_epsilon));
+        }
+        activation::check_name(&self.activation)
+    }
+
+    /// Features of a head of a sequence of so many.
+    pub(crate) fn head_width(&self, width: usize) -> Result<usize, String> {
+        match self.key_dim {
+            Some(width) => Ok(width),
+            None if width.is_multiple_of(self.num_heads) => Ok(width / self.num_heads),
+            None => Err(format!(
+                "expected features that {} heads (numHeads) divide, got {width}: take another number of heads, or say \
+                 keyDim",
+                self.num_heads
+            )),
+        }
+    }
+
+    /// Parts with weights of a layer for `width` features that attends to `memory` features, in the order of the weights.
+    ///
+    /// The orders are those of KerasHub's `TransformerEncoder` and `TransformerDecoder`.
+    pub(crate) fn parts(&self, width: usize, memory: Option<usize>) -> Result<Vec<(String, Part)>, String> {
+        let inner = self.num_heads.checked_mul(self.head_width(width)?).ok_or("the heads are too wide")?;
+        let mut parts = Vec::new();
+        let attention = |name: &str, keys: usize, parts: &mut Vec<(String, Part)>| {
+            let sizes = [(width, inner), (keys, inner), (keys, inner), (inner, width)];
+            parts.extend(
+                PROJECTIONS
+                    .iter()
+                    .zip(sizes)
+                    .map(|(part, (from, to))| (format!("{name}/{part}"), Part::Linear(from, to))),
+            );
+            parts.push((format!("{name}LayerNorm"), Part::Normalization(width)));
+        };
+        attention("selfAttention", width, &mut parts);
+        if let Some(memory) = memory {
+            attention("crossAttention", memory, &mut parts);
+        }
+        let hidden = self.intermediate_dim;
+        let norm = ("feedforwardLayerNorm".to_owned(), Part::Normalization(width));
+        let place = parts.len();
+        parts.push(("feedforwardIntermediateDense".to_owned(), Part::Linear(width, hidden)));
+        parts.push(("feedforwardOutputDense".to_owned(), Part::Linear(hidden, width)));
+        parts.insert(if self.decoder { parts.len() } else { place }, norm);
+        Ok(parts)
+    }
+
+    /// Weights of a part.
+    pub(crate) fn weights_of(&self, part: &Part) -> usize {
+        if matches!(part, Part::Linear(..)) { 1 + usize::from(self.use_bias) } else { 2 }
+    }
+
+    pub(super) fn infer(&self, inputs: &[Signature]) -> Result<Inference, String> {
+        let (x, memory) = match inputs {
+            [x] => (x, None),
+            [x, memory] if self.decoder => (x, Some(memory)),
+            _ if self.decoder => {
+                return Err(format!("expected a sequence, or that and one to attend to, got {} inputs", inputs.len()));
+            }
+            _ => return Err(format!("expected 1 input, got {}", inputs.len())),
+        };
+        for sequence in inputs {
+            float(sequence, "its inputs")?;
+            if sequence.shape.len() != 3 {
+                return Err(format!("expected sequences [batch, time, features], got {}", describe(&sequence.shape)));
+            }
+        }
+        let width = last_size(x)?;
+        let mut inference = Inference::single(x.shape.clone(), ElementType::Float32, x.masked);
+        if let Some(memory) = memory
+            && !unify(&x.shape[0], &memory.shape[0], &mut inference.equal)
+        {
+            return Err(format!(
+                "expected sequences of one batch, got {} and {}",
+                describe(&x.shape),
+                describe(&memory.shape)
+            ));
+        }
+        for (name, part) in self.parts(width, memory.map(last_size).transpose()?)? {
+            match part {
+                Part::Linear(from, to) => {
+                    count(&[from, to]).map_err(|error| error.message)?;
+                    let kernel = format!("{name}/kernel");
+                    inference.weights.push(WeightSpecification::new(&kernel, vec![from, to], &self.kernel_initializer));
+                    if self.use_bias {
+                        let bias = format!("{name}/bias");
+                        inference.weights.push(WeightSpecification::new(&bias, vec![to], &self.bias_initializer));
+                    }
+                }
+                Part::Normalization(width) => {
+                    for (weight, start) in [("gamma", "ones"), ("beta", "zeros")] {
+                        let name = format!("{name}/{weight}");
+                        let weight = WeightSpecification::new(&name, vec![width], &json!({ "type": start }));
+                        inference.weights.push(weight);
+                    }
+                }
+            }
+        }
+        Ok(inference)
+    }
+}
+
+/// A shape of the same steps with other features.
+pub(crate) fn with_features(x: &Signature, features: usize) -> Signature {
+    let mut shape = x.shape.clone();
+    if let Some(last) = shape.last_mut() {
+        *last = Dimension::Size(features);
+    }
+    Signature { shape, dtype: ElementType::Float32, masked: x.masked }
+}

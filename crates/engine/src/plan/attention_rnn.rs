@@ -1,0 +1,125 @@
+//! Recurrent layers with attention as operations.
+use sconce_kernels::activation::Activation;
+
+use super::{Operation, Plan, RecurrentPlan, ValueId};
+use crate::{
+    layers::{AttentionRnnOptions, Cell, Signature},
+    shape::Dimension,
+};
+
+/// A recurrent layer that attends over a memory, resolved. Its inputs are a sequence `[B, T, D]`, keys `[B, S, A]`, the
+/// memory `[B, S, E]`, then initial states; its outputs the output, the states if there are `states`, and the weights of
+/// the memory's steps `[B, T, S]` if there are `scores`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttentionRnnPlan {
+    /// What a step computes besides the attention: an LSTM or a GRU.
+    pub cell: Cell,
+    /// Features of outputs and states.
+    pub units: usize,
+    /// Whether the cell has a bias: its third weight.
+    pub use_bias: bool,
+    /// Whether scores come from a layer with one hidden layer.
+    pub additive: bool,
+    /// Whether a step attends after the cell.
+    pub after: bool,
+    /// Whether the output before goes into the cell: its last state.
+    pub feed: bool,
+    /// Whether output 0 has all steps; otherwise it is the last output.
+    pub sequences: bool,
+    /// Whether the states are outputs.
+    pub states: bool,
+    /// Whether the weights of the memory's steps are the last output.
+    pub scores: bool,
+}
+
+/// Places of the weights of an [`AttentionRnnPlan`]; what it lacks is `None`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttentionRnnWeights {
+    /// Of the bias of the cell.
+    pub bias: Option<usize>,
+    /// Of the projection of the queries.
+    pub query: Option<usize>,
+    /// Of the factors of the hidden features.
+    pub scale: Option<usize>,
+    /// Of what makes the output from context and state.
+    pub combine: Option<usize>,
+}
+
+impl AttentionRnnPlan {
+    /// States from step to step.
+    #[must_use]
+    pub fn state_count(&self) -> usize {
+        self.cell.states() + usize::from(self.feed)
+    }
+
+    /// Where its weights are behind kernel and recurrent kernel.
+    #[must_use]
+    pub fn weights(&self) -> AttentionRnnWeights {
+        let mut next = 2;
+        let mut place = |there: bool| {
+            let place = there.then_some(next);
+            next += usize::from(there);
+            place
+        };
+        let (bias, query, scale) = (place(self.use_bias), place(self.additive), place(self.additive));
+        AttentionRnnWeights { bias, query, scale, combine: place(self.after) }
+    }
+
+    /// Its cell as a recurrent layer of its own.
+    pub(crate) fn recurrent(&self) -> RecurrentPlan {
+        RecurrentPlan {
+            cell: self.cell,
+            units: self.units,
+            activation: Activation::Tanh,
+            recurrent_activation: Activation::Sigmoid,
+            use_bias: self.use_bias,
+            dropout: 0.0,
+            recurrent_dropout: 0.0,
+            sequences: self.sequences,
+            reverse: false,
+            zero_output_for_mask: false,
+        }
+    }
+}
+
+impl Plan {
+    /// The projection of the memory to keys, then the steps; `outputs` are those of the layer.
+    pub(super) fn expand_attention_rnn(
+        &mut self,
+        options: &AttentionRnnOptions,
+        layer: usize,
+        inputs: &[ValueId],
+        outputs: Vec<Signature>,
+    ) -> Vec<ValueId> {
+        let (x, memory) = (inputs[0], inputs[1]);
+        let first_key_weight = options.first_key_weight();
+        let mut keys = memory;
+        if let Some(width) = options.key_width() {
+            let mut signature = self.values[memory].clone();
+            if let Some(last) = signature.shape.last_mut() {
+                *last = Dimension::Size(width);
+            }
+            keys = self.push(Operation::Linear, layer, vec![memory], vec![signature])[0];
+            if let Some(node) = self.nodes.last_mut() {
+                (node.first_weight, node.weight_count) = (first_key_weight, Some(1));
+            }
+        }
+        let plan = AttentionRnnPlan {
+            cell: options.cell(),
+            units: options.units,
+            use_bias: options.use_bias,
+            additive: options.attention.additive(),
+            after: options.attention.after(),
+            feed: options.input_feeding,
+            sequences: options.return_sequences,
+            states: options.return_state,
+            scores: options.return_attention_scores,
+        };
+        let taken = [&[x, keys, memory], &inputs[2..]].concat();
+        let values = self.push(Operation::AttentionRnn(plan), layer, taken, outputs);
+        if let Some(node) = self.nodes.last_mut() {
+            node.weight_count = Some(first_key_weight);
+        }
+        values
+    }
+}

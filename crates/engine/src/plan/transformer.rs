@@ -1,0 +1,144 @@
+//! Layers of a Transformer as primitive operations.
+use sconce_kernels::attention::Empty;
+
+use super::{AttentionPlan, Normalization, Operation, Plan, ValueId};
+use crate::{
+    layers::{Merge, Part, TransformerOptions, with_features},
+    shape::Dimension,
+};
+
+/// The nodes of one call under way.
+struct Expansion<'a> {
+    plan: &'a mut Plan,
+    options: &'a TransformerOptions,
+    layer: usize,
+    parts: Vec<(String, Part)>,
+    /// Features of the sequence.
+    width: usize,
+    /// Features of a head.
+    head: usize,
+}
+
+impl Expansion<'_> {
+    /// A node with one input and output.
+    fn push(&mut self, operation: Operation, inputs: Vec<ValueId>, features: usize) -> ValueId {
+        let output = with_features(&self.plan.values[inputs[0]], features);
+        let values = self.plan.push(operation, self.layer, inputs, vec![output]);
+        values[0]
+    }
+
+    /// Gives the last node the weights of a part.
+    fn own(&mut self, name: &str) {
+        let mut first = 0;
+        for (part, kind) in &self.parts {
+            let count = self.options.weights_of(kind);
+            if let Some(node) = self.plan.nodes.last_mut().filter(|_| part == name) {
+                node.first_weight = first;
+                node.weight_count = Some(count);
+                return;
+            }
+            first += count;
+        }
+    }
+
+    fn linear(&mut self, name: &str, x: ValueId, features: usize) -> ValueId {
+        let value = self.push(Operation::Linear, vec![x], features);
+        self.own(name);
+        value
+    }
+
+    fn normalize(&mut self, name: &str, x: ValueId) -> ValueId {
+        let axis = self.plan.values[x].shape.len() - 1;
+        let norm = Normalization {
+            axes: vec![axis],
+            epsilon: self.options.layer_norm_epsilon,
+            scale: true,
+            center: true,
+            centred: true,
+        };
+        let value = self.push(Operation::Normalize(norm), vec![x], self.width);
+        self.own(name);
+        value
+    }
+
+    fn dropout(&mut self, rate: f32, x: ValueId, features: usize) -> ValueId {
+        if rate > 0.0 { self.push(Operation::Dropout(rate), vec![x], features) } else { x }
+    }
+
+    /// What a part makes of `x`, added to it, with the normalisation before or after.
+    fn residual(&mut self, norm: &str, x: ValueId, part: impl FnOnce(&mut Self, ValueId) -> ValueId) -> ValueId {
+        let first = self.options.normalize_first;
+        let input = if first { self.normalize(norm, x) } else { x };
+        let made = part(self, input);
+        let made = self.dropout(self.options.dropout, made, self.width);
+        let sum = self.push(Operation::Merge(Merge::Add), vec![x, made], self.width);
+        if first { sum } else { self.normalize(norm, sum) }
+    }
+
+    fn attention(&mut self, name: &str, x: ValueId, memory: ValueId, causal: bool) -> ValueId {
+        let heads = self.options.num_heads;
+        let inner = heads * self.head;
+        let query = self.linear(&format!("{name}/query"), x, inner);
+        let key = self.linear(&format!("{name}/key"), memory, inner);
+        let value = self.linear(&format!("{name}/value"), memory, inner);
+        let plan = AttentionPlan {
+            heads,
+            key_value_heads: heads,
+            key_width: self.head,
+            value_width: self.head,
+            scale: (1.0 / (self.head as f64).sqrt()) as f32,
+            causal,
+            dropout: self.options.attention_dropout,
+            empty: Empty::Zero,
+            key_mask: true,
+            zero_masked: false,
+            mask: false,
+            bias: false,
+            scores: false,
+            cache: None,
+        };
+        let mixed = self.push(Operation::Attention(plan), vec![query, key, value], inner);
+        self.linear(&format!("{name}/attentionOutput"), mixed, self.width)
+    }
+
+    fn network(&mut self, x: ValueId) -> ValueId {
+        let hidden = self.options.intermediate_dim;
+        let mut value = self.linear("feedforwardIntermediateDense", x, hidden);
+        match Plan::function(&self.options.activation) {
+            Operation::Activate(sconce_kernels::activation::Activation::Linear) => {}
+            operation => value = self.push(operation, vec![value], hidden),
+        }
+        value = self.dropout(self.options.activation_dropout, value, hidden);
+        self.linear("feedforwardOutputDense", value, self.width)
+    }
+}
+
+impl Plan {
+    /// Attention to itself, attention to a second input if there is one, and the network at each step.
+    pub(super) fn expand_transformer(
+        &mut self,
+        options: &TransformerOptions,
+        layer: usize,
+        inputs: &[ValueId],
+    ) -> Vec<ValueId> {
+        let features = |value: ValueId| match self.values[value].shape.last() {
+            Some(&Dimension::Size(size)) => size,
+            _ => 0,
+        };
+        let (x, memory) = (inputs[0], inputs.get(1).copied());
+        let width = features(x);
+        // Inference has checked both.
+        let parts = options.parts(width, memory.map(features)).unwrap_or_default();
+        let head = options.head_width(width).unwrap_or_default();
+        let mut expansion = Expansion { plan: self, options, layer, parts, width, head };
+        let mut value = expansion.residual("selfAttentionLayerNorm", x, |expansion, x| {
+            expansion.attention("selfAttention", x, x, options.decoder)
+        });
+        if let Some(memory) = memory {
+            value = expansion.residual("crossAttentionLayerNorm", value, |expansion, x| {
+                expansion.attention("crossAttention", x, memory, false)
+            });
+        }
+        vec![expansion.residual("feedforwardLayerNorm", value, Expansion::network)]
+    }
+}

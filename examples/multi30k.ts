@@ -1,0 +1,197 @@
+/**
+ * Shows: a translator of image captions is trained to the quality that the literature reports, on two CPU cores: joint byte pairs,
+ * batches by tokens, warm-up, label smoothing, validation by BLEU, averaged checkpoints. The run can be interrupted with Ctrl-C;
+ * the same command goes on where it was and ends with the same numbers.
+ *
+ * Run: npx tsx examples/multi30k.ts --data DIR, with
+ *   --data DIR        folder with multi30k-en-de.{train,val,test_2016_flickr}.tsv.gz, or with the files {train,val,test_2016_flickr}.{en,de}.gz
+ *                     as github.com/multi30k/dataset has them in data/task1/raw
+ *   --direction A-B   en-de (default) or de-en
+ *   --model NAME      gru (default) or lstm: a recurrent encoder-decoder
+ *   --updates N       updates of the weights, default 6000
+ *   --minutes N       ends training after N minutes, default 90
+ *   --seed N          seed of weights, order and dropout, default 1
+ *   --out DIR         folder of the run, default runs/multi30k-DIRECTION-MODEL-SEED
+ *   --quick           a short form for tests, on a few pairs of the data that are part of the repository
+ *   --json            the last line is a JSON object with the results
+ * The folder of the run gets log.jsonl, a line after every 500 updates and one with the results, and the average of the last models.
+ *
+ * Data: Multi30k (Elliott et al. 2016; captions from Flickr30k; for research, not part of this repository). With --quick Tatoeba
+ * (CC BY 2.0 FR, tatoeba.org), packed by manythings.org/anki. See data/README.md.
+ */
+import { existsSync } from "node:fs";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import {
+  adam,
+  averageCheckpoints,
+  backupAndRestore,
+  type Callback,
+  inverseSqrt,
+  modelCheckpoint,
+  ParallelText,
+  readParallelText,
+  Seq2Seq,
+  Tokenizer,
+} from "sconce";
+
+const { values: flags } = parseArgs({
+  options: {
+    data: { type: "string" },
+    direction: { type: "string", default: "en-de" },
+    model: { type: "string", default: "gru" },
+    updates: { type: "string" },
+    minutes: { type: "string", default: "90" },
+    seed: { type: "string", default: "1" },
+    out: { type: "string" },
+    quick: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+  },
+});
+const { quick, direction } = flags;
+const seed = Number(flags.seed);
+const updates = Number(flags.updates ?? (quick ? 40 : 6000));
+const out = flags.out ?? `runs/multi30k-${direction}-${flags.model}-${seed}${quick ? "-quick" : ""}`;
+
+// 1. The data.
+const parts = ["train", "val", "test_2016_flickr"] as const;
+
+/** Pairs from English to German, or the other way round. */
+async function readPart(part: (typeof parts)[number]): Promise<ParallelText> {
+  const folder = flags.data ?? ".";
+  const joined = join(folder, `multi30k-en-de.${part}.tsv.gz`);
+  const sides = ["en", "de"].map((side) => join(folder, `${part}.${side}.gz`)) as [string, string];
+  if (!existsSync(joined) && !sides.every(existsSync)) {
+    console.error(
+      `${folder} has neither multi30k-en-de.${part}.tsv.gz nor ${part}.en.gz and ${part}.de.gz: take them from ` +
+        "github.com/multi30k/dataset, data/task1/raw, and name their folder with --data",
+    );
+    process.exit(2);
+  }
+  const pairs = await readParallelText(existsSync(joined) ? joined : sides);
+  if (direction === "en-de") return pairs;
+  return ParallelText.from([...pairs].map(({ source, target }) => ({ source: target, target: source })));
+}
+
+/** Three parts of some short pairs. */
+async function readFew(): Promise<ParallelText[]> {
+  const file = fileURLToPath(new URL("../data/tatoeba-en-fr.train-10000.tsv.gz", import.meta.url));
+  const some = [...(await readParallelText(file)).sample(760, seed)];
+  return [some.slice(0, 600), some.slice(600, 680), some.slice(680)].map((part) => ParallelText.from(part));
+}
+const [train, valid, test] = (quick ? await readFew() : await Promise.all(parts.map(readPart))) as [
+  ParallelText,
+  ParallelText,
+  ParallelText,
+];
+
+// 2. One vocabulary of byte pairs for both languages, in lower case.
+const texts = [...train.sources(), ...train.targets()];
+const tokenizer = await Tokenizer.train(texts, {
+  type: "bpe",
+  vocabularySize: quick ? 500 : 8000,
+  lowercase: true,
+});
+console.log(`${train.length} pairs to learn from, ${valid.length} to validate, ${test.length} to test`);
+
+// 3. The model.
+const sizes = quick ? { units: 48, layers: 1, dropout: 0.1 } : { units: 256, layers: 2, dropout: 0.3 };
+const translator = Seq2Seq.recurrent({
+  source: tokenizer,
+  target: tokenizer,
+  cell: flags.model as "gru" | "lstm",
+  bidirectional: true,
+  tiedEmbeddings: true,
+  ...sizes,
+});
+console.log(`${translator.model.countParams()} parameters, ${tokenizer.vocabulary.size} tokens`);
+
+// 4. The log, and the limit of time: both go on when a run is resumed.
+const started = performance.now();
+const log: string[] = [];
+let before = { seconds: 0, updates: 0 };
+let done = 0;
+const secondsSoFar = () => before.seconds + (performance.now() - started) / 1000;
+async function logged(entry: object): Promise<void> {
+  log.push(JSON.stringify(entry));
+  await writeFile(join(out, "log.jsonl"), `${log.join("\n")}\n`);
+}
+const progress: Callback = {
+  onBatchEnd(_step, _logs, model) {
+    done += 1;
+    if (secondsSoFar() > 60 * Number(flags.minutes)) model.stopTraining = true;
+  },
+  async onEpochEnd(_epoch, logs) {
+    await logged({ updates: done, seconds: Math.round(secondsSoFar()), ...logs });
+  },
+  getState: () => ({ values: { log: [...log], seconds: secondsSoFar(), updates: done } }),
+  setState({ values }) {
+    const saved = values as { log: string[]; seconds: number; updates: number };
+    log.splice(0, log.length, ...saved.log);
+    before = saved;
+    done = saved.updates;
+  },
+};
+
+// 5. Training. Ctrl-C saves a checkpoint.
+const interruption = new AbortController();
+process.once("SIGINT", () => interruption.abort(new Error("interrupted: the same command goes on from here")));
+await mkdir(out, { recursive: true });
+const models = join(out, "models");
+const generate = { maxNewTokens: 80, batchSize: 64 };
+try {
+  await translator.fit(train, {
+    batchTokens: quick ? 600 : 4096,
+    maxUpdates: updates,
+    stepsPerEpoch: quick ? 20 : 500,
+    validation: valid,
+    validationMetrics: ["bleu"],
+    validationGeneration: { ...generate, bleu: { lowercase: true } },
+    optimizer: adam({
+      learningRate: inverseSqrt({ peak: quick ? 0.01 : 1e-3, warmup: quick ? 10 : 1000 }),
+      globalClipnorm: 1,
+    }),
+    labelSmoothing: 0.1,
+    seed,
+    signal: interruption.signal,
+    callbacks: [
+      backupAndRestore({ folder: join(out, "checkpoint"), saveFreq: 200 }),
+      modelCheckpoint({ path: join(models, "{epoch:04d}"), maxToKeep: 5, translator }),
+      progress,
+    ],
+  });
+} catch (error) {
+  if (error !== interruption.signal.reason) throw error;
+  console.error(`\n${(error as Error).message}`);
+  process.exit(1);
+}
+const seconds = secondsSoFar();
+
+// 6. The mean of the last models, and what it is worth on sentences that nobody has looked at.
+const folders = (await readdir(models)).sort().map((name) => join(models, name));
+await using averaged = await averageCheckpoints(folders);
+await averaged.save(join(out, "average"));
+const bleuOf = async (own: Seq2Seq) => own.evaluate(test, { metrics: ["bleu"], generate, bleu: { lowercase: true } });
+const [last, mean] = [await bleuOf(translator), await bleuOf(averaged)];
+const results = {
+  direction,
+  model: flags.model,
+  seed,
+  updates: done,
+  seconds: Math.round(seconds),
+  last: { bleu: last.bleu, loss: last.loss },
+  averaged: { bleu: mean.bleu, loss: mean.loss, models: folders.length },
+  signature: mean.signatures?.bleu,
+};
+await logged({ results });
+console.log(`\n${done} updates in ${(seconds / 60).toFixed(1)} minutes; BLEU of the test set (${results.signature}):`);
+console.log(`  last model                 ${last.bleu?.toFixed(2)}`);
+console.log(`  mean of the last ${folders.length} models  ${mean.bleu?.toFixed(2)}`);
+const shown = test.sample(3, seed);
+const translations = await averaged.generate(shown.sources(), generate);
+for (const [index, { source, target }] of [...shown].entries()) {
+  console.log(`  ${source}\n    translation  ${translations[index]!.text}\n    reference    ${target}`);
+}
+if (flags.json) console.log(JSON.stringify(results));

@@ -1,0 +1,157 @@
+import { OptionError } from "../errors.ts";
+import type { SymbolicTensor } from "../graph/tensor.ts";
+import type { Initializer } from "../initializers/initializer.ts";
+import { type InitializerName, resolveInitializer } from "../initializers/resolve.ts";
+import { booleanOption, checkKeys, integerOption, numberOption } from "../options.ts";
+import { Unary, type UnaryLayer } from "./activation.ts";
+import { type ActivationName, checkActivation } from "./activation-name.ts";
+import { commonOptions, Layer, type LayerOptions, type LayerSetup } from "./layer.ts";
+
+/** Options of {@link transformerEncoder} and {@link transformerDecoder}. */
+export interface TransformerLayerOptions extends LayerOptions {
+  /** Features of the hidden layer of the network at each step, at least 1. */
+  intermediateDim: number;
+  /** Heads of each attention, at least 1; without `keyDim` they must divide the features of the sequence. */
+  numHeads: number;
+  /** Features of a head, at least 1; default `null`: the features of the sequence by `numHeads`. */
+  keyDim?: number | null;
+  /** Activation of the hidden layer; default `"relu"`. */
+  activation?: ActivationName;
+  /** Share of what each part adds to the sequence that becomes 0 in training; from 0 to below 1, default 0. */
+  dropout?: number;
+  /** Share of the weights of attention that become 0 in training; from 0 to below 1, default `dropout`. */
+  attentionDropout?: number;
+  /** Share of the hidden layer that becomes 0 in training; from 0 to below 1, default 0. */
+  activationDropout?: number;
+  /** Added to the variances of the normalisations, at least 0; default 1e-5. */
+  layerNormEpsilon?: number;
+  /** Whether what goes into each part is normalised; otherwise its sum with the residual is. Default `false`. */
+  normalizeFirst?: boolean;
+  /** Whether projections and network have biases; default `true`. */
+  useBias?: boolean;
+  /** How kernels begin; default `"glorotUniform"`. */
+  kernelInitializer?: InitializerName | Initializer;
+  /** How biases begin; default `"zeros"`. */
+  biasInitializer?: InitializerName | Initializer;
+}
+
+/** A decoder layer of a Transformer. */
+export interface TransformerDecoderLayer extends Layer {
+  /**
+   * @param sequence - `[batch, time, features]`.
+   * @param memory - What is attended to besides, `[batch, steps, any features]`: the output of an encoder. All calls of a
+   * layer have it, or none.
+   * @returns `[batch, time, features]`
+   */
+  (sequence: SymbolicTensor, memory?: SymbolicTensor): SymbolicTensor;
+}
+
+class TransformerDecoder extends Layer {
+  #inputs: number | undefined;
+
+  call(...inputs: unknown[]): SymbolicTensor {
+    const given = inputs.filter((input) => input !== undefined);
+    if (this.#inputs !== undefined && given.length !== this.#inputs) {
+      throw new OptionError(
+        `layer ${this.name}: expected ${this.#inputs} ${this.#inputs === 1 ? "tensor" : "tensors"} as in its first call, ` +
+          `got ${given.length}: make another layer`,
+      );
+    }
+    const [output] = this.apply(given);
+    this.#inputs = given.length;
+    return output!;
+  }
+}
+
+function setupOf(where: string, options: TransformerLayerOptions): LayerSetup {
+  checkKeys(where, options, [
+    ...commonOptions,
+    "intermediateDim",
+    "numHeads",
+    "keyDim",
+    "activation",
+    "dropout",
+    "attentionDropout",
+    "activationDropout",
+    "layerNormEpsilon",
+    "normalizeFirst",
+    "useBias",
+    "kernelInitializer",
+    "biasInitializer",
+  ]);
+  const keyDim = options.keyDim ?? null;
+  const dropout = rate(where, "dropout", options.dropout ?? 0);
+  const epsilon = numberOption(where, "layerNormEpsilon", options.layerNormEpsilon ?? 1e-5, 0);
+  if (!Number.isFinite(Math.fround(epsilon))) {
+    throw new OptionError(`${where}: layerNormEpsilon ${epsilon} is no 32-bit number`);
+  }
+  const kernel = rule(where, "kernelInitializer", options.kernelInitializer ?? "glorotUniform");
+  const bias = rule(where, "biasInitializer", options.biasInitializer ?? "zeros");
+  return {
+    type: where,
+    common: options,
+    options: {
+      intermediateDim: integerOption(where, "intermediateDim", options.intermediateDim, 1),
+      numHeads: integerOption(where, "numHeads", options.numHeads, 1),
+      keyDim: keyDim === null ? null : integerOption(where, "keyDim", keyDim, 1),
+      activation: checkActivation(where, "activation", options.activation ?? "relu"),
+      dropout,
+      attentionDropout: rate(where, "attentionDropout", options.attentionDropout ?? dropout),
+      activationDropout: rate(where, "activationDropout", options.activationDropout ?? 0),
+      layerNormEpsilon: epsilon,
+      normalizeFirst: booleanOption(where, "normalizeFirst", options.normalizeFirst ?? false),
+      useBias: booleanOption(where, "useBias", options.useBias ?? true),
+      kernelInitializer: kernel.document,
+      biasInitializer: bias.document,
+    },
+  };
+}
+
+/** One initialiser is for weights of several shapes, so it must be a rule. */
+function rule(where: string, option: string, value: InitializerName | Initializer): Initializer {
+  const initializer = resolveInitializer(where, option, value);
+  if (initializer.type === "provided") {
+    throw new OptionError(`${where}: ${option} must be a rule, since it is for weights of several shapes`);
+  }
+  return initializer;
+}
+
+function rate(where: string, name: string, value: unknown): number {
+  const checked = numberOption(where, name, value, 0, 1);
+  if (checked === 1) throw new OptionError(`${where}: ${name} must be below 1, got 1`);
+  return checked;
+}
+
+/**
+ * An encoder layer of a Transformer: each step attends to all steps that the mask keeps, then passes a network; both parts
+ * have a residual and a normalisation.
+ *
+ * @param options - Sizes, dropout, and where it normalises.
+ * @returns A layer from `[batch, time, features]` to the same, with weights in the order of {@link https://keras.io/keras_hub KerasHub}:
+ * `selfAttention/query/kernel [features, heads * keyDim]`, `selfAttention/query/bias`, the same of `key` and `value`,
+ * `selfAttention/attentionOutput/kernel` and `bias`, `selfAttentionLayerNorm/gamma` and `beta`, those of `feedforwardLayerNorm`,
+ * `feedforwardIntermediateDense/kernel` and `bias`, those of `feedforwardOutputDense`. The heads of a kernel lie side by side. It
+ * throws `ShapeError` for other shapes, and if the heads do not divide the features.
+ * @throws OptionError if an option is unknown or out of range.
+ * @see `keras_hub.layers.TransformerEncoder`
+ */
+export function transformerEncoder(options: TransformerLayerOptions): UnaryLayer {
+  return new Unary(setupOf("transformerEncoder", options)) as unknown as UnaryLayer;
+}
+
+/**
+ * A decoder layer of a Transformer: each step attends to itself and those before, then to another sequence if there is one,
+ * then passes a network; each part has a residual and a normalisation. Without a second sequence it is a layer of a language
+ * model.
+ *
+ * @param options - Sizes, dropout, and where it normalises.
+ * @returns A layer from `[batch, time, features]` to the same, with weights in the order of KerasHub: those of `selfAttention` and
+ * `selfAttentionLayerNorm` as in {@link transformerEncoder}, with a second sequence those of `crossAttention` and
+ * `crossAttentionLayerNorm`, then `feedforwardIntermediateDense`, `feedforwardOutputDense` and `feedforwardLayerNorm`. It throws
+ * `ShapeError` for other shapes, and if the heads do not divide the features.
+ * @throws OptionError if an option is unknown or out of range.
+ * @see `keras_hub.layers.TransformerDecoder`
+ */
+export function transformerDecoder(options: TransformerLayerOptions): TransformerDecoderLayer {
+  return new TransformerDecoder(setupOf("transformerDecoder", options)) as unknown as TransformerDecoderLayer;
+}

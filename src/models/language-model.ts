@@ -1,0 +1,304 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Tokenizer } from "../data/tokenizer.ts";
+import type { GenerateOptions, Generation } from "../decoding/options.ts";
+import { checkGenerate } from "../decoding/options.ts";
+import { FormatError, fromFile, GraphError, OptionError, SconceError, StateError } from "../errors.ts";
+import { checkKeys } from "../options.ts";
+import { loadModel } from "../saving/load-model.ts";
+import type { History } from "../training/history.ts";
+import { judged } from "../training/source.ts";
+import { testRequest } from "../training/step-request.ts";
+import { batchOfBlocks, type Documents, TokenStream, tokensOfBlocks } from "./language-model/blocks.ts";
+import { Continuer } from "./language-model/continuer.ts";
+import { type LanguageModelDocument, languageModelFile, readLanguageModelDocument } from "./language-model/document.ts";
+import {
+  checkLanguageModelEvaluate,
+  checkLanguageModelFit,
+  type LanguageModelEvaluateOptions,
+  type LanguageModelEvaluation,
+  type LanguageModelFitOptions,
+} from "./language-model/fit.ts";
+import { type RecurrentLanguageModelOptions, recurrentLanguageModel } from "./language-model/recurrent.ts";
+import { type TransformerLanguageModelOptions, transformerLanguageModel } from "./language-model/transformer.ts";
+import { Model, type SaveOptions } from "./model.ts";
+import { checkTrained, compileFor } from "./seq2seq/fit.ts";
+import type { Border } from "./seq2seq/roles.ts";
+import { tokenizerOption } from "./transformer-parts.ts";
+
+/** Options of {@link LanguageModel.fromModel}. */
+export interface LanguageModelOptions {
+  /** A functional model from ids `[batch, time]` to probabilities of the next tokens `[batch, time, vocabulary]`. */
+  model: Model;
+  /** Tokenizer of the texts. */
+  tokenizer: Tokenizer;
+  /** The token between texts; default the end token of the vocabulary. */
+  endToken?: string;
+}
+
+/** Tokens of the first piece of a stream. */
+const firstPiece = 4;
+
+/**
+ * A model of how texts go on: a functional model from tokens to probabilities of the next ones, and a tokenizer. The end
+ * token stands between texts, and before the first.
+ */
+export class LanguageModel {
+  /** The model. */
+  readonly model: Model;
+  /** Tokenizer of the texts. */
+  readonly tokenizer: Tokenizer;
+  readonly #end: number;
+  readonly #continuer: Continuer;
+
+  private constructor(model: Model, tokenizer: Tokenizer, end: number) {
+    this.model = model;
+    this.tokenizer = tokenizer;
+    this.#end = end;
+    this.#continuer = new Continuer(model, tokenizer, end);
+  }
+
+  /**
+   * Decoder layers of a Transformer: each token sees itself and those before.
+   *
+   * @param options - Tokenizer, sizes, and how it is built.
+   * @throws OptionError if an option is unknown, out of range, or does not fit another.
+   *
+   * @example
+   * ```ts
+   * import { adam, LanguageModel, Tokenizer } from "sconce";
+   *
+   * const texts = ["the first text", "another one"];
+   * const tokenizer = await Tokenizer.train(texts, { type: "bpe", vocabularySize: 1000 });
+   * const writer = LanguageModel.transformer({ tokenizer, dModel: 128, layers: 2 });
+   * await writer.fit(texts, { contextLength: 64, epochs: 5, optimizer: adam({ learningRate: 1e-3 }) });
+   * const [result] = await writer.generate(["the"], { maxNewTokens: 20 });
+   * ```
+   */
+  static transformer(options: TransformerLanguageModelOptions): LanguageModel {
+    return LanguageModel.fromModel({ model: transformerLanguageModel(options), tokenizer: options.tokenizer });
+  }
+
+  /**
+   * Recurrent layers with dropout between them.
+   *
+   * @param options - Tokenizer, sizes, and how it is built.
+   * @throws OptionError if an option is unknown, out of range, or does not fit another.
+   */
+  static recurrent(options: RecurrentLanguageModelOptions): LanguageModel {
+    return LanguageModel.fromModel({ model: recurrentLanguageModel(options), tokenizer: options.tokenizer });
+  }
+
+  /**
+   * Wraps a functional model.
+   *
+   * @param options - The model and its tokenizer.
+   * @throws OptionError if an option is wrong; GraphError if input or output do not fit the vocabulary, or the output cannot be
+   * computed from left to right.
+   */
+  static fromModel(options: LanguageModelOptions): LanguageModel {
+    const where = "LanguageModel.fromModel";
+    checkKeys(where, options, ["model", "tokenizer", "endToken"]);
+    const { model, endToken } = options;
+    if (!(model instanceof Model)) throw new OptionError(`${where}: model must be a model made by model()`);
+    const tokenizer = tokenizerOption(where, "tokenizer", options.tokenizer);
+    const { vocabulary } = tokenizer;
+    if (vocabulary.padding > 0) {
+      throw new OptionError(`${where}: padding of the tokenizer must have id 0, got ${vocabulary.padding}`);
+    }
+    if (endToken !== undefined && !vocabulary.has(endToken)) {
+      throw new OptionError(`${where}: endToken ${JSON.stringify(endToken)} is not in the vocabulary`);
+    }
+    const end = endToken === undefined ? vocabulary.end : vocabulary.id(endToken);
+    if (end < 0)
+      throw new OptionError(`${where}: the tokenizer has no end token; name one of its tokens with endToken`);
+    const { inputs, outputs } = JSON.parse(model.handle().describe()) as Border;
+    const [read, written] = [inputs[0], outputs[0]];
+    const shown = (tensors: Border["inputs"]) =>
+      tensors.map(({ dtype, shape }) => `${dtype} [${shape.join(", ")}]`).join("; ");
+    if (inputs.length !== 1 || read?.dtype !== "int32" || read.shape.length !== 2) {
+      throw new GraphError(`${where}: expected one input of ids, int32 [batch, time], got ${shown(inputs)}`);
+    }
+    if (outputs.length !== 1 || written?.shape.length !== 3 || written.shape[2] !== vocabulary.size) {
+      throw new GraphError(
+        `${where}: expected one output [batch, time, ${vocabulary.size}] with a probability for each token, got ${shown(outputs)}`,
+      );
+    }
+    if (written.masked !== true) {
+      throw new GraphError(`${where}: the output has no mask, so padding would be learnt: embed the ids with maskZero`);
+    }
+    const made = new LanguageModel(model, tokenizer, end);
+    // The error names the layer that looks ahead.
+    model.handle().inspectDecoder(JSON.stringify(made.#continuer.request(1, false, [])));
+    return made;
+  }
+
+  /**
+   * Reads a folder that {@link LanguageModel.save} wrote.
+   *
+   * @param folder - The folder of the model.
+   * @throws FileError if it cannot be read; FormatError if a file in it is damaged or does not fit the others.
+   */
+  static async load(folder: string): Promise<LanguageModel> {
+    const model = await loadModel<Model>(folder);
+    try {
+      const path = join(folder, languageModelFile);
+      const text = await readFile(path, "utf8").catch((error: unknown) => {
+        throw fromFile("cannot read", path, error);
+      });
+      const { tokenizer, end } = readLanguageModelDocument(text);
+      return LanguageModel.fromModel({ model, tokenizer, endToken: tokenizer.vocabulary.token(end) });
+    } catch (error) {
+      model.dispose();
+      if (error instanceof SconceError && (error.code === "OPTION" || error.code === "GRAPH")) {
+        throw new FormatError(`${folder}: ${languageModelFile} does not fit the model: ${error.message}`, {
+          cause: error,
+        });
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * Trains on texts: they are cut into blocks of `contextLength` tokens, whose order changes in each epoch, and each token is
+   * learnt from those before it in its block.
+   *
+   * @param texts - What is learnt.
+   * @param options - Blocks, batches, epochs, validation and the rest.
+   * @returns The losses and metrics of each epoch.
+   * @throws OptionError if an option is wrong; DataError if there are no texts; what `Model.fit` throws.
+   */
+  async fit(texts: Documents, options: LanguageModelFitOptions = {}): Promise<History> {
+    const { contextLength, batchSize, seed, validation, passed } = checkLanguageModelFit(options);
+    const { optimizer, labelSmoothing, signal } = options;
+    const standard = this.model.compilation === undefined ? "adam" : undefined;
+    const compiled = {
+      ...(labelSmoothing === undefined ? {} : { labelSmoothing }),
+      ...((optimizer ?? standard) === undefined ? {} : { optimizer: (optimizer ?? standard)! }),
+    };
+    compileFor(this.model, { output: 0 }, compiled, seed);
+    await this.model.build({ seed, ...(signal === undefined ? {} : { signal }) });
+    const stream = await this.#stream("fit", texts, signal);
+    const training = stream.blocks(contextLength).shuffle(seed).batch(batchSize, batchOfBlocks);
+    if (validation === undefined) return this.model.fit(training, passed);
+    const held = await this.#stream("fit: validation", validation, signal);
+    return this.model.fit(training, {
+      ...passed,
+      validationData: held.blocks(contextLength).batch(batchSize, batchOfBlocks),
+    });
+  }
+
+  /**
+   * Loss, perplexity and accuracy over all tokens.
+   *
+   * @param texts - Any texts.
+   * @param options - Blocks, batches, signal.
+   * @throws StateError if the model is not compiled; DataError if there are no texts.
+   */
+  async evaluate(texts: Documents, options: LanguageModelEvaluateOptions = {}): Promise<LanguageModelEvaluation> {
+    const { contextLength, batchSize, signal } = checkLanguageModelEvaluate(options);
+    const { model } = this;
+    checkTrained(model, 0);
+    await model.build(signal === undefined ? {} : { signal });
+    const [trained] = model.trainedOutputs;
+    const place = (name: string) => {
+      const found = trained!.metrics.findIndex((metric) => metric.name === name);
+      if (found === -1) throw new StateError(`model ${model.name} was not compiled with ${name}: call fit first`);
+      return found;
+    };
+    const [accuracy, perplexity] = [place("accuracy"), place("perplexity")];
+    const stream = await this.#stream("evaluate", texts, signal);
+    const sums = { loss: 0, accuracy: 0, crossEntropy: 0 };
+    for await (const blocks of stream.blocks(contextLength).batch(batchSize)) {
+      signal?.throwIfAborted();
+      const data = await judged(batchOfBlocks(blocks), "evaluate: ", model.inputSpecifications, model.trainedOutputs);
+      const result = await model.trainer().testOnBatch(testRequest(model, data), signal);
+      const { loss, metrics } = result.outputs[0]!;
+      const real = tokensOfBlocks(blocks);
+      const mean = (metric: number) => metrics[metric]!.total / metrics[metric]!.count;
+      sums.loss += loss * real;
+      sums.accuracy += mean(accuracy) * real;
+      sums.crossEntropy += mean(perplexity) * real;
+    }
+    const { tokens } = stream;
+    return {
+      loss: sums.loss / tokens,
+      perplexity: Math.exp(sums.crossEntropy / tokens),
+      tokenAccuracy: sums.accuracy / tokens,
+      tokens,
+    };
+  }
+
+  /**
+   * Goes on with texts, always taking the most probable next token, up to the end token.
+   *
+   * @param prompts - How texts begin; an empty one begins a text.
+   * @param options - Limits, signal.
+   * @returns What comes behind each prompt, in their order.
+   * @throws OptionError if an option is wrong; DataError if an item is no string.
+   */
+  async generate(prompts: readonly string[], options: GenerateOptions = {}): Promise<Generation[]> {
+    const decoding = checkGenerate(options);
+    if (!Array.isArray(prompts)) throw new OptionError("generate: expected a list of prompts");
+    return this.#continuer.generate(prompts, decoding);
+  }
+
+  /**
+   * Goes on with a text and gives what comes in pieces while it is made.
+   *
+   * Each piece is decoded from the start again, to twice the length: all pieces together cost at most twice the whole.
+   *
+   * @param prompt - How the text begins.
+   * @param options - Limits, signal.
+   * @returns Pieces which together are the text that {@link LanguageModel.generate} gives.
+   * @throws OptionError if an option is wrong; DataError if `prompt` is no string.
+   */
+  async *stream(
+    prompt: string,
+    options: Omit<GenerateOptions, "batchSize"> = {},
+  ): AsyncGenerator<string, void, undefined> {
+    const { maxNewTokens } = checkGenerate(options);
+    let shown = 0;
+    for (let limit = Math.min(firstPiece, maxNewTokens); ; limit = Math.min(2 * limit, maxNewTokens)) {
+      const [result] = await this.generate([prompt], { ...options, maxNewTokens: limit });
+      const { text: made, tokens } = result!;
+      const isLast = tokens.length < limit || limit === maxNewTokens;
+      // The bytes of the last character may not be complete yet.
+      const whole = isLast ? made : made.replace(/\ufffd+$/u, "");
+      if (whole.length > shown) yield whole.slice(shown);
+      shown = Math.max(shown, whole.length);
+      if (isLast) return;
+    }
+  }
+
+  /**
+   * Writes the model, its tokenizer and, if it is compiled, the state of its optimiser as a folder, atomically.
+   *
+   * @param folder - Where; an earlier model in that place is replaced.
+   * @param options - Further files of the folder.
+   * @throws FileError if something cannot be written; StateError if the model is not built.
+   */
+  async save(folder: string, options: SaveOptions = {}): Promise<void> {
+    const document: LanguageModelDocument = {
+      format: "sconce-language-model",
+      version: 1,
+      tokenizer: this.tokenizer.toJSON(),
+      end: this.#end,
+    };
+    const extraFiles = { ...options.extraFiles, [languageModelFile]: `${JSON.stringify(document)}\n` };
+    await this.model.save(folder, { ...options, extraFiles });
+  }
+
+  /** Frees the model; it cannot be used afterwards. */
+  dispose(): void {
+    this.model.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dispose();
+  }
+
+  #stream(where: string, texts: Documents, signal: AbortSignal | undefined): Promise<TokenStream> {
+    return TokenStream.of(where, texts, this.tokenizer, this.#end, signal);
+  }
+}

@@ -1,0 +1,81 @@
+import { Dataset } from "../../data/dataset.ts";
+import { type DataBatch, padSequences } from "../../data/example.ts";
+import type { Tokenizer } from "../../data/tokenizer.ts";
+import { DataError, OptionError } from "../../errors.ts";
+
+/** Texts of any length: a list, or an iterable that is run through once. */
+export type Documents = Iterable<string>;
+
+/** A part of the texts: each token is what shall follow the one before it. */
+export interface Block {
+  /** Ids that are read. */
+  readonly read: Int32Array;
+  /** The id after each of them. */
+  readonly next: Int32Array;
+}
+
+/** Ids of many texts, one after the other, with an end token before the first and after each. */
+export class TokenStream {
+  readonly #ids: Int32Array;
+
+  private constructor(ids: Int32Array) {
+    this.#ids = ids;
+  }
+
+  /**
+   * Encodes texts.
+   *
+   * @throws OptionError if these are no texts; DataError if one is no string or there are none.
+   */
+  static async of(
+    where: string,
+    texts: Documents,
+    tokenizer: Tokenizer,
+    end: number,
+    signal: AbortSignal | undefined,
+  ): Promise<TokenStream> {
+    if (typeof texts !== "object" || texts === null || !(Symbol.iterator in texts)) {
+      throw new OptionError(`${where}: expected texts: a list or another iterable of strings`);
+    }
+    const encoded = await tokenizer.encodeBatch([...texts], signal === undefined ? {} : { signal });
+    if (encoded.length === 0) throw new DataError(`${where}: there are no texts`);
+    const ids = new Int32Array(encoded.ids.length + encoded.length + 1);
+    ids[0] = end;
+    let place = 1;
+    for (const text of encoded) {
+      ids.set(text, place);
+      place += text.length + 1;
+      ids[place - 1] = end;
+    }
+    return new TokenStream(ids);
+  }
+
+  /** Count of tokens that follow another one. */
+  get tokens(): number {
+    return this.#ids.length - 1;
+  }
+
+  /** Parts of so many tokens, the last one maybe shorter. */
+  blocks(size: number): Dataset<Block> {
+    const ids = this.#ids;
+    const at = (index: number): Block => {
+      const start = index * size;
+      const end = Math.min(start + size, ids.length - 1);
+      return { read: ids.subarray(start, end), next: ids.subarray(start + 1, end + 1) };
+    };
+    return Dataset.fromView({ length: Math.ceil(this.tokens / size), at });
+  }
+}
+
+/** Blocks as a batch, padded at their ends. */
+export function batchOfBlocks(blocks: readonly Block[]): DataBatch {
+  return {
+    inputs: [padSequences(blocks.map(({ read }) => read))],
+    targets: [padSequences(blocks.map(({ next }) => next))],
+  };
+}
+
+/** Tokens of a batch that follow another one. */
+export function tokensOfBlocks(blocks: readonly Block[]): number {
+  return blocks.reduce((sum, { next }) => sum + next.length, 0);
+}

@@ -1,0 +1,103 @@
+import type { Optimizer, OptimizerName } from "../../optimizers/optimizer.ts";
+import { checkKeys, checkSignal, integerOption } from "../../options.ts";
+import type { FitOptions } from "../../training/options.ts";
+import type { Documents } from "./blocks.ts";
+
+/** Options of `LanguageModel.fit`; those of `Model.fit` that are not listed have their meaning there. */
+export interface LanguageModelFitOptions
+  extends Pick<
+    FitOptions,
+    "initialEpoch" | "callbacks" | "verbose" | "signal" | "onProgress" | "accumulateSteps" | "validationFreq"
+  > {
+  /** Tokens of a block: the texts are cut into blocks, and nothing is known of what was before; at least 1, default 128. */
+  contextLength?: number;
+  /** Blocks in a batch, at least 1; default 32. */
+  batchSize?: number;
+  /** The epoch to stop at, counted from 0; default 1. */
+  epochs?: number;
+  /** Texts that validate after each epoch. */
+  validation?: Documents;
+  /** Seed of the order of the blocks, of dropout if the model gets compiled, and of the weights if they do not exist yet; default 0. */
+  seed?: number;
+  /** Compiles the model with this optimiser; default: the model as it was compiled, or `"adam"`. */
+  optimizer?: OptimizerName | Optimizer;
+  /** Compiles the model so that this share of each target is spread over all tokens; from 0 to 1. */
+  labelSmoothing?: number;
+}
+
+const keys: readonly (keyof LanguageModelFitOptions)[] = [
+  "contextLength",
+  "batchSize",
+  "epochs",
+  "initialEpoch",
+  "validation",
+  "validationFreq",
+  "seed",
+  "callbacks",
+  "verbose",
+  "signal",
+  "onProgress",
+  "accumulateSteps",
+  "optimizer",
+  "labelSmoothing",
+];
+
+/** Checked options. */
+export interface CheckedLanguageModelFit {
+  readonly contextLength: number;
+  readonly batchSize: number;
+  readonly seed: number;
+  readonly validation: Documents | undefined;
+  /** What `Model.fit` takes. */
+  readonly passed: FitOptions;
+}
+
+/** Checks the options of `LanguageModel.fit` that `Model.fit` does not know. */
+export function checkLanguageModelFit(options: LanguageModelFitOptions): CheckedLanguageModelFit {
+  const where = "fit";
+  checkKeys(where, options, keys);
+  const { contextLength, batchSize, seed, validation, optimizer: _, labelSmoothing: __, ...passed } = options;
+  return {
+    contextLength: integerOption(where, "contextLength", contextLength ?? 128, 1),
+    batchSize: integerOption(where, "batchSize", batchSize ?? 32, 1),
+    seed: integerOption(where, "seed", seed ?? 0, 0),
+    validation,
+    passed,
+  };
+}
+
+/** Options of `LanguageModel.evaluate`. */
+export interface LanguageModelEvaluateOptions {
+  /** Tokens of a block, of which each knows only those before it in its block; at least 1, default 128. */
+  contextLength?: number;
+  /** Blocks in a batch, at least 1; default 32. */
+  batchSize?: number;
+  /** Stops between two batches; the rejection is its reason. */
+  signal?: AbortSignal;
+}
+
+/** Checks the options of `LanguageModel.evaluate`. */
+export function checkLanguageModelEvaluate(
+  options: LanguageModelEvaluateOptions,
+): Required<Omit<LanguageModelEvaluateOptions, "signal">> & { signal: AbortSignal | undefined } {
+  const where = "evaluate";
+  checkKeys(where, options, ["contextLength", "batchSize", "signal"]);
+  checkSignal(where, options.signal);
+  return {
+    contextLength: integerOption(where, "contextLength", options.contextLength ?? 128, 1),
+    batchSize: integerOption(where, "batchSize", options.batchSize ?? 32, 1),
+    signal: options.signal,
+  };
+}
+
+/** What `LanguageModel.evaluate` gives; means are over all tokens, those that end a text included. */
+export interface LanguageModelEvaluation {
+  /** Mean loss of a token. */
+  loss: number;
+  /** `exp` of the mean cross-entropy of a token, without label smoothing. */
+  perplexity: number;
+  /** Share of tokens that are the most probable one, given the tokens before. */
+  tokenAccuracy: number;
+  /** Count of tokens. */
+  tokens: number;
+}

@@ -1,0 +1,147 @@
+import { Tokenizer } from "../data/tokenizer.ts";
+import { OptionError } from "../errors.ts";
+import type { SymbolicTensor } from "../graph/tensor.ts";
+import type { Initializer } from "../initializers/initializer.ts";
+import { randomNormal } from "../initializers/rules.ts";
+import type { ActivationName } from "../layers/activation-name.ts";
+import { dropout } from "../layers/dropout.ts";
+import { layerNormalization } from "../layers/layer-normalization.ts";
+import { positionalEncoding } from "../layers/positional-encoding.ts";
+import type { TransformerLayerOptions } from "../layers/transformer.ts";
+import { booleanOption, integerOption, nameOption, numberOption } from "../options.ts";
+
+/** What stands for the places of tokens: sines beside their cosines, all sines before all cosines (Marian), or a trained table. */
+export type TransformerPositions = "sinusoidal" | "sinusoidalHalves" | "learned";
+
+/** Options of all models of Transformer layers. */
+export interface TransformerOptions {
+  /** Features of each step, at least 1; default 256. */
+  dModel?: number;
+  /** Heads of each attention, which must divide `dModel`; default 4. */
+  heads?: number;
+  /** Features of the hidden layer of the network at each step, at least 1; default `4 * dModel`. */
+  ffn?: number;
+  /** Share of the embeddings, and of what each part adds, that becomes 0 in training; from 0 to below 1, default 0.1. */
+  dropout?: number;
+  /** Share of the weights of attention that become 0 in training; from 0 to below 1, default 0. */
+  attentionDropout?: number;
+  /** Share of the hidden layers that becomes 0 in training; from 0 to below 1, default 0. */
+  activationDropout?: number;
+  /** Activation of the hidden layers; default `"relu"`. */
+  activation?: ActivationName;
+  /**
+   * Whether what goes into each part is normalised, with one more normalisation at the end; otherwise its sum with the residual
+   * is, which needs a warm-up of the learning rate. Default `true`.
+   */
+  normalizeFirst?: boolean;
+  /** Added to the variances of the normalisations, at least 0; default 1e-5. */
+  layerNormEpsilon?: number;
+  /** What stands for the places of tokens; default `"sinusoidal"`. */
+  positions?: TransformerPositions;
+  /** Most tokens of a text; with `"learned"` positions default 512, otherwise no limit. */
+  maxLength?: number;
+  /** Whether the scores of tokens have a bias; default `true`. */
+  outputBias?: boolean;
+}
+
+/** Names of {@link TransformerOptions}. */
+export const transformerKeys: readonly (keyof TransformerOptions)[] = [
+  "dModel",
+  "heads",
+  "ffn",
+  "dropout",
+  "attentionDropout",
+  "activationDropout",
+  "activation",
+  "normalizeFirst",
+  "layerNormEpsilon",
+  "positions",
+  "maxLength",
+  "outputBias",
+];
+
+const positionNames: readonly TransformerPositions[] = ["sinusoidal", "sinusoidalHalves", "learned"];
+
+/** Checked options, with defaults. */
+export interface CheckedTransformer {
+  readonly dModel: number;
+  readonly dropout: number;
+  readonly normalizeFirst: boolean;
+  readonly layerNormEpsilon: number;
+  readonly positions: TransformerPositions;
+  readonly maxLength: number | null;
+  readonly outputBias: boolean;
+  /** Options of each layer. */
+  readonly layer: Omit<TransformerLayerOptions, "name">;
+}
+
+/** Checks the options that all models of Transformer layers share. */
+export function checkTransformer(where: string, options: TransformerOptions): CheckedTransformer {
+  const dModel = integerOption(where, "dModel", options.dModel ?? 256, 1);
+  const heads = integerOption(where, "heads", options.heads ?? 4, 1);
+  if (dModel % heads !== 0) {
+    throw new OptionError(`${where}: heads must divide dModel, got ${heads} heads for dModel ${dModel}`);
+  }
+  const share = rateOption(where, "dropout", options.dropout ?? 0.1);
+  const positions = nameOption(where, "positions", options.positions ?? "sinusoidal", positionNames);
+  const longest = options.maxLength ?? (positions === "learned" ? 512 : null);
+  const normalizeFirst = booleanOption(where, "normalizeFirst", options.normalizeFirst ?? true);
+  const layerNormEpsilon = numberOption(where, "layerNormEpsilon", options.layerNormEpsilon ?? 1e-5, 0);
+  return {
+    dModel,
+    dropout: share,
+    normalizeFirst,
+    layerNormEpsilon,
+    positions,
+    maxLength: longest === null ? null : integerOption(where, "maxLength", longest, 1),
+    outputBias: booleanOption(where, "outputBias", options.outputBias ?? true),
+    layer: {
+      intermediateDim: integerOption(where, "ffn", options.ffn ?? 4 * dModel, 1),
+      numHeads: heads,
+      dropout: share,
+      attentionDropout: rateOption(where, "attentionDropout", options.attentionDropout ?? 0),
+      activationDropout: rateOption(where, "activationDropout", options.activationDropout ?? 0),
+      activation: options.activation ?? "relu",
+      layerNormEpsilon,
+      normalizeFirst,
+    },
+  };
+}
+
+/** A share of something that is never all of it. */
+export function rateOption(where: string, name: string, value: unknown): number {
+  const checked = numberOption(where, name, value, 0, 1);
+  if (checked === 1) throw new OptionError(`${where}: ${name} must be below 1, got 1`);
+  return checked;
+}
+
+/** A tokenizer of an option. */
+export function tokenizerOption(where: string, name: string, value: unknown): Tokenizer {
+  if (!(value instanceof Tokenizer)) throw new OptionError(`${where}: ${name} must be a Tokenizer`);
+  return value;
+}
+
+/** How tables of embeddings begin, and the scores of tokens: as in fairseq, so that scaled embeddings have the variance 1. */
+export function embeddingStart(dModel: number): Initializer {
+  return randomNormal({ stddev: dModel ** -0.5 });
+}
+
+/** Embeddings times the root of their width, with positions and dropout: what goes into the first layer of a side. */
+export function positioned(side: string, embedded: SymbolicTensor, checked: CheckedTransformer): SymbolicTensor {
+  const { positions, maxLength, dModel } = checked;
+  const placed = positionalEncoding({
+    name: `${side}Positions`,
+    type: positions === "learned" ? "learned" : "sinusoidal",
+    interleaved: positions !== "sinusoidalHalves",
+    maxLength,
+    scale: true,
+    embeddingsInitializer: embeddingStart(dModel),
+  })(embedded);
+  return checked.dropout === 0 ? placed : dropout({ name: `${side}Dropout`, rate: checked.dropout })(placed);
+}
+
+/** The normalisation after the last layer of a side, where layers normalise what goes into them. */
+export function finished(side: string, x: SymbolicTensor, checked: CheckedTransformer): SymbolicTensor {
+  if (!checked.normalizeFirst) return x;
+  return layerNormalization({ name: `${side}Normalization`, epsilon: checked.layerNormEpsilon })(x);
+}
