@@ -34,12 +34,14 @@ const counts = ["threads", "percent", "lines", "updates", "epochs", "tokens"] as
 
 const usage = `usage: npm run bench -- NAME [--python PY] [--case C] [--json] [--threads N] [--percent P] [--lines N]
                                [--data DIR] [--updates N] [--epochs N] [--tokens N]
-  NAME         lstm-step, rnn-step, transformer-step, multi30k-epoch, transformer-twin, event-loop,
-               memory, start, demo, character, input-pipeline, tokenizer, language-model or long-run
+  NAME         lstm-step, rnn-step, transformer-step, multi30k-epoch, transformer-twin, attention,
+               event-loop, memory, start, demo, character, input-pipeline, tokenizer, language-model
+               or long-run
   --python PY  Python with the packages of bench/peers/requirements.txt; needed for comparisons
   --case C     run this case only (lstm-step: V8000, V30000, tatoeba, tatoeba-bucketed;
                rnn-step: gru, gru-tatoeba, bidirectional, bidirectional-tatoeba;
-               transformer-step: V8000; multi30k-epoch: small, tiny; transformer-twin: tiny, small)
+               transformer-step: V8000; multi30k-epoch: small, tiny; transformer-twin: tiny, small;
+               attention: T256-h8 to T8192-h8 and -h4, each also with -causal)
   --json       print one JSON object as the last line
   --threads N  compute threads of both sides, default all cores
   --percent P  size of the measurement, default 100; smaller ones show only that the bench works

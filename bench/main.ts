@@ -1,6 +1,7 @@
 // `npm run bench -- NAME`: measures sconce and its peers; see CONTRIBUTING.md.
 import { availableParallelism } from "node:os";
 import { type BenchOptions, HelpRequest, readArguments, UsageError } from "./arguments.ts";
+import { attention } from "./attention.ts";
 import { character } from "./character.ts";
 import { demo } from "./demo.ts";
 import { eventLoop } from "./event-loop.ts";
@@ -23,6 +24,7 @@ const benches: Record<string, (options: BenchOptions) => Promise<Report>> = {
   "transformer-step": transformerStep,
   "multi30k-epoch": multi30kEpoch,
   "transformer-twin": transformerTwin,
+  attention,
   "event-loop": eventLoop,
   memory,
   "long-run": longRun,

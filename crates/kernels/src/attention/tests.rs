@@ -478,3 +478,57 @@ fn masks_of_another_length_are_refused() {
     case.key_mask = Some(vec![1; 3]);
     forward(Context::global(), case.sizes, &case.options, &case.inputs(), &mut [0.0; 8], None);
 }
+
+/// The most memory that this process had, in MiB; `None` where the system does not say.
+fn peak() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
+    line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kilobytes| kilobytes / 1024.0)
+}
+
+#[test]
+fn no_matrix_of_scores_is_kept() {
+    let Some(before) = peak() else {
+        println!("not tested: the system does not tell the peak of the memory");
+        return;
+    };
+    // All scores would take 1,024 MiB.
+    let steps = 16_384;
+    let case = Case::new(&mut Random::new(67), [1, steps, steps], options(1, 1, 4, 4));
+    let (inputs, context) = (case.inputs(), Context::global());
+    let (mut output, mut log_sums) = (vec![0.0; steps * 4], vec![0.0; steps]);
+    forward(context, case.sizes, &case.options, &inputs, &mut output, Some(&mut log_sums));
+    let [mut query, mut key, mut value] = [(); 3].map(|()| vec![0.0; steps * 4]);
+    let gradients = AttentionGradients {
+        query: Some(PackedDestination::new(&mut query, steps, 4, false)),
+        key: Some(PackedDestination::new(&mut key, steps, 4, false)),
+        value: Some(PackedDestination::new(&mut value, steps, 4, false)),
+        bias: None,
+    };
+    backward(context, case.sizes, &case.options, &inputs, &output, &log_sums, &case.dy, gradients);
+    let growth = peak().unwrap_or(before) - before;
+    // Other tests run beside this one.
+    assert!(growth < 400.0, "the peak grew by {growth} MiB");
+}
+
+#[test]
+fn a_bias_of_minus_infinity_masks() {
+    let mut random = Random::new(71);
+    for queries in [3, 20] {
+        let mut case = Case::new(&mut random, [2, queries, 21], options(2, 2, 5, 6));
+        let mut bias = random.floats(2 * queries * 21);
+        for (at, bias) in bias.iter_mut().enumerate() {
+            // The second query has no key left, the others lose some.
+            if at / 21 % queries == 1 || at % 4 == 0 {
+                *bias = f32::NEG_INFINITY;
+            }
+        }
+        case.bias = Some((bias, 0, queries * 21));
+        for empty in [Empty::Zero, Empty::Uniform] {
+            case.options.empty = empty;
+            for context in contexts() {
+                case.compare(&case.run(&context, None), &format!("{queries} queries, {empty:?}"), None);
+            }
+        }
+    }
+}
