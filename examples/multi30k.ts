@@ -158,7 +158,8 @@ const progress: Callback = {
 
 // 5. Training. Ctrl-C saves a checkpoint.
 const interruption = new AbortController();
-process.once("SIGINT", () => interruption.abort(new Error("interrupted: the same command goes on from here")));
+// npx and tsx hand the signal on, so that it may come several times.
+process.on("SIGINT", () => interruption.abort(new Error("interrupted: the same command goes on from here")));
 await mkdir(out, { recursive: true });
 const models = join(out, "models");
 const generate = { maxNewTokens: 80, batchSize: 64 };
