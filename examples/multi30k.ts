@@ -7,7 +7,7 @@
  *   --data DIR        folder with multi30k-en-de.{train,val,test_2016_flickr}.tsv.gz, or with the files {train,val,test_2016_flickr}.{en,de}.gz
  *                     as github.com/multi30k/dataset has them in data/task1/raw
  *   --direction A-B   en-de (default) or de-en
- *   --model NAME      gru (default) or lstm: a recurrent encoder-decoder
+ *   --model NAME      transformer-tiny (default) or another preset, or gru or lstm: a recurrent encoder-decoder
  *   --updates N       updates of the weights, default 6000
  *   --minutes N       ends training after N minutes, default 90
  *   --seed N          seed of weights, order and dropout, default 1
@@ -35,13 +35,14 @@ import {
   readParallelText,
   Seq2Seq,
   Tokenizer,
+  type TransformerPresetName,
 } from "sconce";
 
 const { values: flags } = parseArgs({
   options: {
     data: { type: "string" },
     direction: { type: "string", default: "en-de" },
-    model: { type: "string", default: "gru" },
+    model: { type: "string", default: "transformer-tiny" },
     updates: { type: "string" },
     minutes: { type: "string", default: "90" },
     seed: { type: "string", default: "1" },
@@ -96,16 +97,36 @@ const tokenizer = await Tokenizer.train(texts, {
 });
 console.log(`${train.length} pairs to learn from, ${valid.length} to validate, ${test.length} to test`);
 
-// 3. The model.
-const sizes = quick ? { units: 48, layers: 1, dropout: 0.1 } : { units: 256, layers: 2, dropout: 0.3 };
-const translator = Seq2Seq.recurrent({
-  source: tokenizer,
-  target: tokenizer,
-  cell: flags.model as "gru" | "lstm",
-  bidirectional: true,
-  tiedEmbeddings: true,
-  ...sizes,
-});
+// 3. The model, and how it is trained.
+const both = { source: tokenizer, target: tokenizer };
+
+function transformer(preset: TransformerPresetName) {
+  const { fit } = Seq2Seq.preset(preset);
+  if (!quick) return { translator: Seq2Seq.transformer({ ...both, preset }), fit };
+  const small = { dModel: 32, ffn: 64, encoderLayers: 1, decoderLayers: 1, dropout: 0.1 };
+  const optimizer = adam({ learningRate: inverseSqrt({ peak: 0.01, warmup: 10 }) });
+  return {
+    translator: Seq2Seq.transformer({ ...both, preset, ...small }),
+    fit: { ...fit, batchTokens: 600, optimizer },
+  };
+}
+
+function recurrent(cell: "gru" | "lstm") {
+  const sizes = quick ? { units: 48 } : { units: 256, layers: 2, dropout: 0.3 };
+  const schedule = quick ? { peak: 0.01, warmup: 10 } : { peak: 1e-3, warmup: 1000 };
+  return {
+    translator: Seq2Seq.recurrent({ ...both, cell, bidirectional: true, tiedEmbeddings: true, ...sizes }),
+    fit: {
+      batchTokens: quick ? 600 : 4096,
+      labelSmoothing: 0.1,
+      optimizer: adam({ learningRate: inverseSqrt(schedule), globalClipnorm: 1 }),
+    },
+  };
+}
+
+const { model } = flags;
+const { translator, fit } =
+  model === "gru" || model === "lstm" ? recurrent(model) : transformer(model as TransformerPresetName);
 console.log(`${translator.model.countParams()} parameters, ${tokenizer.vocabulary.size} tokens`);
 
 // 4. The log, and the limit of time: both go on when a run is resumed.
@@ -137,23 +158,19 @@ const progress: Callback = {
 
 // 5. Training. Ctrl-C saves a checkpoint.
 const interruption = new AbortController();
-process.once("SIGINT", () => interruption.abort(new Error("interrupted: the same command goes on from here")));
+// npx and tsx hand the signal on, so that it may come several times.
+process.on("SIGINT", () => interruption.abort(new Error("interrupted: the same command goes on from here")));
 await mkdir(out, { recursive: true });
 const models = join(out, "models");
 const generate = { maxNewTokens: 80, batchSize: 64 };
 try {
   await translator.fit(train, {
-    batchTokens: quick ? 600 : 4096,
+    ...fit,
     maxUpdates: updates,
     stepsPerEpoch: quick ? 20 : 500,
     validation: valid,
     validationMetrics: ["bleu"],
     validationGeneration: { ...generate, bleu: { lowercase: true } },
-    optimizer: adam({
-      learningRate: inverseSqrt({ peak: quick ? 0.01 : 1e-3, warmup: quick ? 10 : 1000 }),
-      globalClipnorm: 1,
-    }),
-    labelSmoothing: 0.1,
     seed,
     signal: interruption.signal,
     callbacks: [
@@ -177,7 +194,7 @@ const bleuOf = async (own: Seq2Seq) => own.evaluate(test, { metrics: ["bleu"], g
 const [last, mean] = [await bleuOf(translator), await bleuOf(averaged)];
 const results = {
   direction,
-  model: flags.model,
+  model,
   seed,
   updates: done,
   seconds: Math.round(seconds),

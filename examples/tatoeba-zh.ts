@@ -3,7 +3,7 @@
  * whether the difference is real. Each has words on one side and characters on the other, as the demo has.
  *
  * Run: npx tsx examples/tatoeba-zh.ts, with
- *   --models A,B   the two models, of lstm (default the first) and gru (default the second)
+ *   --models A,B   the two models, of lstm (default the first), transformer-small (default the second) and gru
  *   --minutes N    minutes of training for each, default 15
  *   --seed N       seed of weights, order and dropout, default 1
  *   --quick        a short form for tests: few pairs, 30 updates each
@@ -13,11 +13,11 @@
  */
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { adam, pairedBootstrap, readParallelText, Seq2Seq, Tokenizer } from "sconce";
+import { adam, inverseSqrt, pairedBootstrap, readParallelText, Seq2Seq, Tokenizer } from "sconce";
 
 const { values: flags } = parseArgs({
   options: {
-    models: { type: "string", default: "lstm,gru" },
+    models: { type: "string", default: "lstm,transformer-small" },
     minutes: { type: "string", default: "15" },
     seed: { type: "string", default: "1" },
     quick: { type: "boolean", default: false },
@@ -41,8 +41,21 @@ const chinese = await Tokenizer.train(train.targets(), { type: "character" });
 const sizes = quick ? { units: 32 } : { units: 256, dropout: 0.2 };
 const makers: Readonly<Record<string, () => Seq2Seq>> = {
   lstm: () => Seq2Seq.recurrent({ source: english, target: chinese, cell: "lstm", ...sizes }),
+  "transformer-small": () =>
+    Seq2Seq.transformer({
+      source: english,
+      target: chinese,
+      preset: "transformer-small",
+      ...(quick ? { dModel: 32, ffn: 64, encoderLayers: 1, decoderLayers: 1 } : {}),
+    }),
   gru: () => Seq2Seq.recurrent({ source: english, target: chinese, cell: "gru", bidirectional: true, ...sizes }),
 };
+
+/** A Transformer needs a warm-up, here a short one: there are few updates. */
+function warmedUp() {
+  const schedule = quick ? { peak: 0.01, warmup: 10 } : { peak: 1e-3, warmup: 1000 };
+  return adam({ learningRate: inverseSqrt(schedule), beta2: 0.98, epsilon: 1e-9 });
+}
 
 // 3. Each is trained until its time is over; the weights that translated best are kept.
 async function translationsOf(name: string): Promise<string[]> {
@@ -58,7 +71,7 @@ async function translationsOf(name: string): Promise<string[]> {
     validation: valid,
     validationMetrics: ["bleu"],
     validationGeneration: { maxNewTokens: 50 },
-    optimizer: adam({ globalClipnorm: 1 }),
+    optimizer: name.startsWith("transformer") ? warmedUp() : adam({ globalClipnorm: 1 }),
     labelSmoothing: 0.1,
     seed,
     callbacks: [
