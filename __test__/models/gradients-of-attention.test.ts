@@ -36,7 +36,7 @@ function transformers(): Model {
   return model({ inputs: [source, target], outputs: layers.activation({ activation: "softmax" })(scores) });
 }
 
-/** Heads of all sizes, also in groups; causal; with a key of its own, a mask and a bias that is learnt. */
+/** Heads of all sizes, also in groups; causal; with a key of its own, a mask, a bias that is learnt, and scores to learn from. */
 function heads(): Model {
   const [source, target] = [ids(steps), ids(written)];
   const attentionMask = input({ shape: [written, steps] });
@@ -48,9 +48,11 @@ function heads(): Model {
   const attentionBias = layers.reshape({ targetShape: [1, written, steps] })(products);
   const wide = layers.multiHeadAttention({ numHeads: 5, keyDim: 3, valueDim: 2, outputShape: width });
   x = layers.add()([x, wide(x, memory, { key, attentionBias, attentionMask })]);
-  const y = layers.multiHeadAttention({ numHeads: 2, keyDim: 3, useBias: false })(x, memory);
+  const shown = layers.multiHeadAttention({ numHeads: 2, keyDim: 3, useBias: false });
+  const [y, scores] = shown(x, memory, { returnAttentionScores: true });
   const grouped = layers.groupedQueryAttention({ headDim: 3, numQueryHeads: 4, numKeyValueHeads: 2, dropout: 0.1 });
-  x = layers.add()([y, grouped(y, y, { useCausalMask: true })]);
+  const seen = layers.reshape({ targetShape: [written, 2 * steps] })(layers.permute({ dims: [2, 1, 3] })(scores));
+  x = layers.add()([y, grouped(y, y, { useCausalMask: true }), layers.dense({ units: width })(seen)]);
   const outputs = layers.dense({ units: vocabulary, activation: "softmax" })(x);
   return model({ inputs: [source, target, attentionMask], outputs });
 }
