@@ -45,7 +45,7 @@ test("pairs become batches of limited size, each pair once an epoch, the goal on
     t.deepEqual(goal!.shape, decoder!.shape);
     t.is(source!.shape[0], rows);
     const goals = rowsAt(bytes, goal!);
-    t.is(goals.flat().filter((id) => id !== 0).length, text.tokens[index]);
+    t.is(goals.flat().filter((id) => id !== 0).length, text.tokens[index]!);
     for (const [row, ids] of rowsAt(bytes, decoder!).entries()) {
       const valid = ids.filter((id) => id !== 0).length;
       t.deepEqual(ids.slice(1, valid), goals[row]!.slice(0, valid - 1));
