@@ -158,6 +158,11 @@ export type {
 } from "./layers/multi-head-attention.ts";
 export type { PositionalEncodingOptions, PositionType } from "./layers/positional-encoding.ts";
 export type { GatedOptions, RecurrentOptions } from "./layers/recurrent.ts";
+export type {
+  RelativePositionBiasLayer,
+  RelativePositionBiasOptions,
+  RelativePositionType,
+} from "./layers/relative-position-bias.ts";
 export type { RepeatVectorOptions } from "./layers/repeat-vector.ts";
 export type { FlattenOptions, PermuteOptions, ReshapeOptions } from "./layers/reshaping.ts";
 export type {
@@ -176,7 +181,7 @@ export type {
 } from "./layers/simple-rnn.ts";
 export type { SoftmaxCallOptions, SoftmaxLayer, SoftmaxOptions } from "./layers/softmax.ts";
 export type { StepLayer, TimeDistributedLayer, TimeDistributedOptions } from "./layers/time-distributed.ts";
-export type { TransformerDecoderLayer, TransformerLayerOptions } from "./layers/transformer.ts";
+export type { RotaryOrder, TransformerDecoderLayer, TransformerLayerOptions } from "./layers/transformer.ts";
 export type {
   BetaRules,
   BiasRules,

@@ -45,6 +45,7 @@ test("docs/graph.md lists the options that a graph document has", (t) => {
     layers.transformerDecoder({ intermediateDim: 2, numHeads: 1 }),
     layers.rmsNormalization(),
     layers.positionalEncoding(),
+    layers.relativePositionBias({ numHeads: 1 }),
     layers.reversibleEmbedding({ inputDim: 3, outputDim: 2 }),
     layers.globalAveragePooling1d(),
     layers.globalMaxPooling1d(),

@@ -23,6 +23,20 @@ test.serial("the tutorial learns and decodes in a short form", async (t) => {
   t.is(printed.match(/^Decoded sentence:/gm)?.length, 10);
 });
 
+test.serial("a language model learns how sentences go on, in a short form", async (t) => {
+  for (const more of [[], ["--recurrent"]]) {
+    const { printed, result } = await example<Result & { perplexity: number; texts: string[] }>("language-model", [
+      ...["--epochs", "2", "--samples", "2000"],
+      ...more,
+    ]);
+    const { loss, valPerplexity } = result.history;
+    t.true(loss![1]! < 0.95 * loss![0]!);
+    t.true(Math.abs(result.perplexity - valPerplexity![1]!) < 0.01 * result.perplexity);
+    t.is(result.texts.length, 4);
+    t.is(printed.match(/ \.\.\./gm)?.length, 4);
+  }
+});
+
 test.serial("the demo learns and translates in a short form", async (t) => {
   interface Demo extends Result {
     updates: number;

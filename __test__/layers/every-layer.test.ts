@@ -26,6 +26,10 @@ const uses: Record<string, Build> = {
   minimum: (x) => layers.minimum()([x, layers.dense({ units: width })(x)]),
   multiply: (x) => layers.multiply()([x, layers.dense({ units: width })(x)]),
   positionalEncoding: (x) => layers.positionalEncoding({ type: "learned", maxLength: steps })(x),
+  relativePositionBias: (x) => {
+    const attentionBias = layers.relativePositionBias({ numHeads: 2, buckets: 4, maxDistance: 3 })(x);
+    return layers.multiHeadAttention({ numHeads: 2, keyDim: 2, useBias: false })(x, x, { attentionBias });
+  },
   repeatVector: (x) => layers.repeatVector({ n: 3 })(layers.lstm({ units: 3 })(x)),
   reversibleEmbedding: (x, ids) => {
     const table = layers.reversibleEmbedding({ inputDim: 9, outputDim: width, useBias: true, maskZero: true });

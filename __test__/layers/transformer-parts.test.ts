@@ -54,14 +54,55 @@ test("a model with them is saved and loaded, and a table that is used twice is c
   });
 });
 
+test("a bias by distance is for the scores of attention, and decoders count on with it", async (t) => {
+  const bias = layers.relativePositionBias({ numHeads: 2, buckets: 8, maxDistance: 6, bidirectional: false });
+  const target = words();
+  const source = words();
+  const embed = () => layers.embedding({ inputDim: 9, outputDim: 8, maskZero: true });
+  const [x, memory] = [embed()(target), embed()(source)];
+  t.deepEqual(bias(x).shape, [1, 2, null, null]);
+  const own = layers.multiHeadAttention({ numHeads: 2, keyDim: 4 })(x, x, {
+    useCausalMask: true,
+    attentionBias: bias(x),
+  });
+  const slopes = layers.relativePositionBias({ numHeads: 2, type: "alibi" });
+  const other = layers.multiHeadAttention({ numHeads: 2, keyDim: 4 })(own, memory, {
+    attentionBias: slopes(own, memory),
+  });
+  t.deepEqual(
+    bias.weights.map(({ name, shape }) => [name, ...shape]),
+    [["embeddings", 8, 2]],
+  );
+  t.is(slopes.countParams(), 0);
+  const probabilities = layers.dense({ units: 9, activation: "softmax" })(layers.add()([own, other]));
+  await using made = model({ inputs: [source, target], outputs: probabilities });
+  await made.build({ seed: 3 });
+  const request = { decoderInput: 1, output: 0, beginId: 1, endId: [], padId: 0, maxNewTokens: 7, feed: "ids" };
+  const given = { data: Int32Array.from([3, 4, 5, 6, 7, 0]), shape: [2, 3] };
+  const run = (recompute: boolean) =>
+    made.handle().generate(JSON.stringify({ ...request, recompute }), [given], new AbortController().signal);
+  const [stepped, whole] = [await run(false), await run(true)];
+  t.deepEqual(stepped.ids, whole.ids);
+  t.true(stepped.scores.every((score, row) => Math.abs(score - whole.scores[row]!) < 1e-4));
+});
+
 test("wrong options and calls are errors that say what was expected", (t) => {
   const wrong: [call: () => unknown, message: RegExp][] = [
     [() => layers.positionalEncoding({ type: "learned" }), /type "learned" needs maxLength/],
-    [() => layers.positionalEncoding({ type: "cosines" as "learned" }), /type must be one of sinusoidal, learned/],
+    [
+      () => layers.positionalEncoding({ type: "cosines" as "learned" }),
+      /type must be one of sinusoidal, learned, none/,
+    ],
     [() => layers.positionalEncoding({ maxLength: 0 }), /maxLength must be an integer of at least 1/],
     [() => layers.positionalEncoding({ maxWavelength: 0.5 }), /maxWavelength must be a number of at least 1/],
     [() => layers.positionalEncoding({ scale: Number.NaN }), /scale must be a finite number/],
     [() => layers.positionalEncoding({ scales: 1 } as object), /unknown option "scales"/],
+    [() => layers.relativePositionBias({ numHeads: 0 }), /numHeads must be an integer of at least 1/],
+    [() => layers.relativePositionBias({ numHeads: 1, buckets: 5 }), /buckets must be an even number/],
+    [
+      () => layers.relativePositionBias({ numHeads: 1, maxDistance: 8 }),
+      /maxDistance must be an integer of at least 9/,
+    ],
     [() => layers.rmsNormalization({ epsilon: -1 }), /epsilon must be a number of at least 0/],
     [() => layers.rmsNormalization({ axis: [] }), /axis/],
     [() => layers.reversibleEmbedding({ inputDim: 0, outputDim: 1 }), /inputDim must be an integer of at least 1/],

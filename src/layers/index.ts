@@ -18,6 +18,7 @@ export { masking } from "./masking.ts";
 export { add, average, concatenate, maximum, minimum, multiply, subtract } from "./merge.ts";
 export { multiHeadAttention } from "./multi-head-attention.ts";
 export { positionalEncoding } from "./positional-encoding.ts";
+export { relativePositionBias } from "./relative-position-bias.ts";
 export { repeatVector } from "./repeat-vector.ts";
 export { flatten, permute, reshape } from "./reshaping.ts";
 export { reversibleEmbedding } from "./reversible-embedding.ts";

@@ -9,8 +9,8 @@ import { type EmbeddingsRules, weightRuleNames, weightRules } from "./weight-rul
 
 const weights = ["embeddings"];
 
-/** What stands for a position: sines and cosines, or a row of a trained table. */
-export type PositionType = "sinusoidal" | "learned";
+/** What stands for a position: sines and cosines, a row of a trained table, or nothing: the sequence is only multiplied. */
+export type PositionType = "sinusoidal" | "learned" | "none";
 
 /** Options of {@link positionalEncoding}. */
 export interface PositionalEncodingOptions extends LayerOptions, EmbeddingsRules {
@@ -55,7 +55,7 @@ export function positionalEncoding(options: PositionalEncodingOptions = {}): Una
     "embeddingsInitializer",
     ...weightRuleNames(weights),
   ]);
-  const type = nameOption(where, "type", options.type ?? "sinusoidal", ["sinusoidal", "learned"]);
+  const type = nameOption(where, "type", options.type ?? "sinusoidal", ["sinusoidal", "learned", "none"]);
   const limit = options.maxLength ?? null;
   const maxLength = limit === null ? null : integerOption(where, "maxLength", limit, 1);
   if (type === "learned" && maxLength === null) {

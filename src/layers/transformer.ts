@@ -2,10 +2,13 @@ import { OptionError } from "../errors.ts";
 import type { SymbolicTensor } from "../graph/tensor.ts";
 import type { Initializer } from "../initializers/initializer.ts";
 import { type InitializerName, resolveInitializer } from "../initializers/resolve.ts";
-import { booleanOption, checkKeys, integerOption, numberOption } from "../options.ts";
+import { booleanOption, checkKeys, integerOption, nameOption, numberOption } from "../options.ts";
 import { Unary, type UnaryLayer } from "./activation.ts";
 import { type ActivationName, checkActivation } from "./activation-name.ts";
 import { commonOptions, Layer, type LayerOptions, type LayerSetup } from "./layer.ts";
+
+/** Which features of a head are pairs that are turned: of the first half and the second, or neighbours. */
+export type RotaryOrder = "halves" | "interleaved";
 
 /** Options of {@link transformerEncoder} and {@link transformerDecoder}. */
 export interface TransformerLayerOptions extends LayerOptions {
@@ -27,6 +30,11 @@ export interface TransformerLayerOptions extends LayerOptions {
   layerNormEpsilon?: number;
   /** Whether what goes into each part is normalised; otherwise its sum with the residual is. Default `false`. */
   normalizeFirst?: boolean;
+  /**
+   * Turns pairs of features of the queries and keys that the sequence has of itself by their positions (Su et al., 2021): pairs of
+   * both `"halves"` of a head, as in Llama, or `"interleaved"` neighbours, as in the paper. Default `null`: positions are not told.
+   */
+  rotary?: RotaryOrder | null;
   /** Whether projections and network have biases; default `true`. */
   useBias?: boolean;
   /** How kernels begin; default `"glorotUniform"`. */
@@ -75,11 +83,13 @@ function setupOf(where: string, options: TransformerLayerOptions): LayerSetup {
     "activationDropout",
     "layerNormEpsilon",
     "normalizeFirst",
+    "rotary",
     "useBias",
     "kernelInitializer",
     "biasInitializer",
   ]);
   const keyDim = options.keyDim ?? null;
+  const rotary = options.rotary ?? null;
   const dropout = rate(where, "dropout", options.dropout ?? 0);
   const epsilon = numberOption(where, "layerNormEpsilon", options.layerNormEpsilon ?? 1e-5, 0);
   if (!Number.isFinite(Math.fround(epsilon))) {
@@ -100,6 +110,7 @@ function setupOf(where: string, options: TransformerLayerOptions): LayerSetup {
       activationDropout: rate(where, "activationDropout", options.activationDropout ?? 0),
       layerNormEpsilon: epsilon,
       normalizeFirst: booleanOption(where, "normalizeFirst", options.normalizeFirst ?? false),
+      rotary: rotary === null ? null : nameOption(where, "rotary", rotary, ["halves", "interleaved"]),
       useBias: booleanOption(where, "useBias", options.useBias ?? true),
       kernelInitializer: kernel.document,
       biasInitializer: bias.document,

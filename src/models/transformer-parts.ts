@@ -10,8 +10,11 @@ import { positionalEncoding } from "../layers/positional-encoding.ts";
 import type { TransformerLayerOptions } from "../layers/transformer.ts";
 import { booleanOption, integerOption, nameOption, numberOption } from "../options.ts";
 
-/** What stands for the places of tokens: sines beside their cosines, all sines before all cosines (Marian), or a trained table. */
-export type TransformerPositions = "sinusoidal" | "sinusoidalHalves" | "learned";
+/**
+ * What stands for the places of tokens: sines beside their cosines, all sines before all cosines (Marian), a trained table, or angles
+ * by which queries and keys are turned.
+ */
+export type TransformerPositions = "sinusoidal" | "sinusoidalHalves" | "learned" | "rotary";
 
 /** Options of all models of Transformer layers. */
 export interface TransformerOptions {
@@ -60,7 +63,7 @@ export const transformerKeys: readonly (keyof TransformerOptions)[] = [
   "outputBias",
 ];
 
-const positionNames: readonly TransformerPositions[] = ["sinusoidal", "sinusoidalHalves", "learned"];
+const positionNames: readonly TransformerPositions[] = ["sinusoidal", "sinusoidalHalves", "learned", "rotary"];
 
 /** Checked options, with defaults. */
 export interface CheckedTransformer {
@@ -84,6 +87,11 @@ export function checkTransformer(where: string, options: TransformerOptions): Ch
   }
   const share = rateOption(where, "dropout", options.dropout ?? 0.1);
   const positions = nameOption(where, "positions", options.positions ?? "sinusoidal", positionNames);
+  if (positions === "rotary" && (dModel / heads) % 2 !== 0) {
+    throw new OptionError(
+      `${where}: positions "rotary" needs an even dModel / heads, got ${dModel} / ${heads}: take another number of heads`,
+    );
+  }
   const longest = options.maxLength ?? (positions === "learned" ? 512 : null);
   const normalizeFirst = booleanOption(where, "normalizeFirst", options.normalizeFirst ?? true);
   const layerNormEpsilon = numberOption(where, "layerNormEpsilon", options.layerNormEpsilon ?? 1e-5, 0);
@@ -104,6 +112,7 @@ export function checkTransformer(where: string, options: TransformerOptions): Ch
       activation: options.activation ?? "relu",
       layerNormEpsilon,
       normalizeFirst,
+      rotary: positions === "rotary" ? "halves" : null,
     },
   };
 }
@@ -131,7 +140,7 @@ export function positioned(side: string, embedded: SymbolicTensor, checked: Chec
   const { positions, maxLength, dModel } = checked;
   const placed = positionalEncoding({
     name: `${side}Positions`,
-    type: positions === "learned" ? "learned" : "sinusoidal",
+    type: positions === "learned" ? "learned" : positions === "rotary" ? "none" : "sinusoidal",
     interleaved: positions !== "sinusoidalHalves",
     maxLength,
     scale: true,

@@ -152,6 +152,7 @@ LAYER = {
     "attentionDropout": 0,
     "activationDropout": 0,
     "useBias": True,
+    "rotary": None,
     "kernelInitializer": {"type": "zeros"},
     "biasInitializer": {"type": "zeros"},
 }

@@ -46,6 +46,7 @@ const texts = ["ab", "", "abcda", "c", "dddd", "ab", "badc"];
 const variants: [name: string, options: Partial<TransformerSeq2SeqOptions>, rate: number][] = [
   ["normalised first", {}, 0.005],
   ["normalised after", { normalizeFirst: false }, 0.003],
+  ["turned by positions", { positions: "rotary", encoderLayers: 1 }, 0.005],
   [
     "tied, GELU, learned places, dropout",
     { tiedEmbeddings: "target", activation: "gelu", positions: "learned", maxLength: 12, dropout: 0.05 },
@@ -227,7 +228,8 @@ test("options that are wrong or do not fit are errors that say what to do", asyn
     [{ dropout: 1 }, /dropout must be below 1/],
     [{ attentionDropout: -1 }, /attentionDropout must be a number from 0 to 1/],
     [{ activation: "rely" }, /activation must be one of/],
-    [{ positions: "cosines" }, /positions must be one of sinusoidal, sinusoidalHalves, learned/],
+    [{ positions: "cosines" }, /positions must be one of sinusoidal, sinusoidalHalves, learned, rotary/],
+    [{ dModel: 36, positions: "rotary" }, /positions "rotary" needs an even dModel \/ heads, got 36 \/ 4/],
     [{ tiedEmbeddings: "some" }, /tiedEmbeddings must be one of false, inputs, target, all, got some/],
     [{ tiedEmbeddings: "all" }, /tiedEmbeddings "all" needs one tokenizer/],
     [{ preset: "transformer-huge" as TransformerPresetName }, /preset must be one of transformer-tiny/],

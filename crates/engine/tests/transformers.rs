@@ -139,7 +139,7 @@ fn transformer(heads: usize, changed: &[(&str, Value)]) -> Value {
     let mut options = json!({
         "intermediateDim": 7, "numHeads": heads, "keyDim": null, "activation": "gelu", "dropout": 0.2,
         "attentionDropout": 0.1, "activationDropout": 0.1, "layerNormEpsilon": 1e-5, "normalizeFirst": true,
-        "useBias": true, "kernelInitializer": start, "biasInitializer": start
+        "useBias": true, "rotary": null, "kernelInitializer": start, "biasInitializer": start
     });
     changed.iter().for_each(|(name, value)| options[*name] = value.clone());
     options
@@ -157,9 +157,11 @@ fn translator() -> String {
     read = call(&mut document, "transformerEncoder", transformer(2, &[]), &[read]);
     let after = [("normalizeFirst", json!(false)), ("useBias", json!(false)), ("keyDim", json!(4))];
     read = call(&mut document, "transformerEncoder", transformer(3, &after), &[read]);
-    written = call(&mut document, "transformerDecoder", transformer(3, &[("useBias", json!(false))]), &[written, read]);
+    let turned = [("useBias", json!(false)), ("rotary", json!("halves"))];
+    written = call(&mut document, "transformerDecoder", transformer(3, &turned), &[written, read]);
     written = call(&mut document, "transformerDecoder", transformer(1, &after), &[written, read]);
-    written = call(&mut document, "transformerDecoder", transformer(2, &[("useBias", json!(false))]), &[written]);
+    let turned = [("useBias", json!(false)), ("rotary", json!("interleaved")), ("keyDim", json!(4))];
+    written = call(&mut document, "transformerDecoder", transformer(2, &turned), &[written]);
     let logits = document.call(table, &[written]);
     let output = call(&mut document, "activation", json!({ "activation": "softmax" }), &[logits]);
     document.finish(&[output])
@@ -181,6 +183,43 @@ fn layers_of_transformers_on_all_backends() {
     }
     case.random = None;
     case.check_backends();
+}
+
+fn bias(kind: &str, changed: &[(&str, Value)]) -> Value {
+    let mut options = json!({
+        "type": kind, "numHeads": 2, "buckets": 4, "maxDistance": 3, "bidirectional": true,
+        "embeddingsInitializer": { "type": "provided" }
+    });
+    changed.iter().for_each(|(name, value)| options[*name] = value.clone());
+    options
+}
+
+#[test]
+fn biases_by_distance_on_all_backends() {
+    let start = json!({ "type": "provided" });
+    for kind in ["buckets", "alibi"] {
+        let mut document = Document::default();
+        let source = document.input(json!(["batch", "time"]), "int32");
+        let table = document.embedding_layer(ROWS, WIDTH);
+        let x = document.call(table, &[source]);
+        let shared = document.layer("relativePositionBias", bias(kind, &[]));
+        let own = document.call(shared, &[x]);
+        let between = document.call(shared, &[x, source]);
+        let sum = document.add(&[own, between]);
+        let options = json!({
+            "numHeads": 2, "keyDim": 3, "valueDim": 3, "dropout": 0.0, "useBias": false, "outputShape": null,
+            "kernelInitializer": start, "biasInitializer": start
+        });
+        let said = json!({
+            "inputs": ["query", "value", "attentionBias"], "useCausalMask": true, "returnAttentionScores": false
+        });
+        let attention = document.layer("multiHeadAttention", options);
+        let mixed = document.said(attention, &[x, x, sum], said);
+        let output = document.dense(ROWS, "softmax", true, mixed);
+        let case = trained(&document.finish(&[output]));
+        case.check_backends();
+        case.check_differences(2, 5e-4, |found| found.results[0].loss);
+    }
 }
 
 #[test]
@@ -258,6 +297,8 @@ fn wrong_options_and_shapes_are_refused() {
     refused(encoder, heads(2, "dropout", json!(1.0)), sequence(), float, Code::Option, "dropout must be from 0");
     refused(encoder, heads(2, "layerNormEpsilon", json!(-1.0)), sequence(), float, Code::Option, "layerNormEpsilon");
     refused(encoder, heads(2, "activation", json!("rely")), sequence(), float, Code::Option, "unknown activation rely");
+    let odd = [("rotary", json!("halves")), ("keyDim", json!(3))];
+    refused(encoder, transformer(2, &odd), sequence(), float, Code::Shape, "an even number of features to turn");
     refused(encoder, transformer(2, &[]), json!(["batch", 4]), float, Code::Shape, "[batch, time, features]");
     refused(decoder, transformer(2, &[]), json!(["batch", "time", "d"]), float, Code::Shape, "last dimension");
     let mut document = Document::default();
@@ -267,6 +308,12 @@ fn wrong_options_and_shapes_are_refused() {
     let twice = document.call(layer, &[once, x]);
     let error = common::Model::new(&document.finish(&[twice])).map(|_| ()).unwrap_err();
     assert!(error.message.contains("it has 16 weights, another call needs 26"), "{error}");
+    let of = |name: &str, value: Value| bias("buckets", &[(name, value)]);
+    let kind = "relativePositionBias";
+    refused(kind, of("numHeads", json!(0)), sequence(), float, Code::Option, "numHeads must be at least 1");
+    refused(kind, of("buckets", json!(5)), sequence(), float, Code::Option, "an even number of at least 4, got 5");
+    refused(kind, of("maxDistance", json!(1)), sequence(), float, Code::Option, "maxDistance must be above 1");
+    refused(kind, bias("buckets", &[]), json!(["batch"]), float, Code::Shape, "[batch, time, ...]");
     let mut empty = reversible(true, false);
     empty["inputDim"] = json!(0);
     refused("reversibleEmbedding", empty, sequence(), float, Code::Option, "at least 1");

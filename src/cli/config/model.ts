@@ -18,7 +18,7 @@ export const transformerEntries = {
   activation: v.optional(oneOf(["relu", "gelu", "geluTanh", "silu"])),
   normalizeFirst: v.optional(flag()),
   layerNormEpsilon: v.optional(number(0)),
-  positions: v.optional(oneOf(["sinusoidal", "sinusoidalHalves", "learned"])),
+  positions: v.optional(oneOf(["sinusoidal", "sinusoidalHalves", "learned", "rotary"])),
   maxLength: v.optional(integer(1)),
   outputBias: v.optional(flag()),
 };

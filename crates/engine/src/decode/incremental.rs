@@ -261,6 +261,13 @@ impl Builder<'_> {
             Operation::Linear | Operation::Softmax if rank(node.inputs[0]) < 3 => {
                 return refuse("it mixes the steps of the decoder's input");
             }
+            Operation::Bias(_) if !self.dependent[node.inputs[0]] => {
+                return refuse("it is for queries of a sequence of another origin");
+            }
+            Operation::Bias(_) if node.inputs[1..].iter().any(|&key| self.dependent[key]) => {
+                return refuse("its key is of the decoder's steps: call it with the query alone");
+            }
+            Operation::Bias(_) => self.time[node.outputs[0]] = Some(2),
             Operation::Scan(_) => return refuse("its states are not carried from token to token"),
             Operation::RepeatVector(_) => return refuse("it repeats what depends on all of the decoder's input"),
             Operation::Concatenate(1) => return refuse("it joins along time"),

@@ -248,6 +248,15 @@ fn repeating() -> Value {
     document
 }
 
+fn transformer(rotary: &str, first: bool) -> Value {
+    let rule = json!({ "type": "randomNormal", "mean": 0.0, "stddev": 0.7 });
+    json!({
+        "intermediateDim": 9, "numHeads": 2, "keyDim": null, "activation": "relu", "dropout": 0.1,
+        "attentionDropout": 0.1, "activationDropout": 0.1, "layerNormEpsilon": 1e-5, "normalizeFirst": first,
+        "useBias": true, "rotary": rotary, "kernelInitializer": rule, "biasInitializer": rule
+    })
+}
+
 /// As many steps as are generated at most.
 fn positions(kind: &str, scale: Value) -> Value {
     let rule = json!({ "type": "randomNormal", "mean": 0.0, "stddev": 1.0 });
@@ -265,6 +274,8 @@ fn layers_along_axes_step_as_they_run_on_whole_sequences() {
         ("rmsNormalization", json!({ "axis": [-1], "epsilon": 1e-6 })),
         ("positionalEncoding", positions("sinusoidal", json!(true))),
         ("positionalEncoding", positions("learned", json!(0.5))),
+        ("transformerDecoder", transformer("halves", true)),
+        ("transformerDecoder", transformer("interleaved", false)),
         ("masking", json!({ "maskValue": 0.0 })),
         ("spatialDropout1d", json!({ "rate": 0.5 })),
         ("softmax", json!({ "axis": [2] })),
@@ -276,6 +287,8 @@ fn layers_along_axes_step_as_they_run_on_whole_sequences() {
     for backend in [cpu(), Box::new(Candle::default())] {
         check_step(&repeating(), backend);
     }
+    check_step(&through("transformerDecoder", transformer("halves", true)), Box::new(Candle::default()));
+    check_step(&through("positionalEncoding", positions("learned", json!(true))), Box::new(Candle::default()));
     let model = model(&repeating(), cpu());
     let treatments = Incremental::new(&model.plan, 1, 0).unwrap().treatments;
     assert!(treatments.contains(&("inners".to_owned(), Treatment::Pointwise)), "{treatments:?}");
@@ -297,6 +310,7 @@ fn positions_are_counted_on_up_to_the_end_of_their_table() {
         max_new_tokens: 15,
         feed: super::Feed::Ids,
         recompute: false,
+        prompts: Vec::new(),
     };
     let inputs = vec![Tensor::ids(vec![2, 1], vec![3, 4])];
     let mut generation = Generation::new(Arc::clone(&model), request, inputs, Interrupt::default()).unwrap();
@@ -326,4 +340,6 @@ fn layers_that_see_all_steps_are_refused_by_name() {
     document["nodes"][6]["inputs"] = json!([[5, 0], [2, 0]]);
     let error = refusal(&document, 1);
     assert!(error.message.contains("layer through cannot decode: its mask"), "{error}");
+    let error = refusal(&through("transformerEncoder", transformer("halves", true)), 1);
+    assert!(error.message.contains("layer through cannot decode: it sees all steps"), "{error}");
 }

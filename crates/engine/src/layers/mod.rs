@@ -17,6 +17,7 @@ mod multi_head_attention;
 mod pooling;
 mod positional_encoding;
 mod recurrent;
+mod relative_position_bias;
 mod repeat_vector;
 mod reversible_embedding;
 mod rms_normalization;
@@ -43,6 +44,7 @@ pub use multi_head_attention::MultiHeadAttentionOptions;
 pub use pooling::{DataFormat, PoolingOptions};
 pub use positional_encoding::{PositionKind, PositionScale, PositionalEncodingOptions};
 pub use recurrent::{Cell, RecurrentOptions};
+pub use relative_position_bias::{BiasKind, RelativePositionBiasOptions};
 pub use repeat_vector::RepeatVectorOptions;
 pub use reversible_embedding::ReversibleEmbeddingOptions;
 pub use rms_normalization::RmsNormalizationOptions;
@@ -50,8 +52,8 @@ pub use scan::{Scan, ScanBody, ScanOptions};
 pub use softmax::SoftmaxOptions;
 pub use tensor::{TensorLayer, WeightOptions};
 pub use time_distributed::TimeDistributed;
-pub use transformer::TransformerOptions;
 pub(crate) use transformer::{Part, with_features};
+pub use transformer::{Rotary, TransformerOptions};
 
 use std::borrow::Cow;
 
@@ -157,6 +159,8 @@ pub enum LayerKind {
     Merge(Merge),
     /// A layer of a Transformer.
     Transformer(Box<TransformerOptions>),
+    /// What is added to scores for the distance between query and key.
+    RelativePositionBias(RelativePositionBiasOptions),
     /// Positions, added to a sequence.
     PositionalEncoding(PositionalEncodingOptions),
     /// Rows of a table, and scores of its rows.
@@ -223,6 +227,7 @@ impl LayerKind {
             "layerNormalization" => Self::LayerNormalization(options(layer)?),
             "positionalEncoding" => Self::PositionalEncoding(options(layer)?),
             "reversibleEmbedding" => Self::ReversibleEmbedding(options(layer)?),
+            "relativePositionBias" => Self::RelativePositionBias(options(layer)?),
             "rmsNormalization" => Self::RmsNormalization(options(layer)?),
             "transformerEncoder" | "transformerDecoder" => {
                 Self::Transformer(Box::new(TransformerOptions::parse(layer)?))
@@ -257,6 +262,7 @@ impl LayerKind {
             Self::LayerNormalization(options) => options.check(),
             Self::PositionalEncoding(options) => options.check(),
             Self::ReversibleEmbedding(options) => options.check(),
+            Self::RelativePositionBias(options) => options.check(),
             Self::RmsNormalization(options) => options.check(),
             Self::Transformer(options) => options.check(),
             Self::Masking(options) => options.check(),
@@ -310,6 +316,7 @@ impl LayerKind {
             Self::LayerNormalization(options) => options.infer(inputs),
             Self::PositionalEncoding(options) => options.infer(inputs),
             Self::ReversibleEmbedding(options) => options.infer(inputs),
+            Self::RelativePositionBias(options) => options.infer(inputs),
             Self::RmsNormalization(options) => options.infer(inputs),
             Self::Transformer(options) => options.infer(inputs),
             Self::GlobalAveragePooling(options) => options.infer(inputs, true),

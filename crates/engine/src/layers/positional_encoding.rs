@@ -13,6 +13,8 @@ pub enum PositionKind {
     Sinusoidal,
     /// A row of a table that is a weight.
     Learned,
+    /// Nothing: the sequence is only multiplied.
+    None,
 }
 
 /// What a sequence is multiplied by before its positions are added.

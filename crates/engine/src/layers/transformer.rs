@@ -33,6 +33,8 @@ pub struct TransformerOptions {
     pub normalize_first: bool,
     /// Whether linear parts have a bias.
     pub use_bias: bool,
+    /// How pairs of features of queries and keys of the sequence itself are turned by their positions; `None`: they are not.
+    pub rotary: Option<Rotary>,
     /// How kernels begin.
     pub kernel_initializer: Value,
     /// How biases begin.
@@ -40,6 +42,16 @@ pub struct TransformerOptions {
     /// Whether it is a decoder: no step sees a later one, and a second sequence is attended to.
     #[serde(skip)]
     pub decoder: bool,
+}
+
+/// Which features of a head are a pair that is turned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Rotary {
+    /// One of the first half and one of the second.
+    Halves,
+    /// Neighbours.
+    Interleaved,
 }
 
 /// A part with weights.
@@ -101,7 +113,13 @@ impl TransformerOptions {
     ///
     /// The orders are those of KerasHub's `TransformerEncoder` and `TransformerDecoder`.
     pub(crate) fn parts(&self, width: usize, memory: Option<usize>) -> Result<Vec<(String, Part)>, String> {
-        let inner = self.num_heads.checked_mul(self.head_width(width)?).ok_or("the heads are too wide")?;
+        let head = self.head_width(width)?;
+        if self.rotary.is_some() && !head.is_multiple_of(2) {
+            return Err(format!(
+                "expected heads of an even number of features to turn (rotary), got {head}: say keyDim"
+            ));
+        }
+        let inner = self.num_heads.checked_mul(head).ok_or("the heads are too wide")?;
         let mut parts = Vec::new();
         let attention = |name: &str, keys: usize, parts: &mut Vec<(String, Part)>| {
             let sizes = [(width, inner), (keys, inner), (keys, inner), (inner, width)];

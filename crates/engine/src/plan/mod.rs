@@ -8,6 +8,7 @@ mod attention_rnn;
 mod extension;
 mod loss;
 mod loss_function;
+mod position_bias;
 mod positions;
 mod recurrent;
 mod schedule;
@@ -22,12 +23,13 @@ pub use attention_rnn::{AttentionRnnPlan, AttentionRnnWeights};
 pub use extension::{Extension, LossGraph};
 pub use loss::{LossPlan, LossTarget, MetricPlan, OutputPlan, RowPass, TrainingPlan};
 pub use loss_function::{CrossEntropy, LossFunction, Metric, OutputLoss};
-pub use positions::PositionPlan;
+pub use position_bias::{Buckets, PositionBias};
+pub use positions::{PositionPlan, PositionTable};
 pub use recurrent::RecurrentPlan;
 pub use schedule::{Roots, Schedule};
 pub use steps::{Normalization, Pooling};
 
-use sconce_kernels::activation::Activation;
+use sconce_kernels::{activation::Activation, positions::rotary::Rotation};
 
 use crate::{
     constraint::Constraint,
@@ -76,6 +78,10 @@ pub enum Operation {
     Normalize(Normalization),
     /// Positions of steps, added to a sequence.
     AddPositions(PositionPlan),
+    /// What is added to scores for the distance between query and key.
+    Bias(PositionBias),
+    /// Positions of steps as angles by which pairs of features are turned.
+    Rotate(Rotation),
     /// One step for all of a sequence.
     Pool(Pooling),
     /// Zeros where all features have this value, which makes the mask.
@@ -110,7 +116,8 @@ impl Operation {
         matches!(self, Self::Embedding { .. } | Self::Recurrent(_) | Self::Linear | Self::Normalize(_))
             || matches!(self, Self::AttentionRnn(_))
             || matches!(self, Self::Tensor(TensorOperation::Weight { .. }))
-            || matches!(self, Self::AddPositions(PositionPlan { order: None, .. }))
+            || matches!(self, Self::Bias(PositionBias { buckets: Some(_), .. }))
+            || matches!(self, Self::AddPositions(PositionPlan { table: PositionTable::Learned, .. }))
     }
 
     /// Whether the mask of its output is that of its first input.
@@ -119,7 +126,7 @@ impl Operation {
         matches!(self, Self::Linear | Self::Activate(_) | Self::Softmax | Self::Dropout(_) | Self::FlipTime)
             || matches!(self, Self::Normalize(_) | Self::SpatialDropout(_) | Self::FoldTime)
             || matches!(self, Self::SoftmaxOver(_) | Self::LogSoftmax)
-            || matches!(self, Self::AddPositions(_))
+            || matches!(self, Self::AddPositions(_) | Self::Rotate(_))
             || matches!(self, Self::Attention(plan) if !plan.scores)
     }
 }
@@ -371,6 +378,9 @@ impl Plan {
             }
             LayerKind::PositionalEncoding(options) => {
                 self.push(Operation::AddPositions(PositionPlan::new(options, &outputs)), layer, inputs, outputs)
+            }
+            LayerKind::RelativePositionBias(options) => {
+                self.push(Operation::Bias(PositionBias::from(options)), layer, inputs, outputs)
             }
             LayerKind::Transformer(options) => self.expand_transformer(options, layer, &inputs),
             LayerKind::ReversibleEmbedding(options) => self.expand_reversible(options, layer, inputs, outputs),

@@ -7,11 +7,22 @@ use crate::{
     shape::Dimension,
 };
 
+/// What stands for positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PositionTable {
+    /// Nothing.
+    None,
+    /// Sines and cosines, which lie so.
+    Waves(Order),
+    /// The first weight.
+    Learned,
+}
+
 /// Positions of steps, resolved: `factor x + table`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PositionPlan {
-    /// How sines and cosines lie; `None`: the table is the first weight.
-    pub order: Option<Order>,
+    /// What stands for a position.
+    pub table: PositionTable,
     /// The longest wave, divided by 2 pi.
     pub wavelength: f64,
     /// Steps that a sequence has at most.
@@ -29,7 +40,11 @@ impl PositionPlan {
         };
         let order = if options.interleaved { Order::Interleaved } else { Order::Halves };
         Self {
-            order: (options.kind == PositionKind::Sinusoidal).then_some(order),
+            table: match options.kind {
+                PositionKind::None => PositionTable::None,
+                PositionKind::Sinusoidal => PositionTable::Waves(order),
+                PositionKind::Learned => PositionTable::Learned,
+            },
             wavelength: options.max_wavelength,
             longest: options.max_length,
             factor: options.factor(width),

@@ -47,7 +47,7 @@ impl Operation {
             Self::Input | Self::Dropout(_) | Self::Concatenate(_) | Self::Merge(_) | Self::RepeatVector(_) => {
                 Vec::new()
             }
-            Self::FlipTime | Self::AddPositions(_) => Vec::new(),
+            Self::FlipTime | Self::AddPositions(_) | Self::Rotate(_) | Self::Bias(_) => Vec::new(),
             // The output too: what a query lost to others follows from it.
             Self::Attention(_) => [inputs, outputs].concat(),
             Self::AdditiveScores => inputs.to_vec(),
@@ -108,7 +108,9 @@ impl Schedule {
             let weights = &flags[layer.first_weight..][..layer.weight_count];
             // Only the first node of an expanded layer has its weights.
             let own = node.operation.has_weights() && weights.contains(&true);
-            if own || node.inputs.iter().any(|&input| gradient[input]) {
+            // Of what a bias by distance takes, only the lengths count.
+            let through = !matches!(node.operation, Operation::Bias(_));
+            if own || through && node.inputs.iter().any(|&input| gradient[input]) {
                 backward[index] = true;
                 node.outputs.iter().for_each(|&output| gradient[output] = true);
             }

@@ -1,11 +1,17 @@
 //! Layers of a Transformer as primitive operations.
-use sconce_kernels::attention::Empty;
+use sconce_kernels::{
+    attention::Empty,
+    positions::{Order, rotary::Rotation},
+};
 
 use super::{AttentionPlan, Normalization, Operation, Plan, ValueId};
 use crate::{
-    layers::{Merge, Part, TransformerOptions, with_features},
+    layers::{Merge, Part, Rotary, TransformerOptions, with_features},
     shape::Dimension,
 };
+
+/// The longest wave of turned features, divided by 2 pi.
+const WAVELENGTH: f64 = 10_000.0;
 
 /// The nodes of one call under way.
 struct Expansion<'a> {
@@ -78,8 +84,15 @@ impl Expansion<'_> {
     fn attention(&mut self, name: &str, x: ValueId, memory: ValueId, causal: bool) -> ValueId {
         let heads = self.options.num_heads;
         let inner = heads * self.head;
-        let query = self.linear(&format!("{name}/query"), x, inner);
-        let key = self.linear(&format!("{name}/key"), memory, inner);
+        let mut query = self.linear(&format!("{name}/query"), x, inner);
+        let mut key = self.linear(&format!("{name}/key"), memory, inner);
+        // Places in one sequence mean nothing in another.
+        if let Some(rotary) = self.options.rotary.filter(|_| x == memory) {
+            let order = if rotary == Rotary::Halves { Order::Halves } else { Order::Interleaved };
+            let rotation = Rotation { heads, width: self.head, order, wavelength: WAVELENGTH };
+            query = self.push(Operation::Rotate(rotation), vec![query], inner);
+            key = self.push(Operation::Rotate(rotation), vec![key], inner);
+        }
         let value = self.linear(&format!("{name}/value"), memory, inner);
         let plan = AttentionPlan {
             heads,

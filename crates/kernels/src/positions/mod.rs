@@ -6,6 +6,8 @@
 //!
 //! # Legend
 //! `B` sequences of `T` steps of width `D`; a table has a row for each step.
+pub mod rotary;
+
 use crate::{Context, Destination, rows::for_rows};
 
 /// Where sines and cosines lie.

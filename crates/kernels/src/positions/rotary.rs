@@ -88,7 +88,9 @@ mod tests {
     fn heads_are_turned_and_turned_back() {
         let mut random = Random::new(4);
         let mut shapes = vec![(0, 3, 1, 2), (1, 1, 1, 2), (2, 5, 3, 8), (3, 70, 2, 16)];
-        shapes.extend((0..4).map(|_| (1 + random.below(5), 1 + random.below(9), 1 + random.below(4), 2 + 2 * random.below(5))));
+        shapes.extend(
+            (0..4).map(|_| (1 + random.below(5), 1 + random.below(9), 1 + random.below(4), 2 + 2 * random.below(5))),
+        );
         for (batch, steps, heads, width) in shapes {
             for order in [Order::Interleaved, Order::Halves] {
                 let rotation = Rotation { heads, width, order, wavelength: 100.0 };

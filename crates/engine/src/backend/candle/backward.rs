@@ -73,6 +73,11 @@ impl Run<'_> {
             Operation::FlipTime => self.add_gradient(input, dy.flip(&[1])?),
             Operation::Normalize(ref plan) => self.normalize_backward(node, plan, &dy),
             Operation::AddPositions(plan) => self.positions_backward(node, plan, &dy),
+            Operation::Bias(bias) => self.bias_backward(node, bias, &dy),
+            Operation::Rotate(rotation) => {
+                let dx = self.rotated(&dy, rotation, true)?;
+                self.add_gradient(input, dx)
+            }
             Operation::Pool(pooling) => self.pool_backward(node, pooling, &dy),
             Operation::Mask(_) => self.mask_backward(node, &dy),
             Operation::SpatialDropout(rate) => {

@@ -61,6 +61,8 @@ impl Run<'_> {
             Operation::FlipTime => self.floats(input)?.flip(&[1])?,
             Operation::Normalize(ref plan) => self.normalize_forward(node, plan)?,
             Operation::AddPositions(plan) => self.positions_forward(node, plan)?,
+            Operation::Bias(bias) => self.bias_forward(node, bias)?,
+            Operation::Rotate(rotation) => self.rotated(self.floats(input)?, rotation, false)?,
             Operation::Pool(pooling) => self.pool_forward(node, pooling)?,
             Operation::Mask(value) => self.mask_forward(node, value)?,
             Operation::SpatialDropout(rate) => self.spatial_dropout(index, rate, self.floats(input)?)?,

@@ -6,7 +6,7 @@ use super::Run;
 use crate::{
     backend::checks::check_steps,
     error::Result,
-    plan::{Node, PositionPlan},
+    plan::{Node, PositionPlan, PositionTable},
 };
 
 impl Run<'_> {
@@ -15,20 +15,21 @@ impl Run<'_> {
         let (_, count, width) = x.dims3()?;
         let first = self.forward.position();
         check_steps(&self.plan.layers[node.layer].name, first, count, plan.longest)?;
-        let table = match plan.order {
-            Some(order) => {
+        let table = match plan.table {
+            PositionTable::None => self.zeros(&[count, width])?,
+            PositionTable::Waves(order) => {
                 let mut table = vec![0.0; count * width];
                 sinusoidal(width, order, plan.wavelength, first, &mut table);
                 self.upload(&table, &[count, width])?
             }
-            None => self.need_weight(node, 0)?.narrow(0, first, count)?,
+            PositionTable::Learned => self.need_weight(node, 0)?.narrow(0, first, count)?,
         };
         Ok(x.affine(f64::from(plan.factor), 0.0)?.broadcast_add(&table)?)
     }
 
     pub(super) fn positions_backward(&mut self, node: &Node, plan: PositionPlan, dy: &Array) -> Result<()> {
         self.add_gradient(node.inputs[0], dy.affine(f64::from(plan.factor), 0.0)?)?;
-        if plan.order.is_some() {
+        if plan.table != PositionTable::Learned {
             return Ok(());
         }
         let table = self.need_weight(node, 0)?;

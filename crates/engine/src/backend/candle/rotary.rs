@@ -12,7 +12,9 @@ impl Run<'_> {
         let (batch, steps, _) = x.dims3()?;
         let (first, pairs) = (self.forward.position(), width / 2);
         let angles: Vec<f64> = (first..first + steps)
-            .flat_map(|step| (0..pairs).map(move |pair| step as f64 * wavelength.powf(-2.0 * pair as f64 / width as f64)))
+            .flat_map(|step| {
+                (0..pairs).map(move |pair| step as f64 * wavelength.powf(-2.0 * pair as f64 / width as f64))
+            })
             .collect();
         let sign = if back { -1.0 } else { 1.0 };
         let sines: Vec<f32> = angles.iter().map(|angle| (sign * angle.sin()) as f32).collect();
@@ -20,7 +22,8 @@ impl Run<'_> {
         let (sines, cosines) = (self.upload(&sines, &[steps, 1, pairs])?, self.upload(&cosines, &[steps, 1, pairs])?);
         // Pairs along an axis of their own.
         let axis = if order == Order::Halves { 3 } else { 4 };
-        let shape = if order == Order::Halves { [batch, steps, heads, 2, pairs] } else { [batch, steps, heads, pairs, 2] };
+        let shape =
+            if order == Order::Halves { [batch, steps, heads, 2, pairs] } else { [batch, steps, heads, pairs, 2] };
         let x = x.reshape(&shape[..])?;
         let (one, other) = (x.narrow(axis, 0, 1)?.squeeze(axis)?, x.narrow(axis, 1, 1)?.squeeze(axis)?);
         let first = (one.broadcast_mul(&cosines)? - other.broadcast_mul(&sines)?)?;

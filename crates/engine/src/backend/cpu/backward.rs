@@ -141,6 +141,8 @@ impl Run<'_> {
             (&Operation::Merge(merge), _) => self.merge_backward(node, merge, &dy)?,
             (&Operation::FlipTime, _) => self.flip_backward(index, node, &dy)?,
             (Operation::Normalize(plan), _) => self.normalize_backward(index, node, plan, &dy, gradients)?,
+            (&Operation::Bias(bias), _) => self.bias_backward(index, node, bias, &dy, gradients)?,
+            (&Operation::Rotate(rotation), _) => self.rotate_backward(index, node, rotation, &dy)?,
             (&Operation::AddPositions(plan), _) => self.positions_backward(index, node, plan, &dy, gradients)?,
             (&Operation::Pool(pooling), _) => self.pool_backward(index, node, pooling, &dy)?,
             (&Operation::Mask(_), _) => self.mask_backward(node, &dy)?,

@@ -64,6 +64,8 @@ impl<'a> Run<'a> {
             Operation::FlipTime => self.flip_forward(index, node)?,
             Operation::Normalize(ref plan) => self.normalize_forward(index, node, plan)?,
             Operation::AddPositions(plan) => self.positions_forward(index, node, plan)?,
+            Operation::Bias(bias) => self.bias_forward(index, node, bias)?,
+            Operation::Rotate(rotation) => self.rotate_forward(index, node, rotation)?,
             Operation::LogSoftmax => self.log_softmax_forward(node)?,
             Operation::SoftmaxOver(ref axes) => self.softmax_over_forward(node, axes)?,
             Operation::SpatialDropout(rate) => match self.spatial_dropout_forward(index, node, rate)? {
@@ -77,7 +79,7 @@ impl<'a> Run<'a> {
         };
         let mask = match node.operation {
             Operation::Embedding { .. } => self.masks[node.outputs[0]].clone(),
-            Operation::RepeatVector(_) => None,
+            Operation::RepeatVector(_) | Operation::Bias(_) => None,
             Operation::Concatenate(_) | Operation::Merge(_) => {
                 if plan.values[node.outputs[0]].masked {
                     self.joined_mask(node)

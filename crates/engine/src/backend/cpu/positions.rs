@@ -12,7 +12,7 @@ use super::{
 use crate::{
     backend::{WeightGradient, checks::check_steps},
     error::{Code, Error, Result},
-    plan::{Node, PositionPlan},
+    plan::{Node, PositionPlan, PositionTable},
     tensor::Tensor,
 };
 
@@ -23,13 +23,15 @@ impl Run<'_> {
         let (first, width) = (self.forward.position(), sizes[2]);
         check_steps(&self.plan.layers[node.layer].name, first, sizes[1], plan.longest)?;
         let mut y = Buffer::new(x.len());
-        let mut waves = Buffer::new(if plan.order.is_some() { sizes[1] * width } else { 0 });
-        let table = match plan.order {
-            Some(order) => {
+        let made = plan.table != PositionTable::Learned;
+        let mut waves = Buffer::zeros(if made { sizes[1] * width } else { 0 });
+        let table = match plan.table {
+            PositionTable::None => &*waves,
+            PositionTable::Waves(order) => {
                 sinusoidal(width, order, plan.wavelength, first, &mut waves);
                 &*waves
             }
-            None => &self.weight(node, 0)?[first * width..][..sizes[1] * width],
+            PositionTable::Learned => &self.weight(node, 0)?[first * width..][..sizes[1] * width],
         };
         positions::forward(self.context, width, plan.factor, table, x.floats()?, &mut y);
         let y = Tensor::float(x.shape.clone(), y);
@@ -53,7 +55,7 @@ impl Run<'_> {
             positions::backward(self.context, plan.factor, dy, slot.destination());
             self.put(input, Some(slot));
         }
-        let learned = self.plan.weight(node, 0).filter(|_| plan.order.is_none());
+        let learned = self.plan.weight(node, 0).filter(|_| plan.table == PositionTable::Learned);
         if let Some(weight) = learned.filter(|&weight| self.schedule.trainable[weight]) {
             let mut slot = weight_slot(gradients, weight, self.weight(node, 0)?.len());
             positions::table_backward(self.context, width, steps, dy, slot.destination());
