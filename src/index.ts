@@ -231,7 +231,7 @@ export type { TransformerLanguageModelOptions } from "./models/language-model/tr
 export { LanguageModel, type LanguageModelOptions } from "./models/language-model.ts";
 export { type BuildOptions, Model, type SaveOptions } from "./models/model.ts";
 export { type AverageOptions, averageCheckpoints } from "./models/seq2seq/average.ts";
-export type { Cell } from "./models/seq2seq/cells.ts";
+export type { Cell, SeqAttention } from "./models/seq2seq/cells.ts";
 export type { Evaluation, EvaluationMetric, Seq2SeqEvaluateOptions } from "./models/seq2seq/evaluate.ts";
 export type { Seq2SeqFitOptions } from "./models/seq2seq/fit.ts";
 export type { ValidationGenerationOptions, ValidationMetric } from "./models/seq2seq/generated-validation.ts";
