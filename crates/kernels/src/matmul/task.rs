@@ -5,7 +5,7 @@ use crate::{
     panels::{Write, pack_panel, panels_length, unpack_panel},
     shared::Shared,
     simd::{LANES, Simd},
-    tile::{Ahead, Left, Out, Product, Right, Start},
+    tile::{Ahead, INNER_BLOCK, Left, Out, Product, Right, Start},
 };
 
 use super::{MatmulOptions, MatmulShape, SMALL};
@@ -59,10 +59,10 @@ impl Task<'_> {
         }
     }
 
-    /// Whether a transposed left operand is read from panels, 16 of its rows side by side.
-    fn packs_left(&self, way: Way) -> bool {
-        let MatmulShape { rows, columns, .. } = self.shape;
-        self.options.transpose_a && way != Way::Transposed && collides(rows) && columns >= 64
+    /// Whether each piece copies its part of a transposed left operand, block by block.
+    fn copies_left(&self, way: Way) -> bool {
+        let MatmulShape { rows, columns, inner } = self.shape;
+        self.options.transpose_a && way != Way::Transposed && collides(rows) && columns >= 64 && inner > 0
     }
 
     /// The whole product on this thread.
@@ -82,33 +82,11 @@ impl Task<'_> {
     /// Packs, then multiplies; `share(pieces, work)` does a number of pieces.
     fn run_by(&self, simd: Simd, share: &Share<'_>) {
         let way = self.way();
-        let left_panels = if self.packs_left(way) { self.shape.inner.div_ceil(LANES) } else { 0 };
-        let panels = self.packed_panels(way);
         let mut packed = Buffer::new(self.packed_length(way));
-        let mut left = Buffer::new(left_panels * LANES * self.left_stride());
-        let (packed, left) = (Shared::new(&mut packed), Shared::new(&mut left));
-        share(left_panels + panels, &|panel| match panel.checked_sub(left_panels) {
-            None => self.copy_left(panel, left),
-            Some(panel) => self.pack(way, panel, packed),
-        });
+        let packed = Shared::new(&mut packed);
+        share(self.packed_panels(way), &|panel| self.pack(way, panel, packed));
         let grid = self.grid(way);
-        let left = (left_panels > 0).then_some(left);
-        share(grid.pieces(), &|piece| self.piece(way, &grid, piece, packed, left, simd));
-    }
-
-    /// Floats from row to row of a copied left operand: an odd number of lines.
-    fn left_stride(&self) -> usize {
-        (self.shape.rows.div_ceil(LANES) | 1) * LANES
-    }
-
-    /// Copies 16 rows of a transposed left operand to where they fall into different sets of the cache.
-    fn copy_left(&self, block: usize, to: Shared<'_>) {
-        let MatmulShape { rows, inner, .. } = self.shape;
-        let stride = self.left_stride();
-        for row in block * LANES..inner.min((block + 1) * LANES) {
-            // SAFETY: each row is copied by one piece.
-            unsafe { to.part(row * stride, rows) }.copy_from_slice(&self.a[row * rows..][..rows]);
-        }
+        share(grid.pieces(), &|piece| self.piece(way, &grid, piece, packed, simd));
     }
 
     fn packed_panels(&self, way: Way) -> usize {
@@ -151,20 +129,13 @@ impl Task<'_> {
     fn grid(&self, way: Way) -> Grid {
         let MatmulShape { rows, columns, inner } = self.shape;
         match way {
-            Way::Transposed => Grid::new(columns, rows, inner, 128),
-            _ => Grid::new(rows, columns, inner, 512),
+            Way::Transposed => Grid::new(&BLOCKS, columns, rows, inner, 128),
+            _ if self.copies_left(way) => Grid::new(&WIDE_BLOCKS, rows, columns, inner, 256),
+            _ => Grid::new(&BLOCKS, rows, columns, inner, 512),
         }
     }
 
-    fn piece(
-        &self,
-        way: Way,
-        grid: &Grid,
-        piece: usize,
-        packed: Shared<'_>,
-        packed_left: Option<Shared<'_>>,
-        simd: Simd,
-    ) {
+    fn piece(&self, way: Way, grid: &Grid, piece: usize, packed: Shared<'_>, simd: Simd) {
         let MatmulShape { rows, columns, inner } = self.shape;
         let (i, height) = grid.rows(piece);
         let (j, width) = grid.columns(piece);
@@ -197,11 +168,6 @@ impl Task<'_> {
             }
             return;
         }
-        let left = match packed_left {
-            Some(left) => Left::columns(left.at(i), self.left_stride()),
-            None if self.options.transpose_a => Left::columns(self.a.as_ptr().wrapping_add(i), rows),
-            None => Left::rows(self.a.as_ptr().wrapping_add(i * inner), inner),
-        };
         let right = match way {
             Way::Packed => Right::panels(panel(), inner * LANES),
             _ => Right::rows(self.b.as_ptr().wrapping_add(j), columns),
@@ -212,12 +178,42 @@ impl Task<'_> {
             None => Start::Zero,
         };
         let out = Out::rows(self.c.at(i * columns + j), columns);
-        // SAFETY: operands have these sizes, and no other piece touches this block of the result.
-        unsafe {
-            Product { left, right, out, rows: height, columns: width, inner, start, ahead: Ahead::NOTHING }.run(simd)
+        let left = if self.options.transpose_a {
+            Left::columns(self.a.as_ptr().wrapping_add(i), rows)
+        } else {
+            Left::rows(self.a.as_ptr().wrapping_add(i * inner), inner)
         };
+        let product = Product { left, right, out, rows: height, columns: width, inner, start, ahead: Ahead::NOTHING };
+        if !self.copies_left(way) {
+            // SAFETY: operands have these sizes, and no other piece touches this block of the result.
+            unsafe { product.run(simd) };
+            return;
+        }
+        // An odd number of lines from row to row: they fall into all sets of the cache.
+        let stride = (height.div_ceil(LANES) | 1) * LANES;
+        let mut copy = Buffer::new(INNER_BLOCK.min(inner) * stride);
+        for k in (0..inner).step_by(INNER_BLOCK) {
+            let steps = INNER_BLOCK.min(inner - k);
+            for (row, to) in copy.chunks_exact_mut(stride).take(steps).enumerate() {
+                to[..height].copy_from_slice(&self.a[(k + row) * rows + i..][..height]);
+            }
+            let part = Product {
+                left: Left::columns(copy.as_ptr(), stride),
+                right: Right { data: right.data.wrapping_add(k * right.row), ..right },
+                inner: steps,
+                start: if k == 0 { start } else { Start::Keep },
+                ..product
+            };
+            // SAFETY: as above, of some rows of the operands.
+            unsafe { part.run(simd) };
+        }
     }
 }
+
+/// Heights and widths of blocks, multiples of every tile's height and of two panels.
+const BLOCKS: [(usize, usize); 7] = [(240, 256), (120, 256), (120, 128), (60, 128), (60, 64), (24, 64), (24, 32)];
+/// Wider ones, where each piece copies its part of the left operand.
+const WIDE_BLOCKS: [(usize, usize); 5] = [(120, 256), (60, 256), (60, 128), (24, 128), (24, 64)];
 
 /// A result cut into blocks, by its shape alone.
 struct Grid {
@@ -229,11 +225,10 @@ struct Grid {
 }
 
 impl Grid {
-    /// Blocks of at most 240 x `widest`, smaller ones until there are 32 or they hold little work.
-    fn new(rows: usize, columns: usize, inner: usize, widest: usize) -> Self {
+    /// The first of the `blocks` (height, width) that makes 16 pieces or holds little work; none is wider than `widest`.
+    fn new(blocks: &[(usize, usize)], rows: usize, columns: usize, inner: usize, widest: usize) -> Self {
         let mut grid = Self { rows, columns, height: 240, width: widest };
-        // Multiples of every tile's height, and of two panels.
-        for (height, width) in [(240, 256), (120, 256), (120, 128), (60, 128), (60, 64), (24, 64), (24, 32)] {
+        for &(height, width) in blocks {
             let work = grid.height.min(rows) * grid.width.min(columns) * inner;
             if grid.pieces() >= 16 || work <= SMALL {
                 break;

@@ -77,6 +77,16 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn blocks<const R: usize, const P: usize>(
+        sums: &mut [[Self; P]; R],
+        strip: Strip,
+        blocks: usize,
+        stride: usize,
+    ) -> bool {
+        avx2_strip::blocks(sums, strip, blocks, stride)
+    }
+
+    #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
         let value = _mm256_set1_ps(value);
         Self(value, value)

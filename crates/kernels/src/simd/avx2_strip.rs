@@ -4,7 +4,7 @@
 //! two threads share a core. Twelve registers hold the sums, two a row of the right operand, one a float of the left.
 use std::arch::asm;
 
-use super::{Strip, avx2::Avx2};
+use super::{LANES, Strip, avx2::Avx2};
 
 /// Rows of the tile.
 const ROWS: usize = 6;
@@ -67,17 +67,34 @@ macro_rules! across {
     };
 }
 
+/// A step of a panel: the rows of the left operand are a line of 16 floats each.
+macro_rules! panel {
+    ($right:literal, $offset:literal) => {
+        concat!(
+            right!($right),
+            row!("{left}", $offset, "s0", "s1"),
+            row!("{left} + 64", $offset, "s2", "s3"),
+            row!("{left} + 128", $offset, "s4", "s5"),
+            row!("{left} + 192", $offset, "s6", "s7"),
+            row!("{left} + 256", $offset, "s8", "s9"),
+            row!("{left} + 320", $offset, "s10", "s11"),
+        )
+    };
+}
+
 /// Runs a loop with the twelve sums in registers.
 macro_rules! run {
-    ($sums:ident, $strip:ident, $rounds:ident, [$($code:expr),*], $($operands:tt)*) => {{
+    ($sums:ident, $strip:ident, $rounds:ident, $again:literal, [$($before:expr),*], [$($code:expr),*], [$($after:expr),*], $($operands:tt)*) => {{
         let [s0, s1, s2, s3, s4, s5] = $sums.each_mut().map(|sums| &mut sums[0]);
         let stride = $strip.right_row * 4;
         asm!(
+            $($before,)*
             "2:",
             $($code,)*
             "lea {right}, [{right} + 4*{right_row}]",
+            $($after,)*
             "dec {rounds}",
-            "jnz 2b",
+            $again,
             s0 = inout(ymm_reg) s0.0, s1 = inout(ymm_reg) s0.1,
             s2 = inout(ymm_reg) s1.0, s3 = inout(ymm_reg) s1.1,
             s4 = inout(ymm_reg) s2.0, s5 = inout(ymm_reg) s2.1,
@@ -111,7 +128,7 @@ pub(super) unsafe fn rounds<const R: usize, const P: usize>(sums: &mut [[Avx2; P
         let stride = strip.row * 4;
         // SAFETY: reads the strip alone, which the caller vouches for; every register that changes is an output.
         unsafe {
-            run!(sums, strip, rounds,
+            run!(sums, strip, rounds, "jnz 2b", [],
                 [
                     along!("{right}", "0"),
                     along!("{right} + {right_row}", "4"),
@@ -120,6 +137,7 @@ pub(super) unsafe fn rounds<const R: usize, const P: usize>(sums: &mut [[Avx2; P
                     "add {first}, 16",
                     "add {fourth}, 16"
                 ],
+                [],
                 first = inout(reg) strip.left => _,
                 fourth = inout(reg) strip.left.wrapping_add(3 * strip.row) => _,
                 stride = in(reg) stride,
@@ -129,7 +147,7 @@ pub(super) unsafe fn rounds<const R: usize, const P: usize>(sums: &mut [[Avx2; P
         let stride = strip.column * 4;
         // SAFETY: as above.
         unsafe {
-            run!(sums, strip, rounds,
+            run!(sums, strip, rounds, "jnz 2b", [],
                 [
                     across!("{right}", "{left}"),
                     across!("{right} + {right_row}", "{left} + {column}"),
@@ -137,6 +155,7 @@ pub(super) unsafe fn rounds<const R: usize, const P: usize>(sums: &mut [[Avx2; P
                     across!("{right} + {right_row_3}", "{left} + {column_3}"),
                     "lea {left}, [{left} + 4*{column}]"
                 ],
+                [],
                 left = inout(reg) strip.left => _,
                 column = in(reg) stride,
                 column_3 = in(reg) stride * 3,
@@ -146,4 +165,56 @@ pub(super) unsafe fn rounds<const R: usize, const P: usize>(sums: &mut [[Avx2; P
         return 0;
     }
     rounds * ROUND
+}
+
+/// Blocks of [`LANES`] steps, `stride` floats apart, if the left operand is panels; returns whether it was.
+///
+/// # Safety
+/// As for [`super::Lanes::blocks`].
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn blocks<const R: usize, const P: usize>(
+    sums: &mut [[Avx2; P]; R],
+    strip: Strip,
+    blocks: usize,
+    stride: usize,
+) -> bool {
+    if R != ROWS || P != 1 || blocks == 0 || (strip.row, strip.column, strip.steps) != (LANES, 1, LANES) {
+        return false;
+    }
+    let Some(sums) = sums.first_chunk_mut::<ROWS>() else { return false };
+    // From the end of a block to the next one, in bytes.
+    let jump = (stride * 4).wrapping_sub(LANES * 4);
+    // SAFETY: reads the blocks alone, which the caller vouches for; every register that changes is an output.
+    unsafe {
+        run!(sums, strip, blocks, "jnz 3b",
+            [
+                "3:",
+                // The lines of the next tile: the hardware does not see them coming.
+                "prefetcht0 [{left} + 384]",
+                "prefetcht0 [{left} + 448]",
+                "prefetcht0 [{left} + 512]",
+                "prefetcht0 [{left} + 576]",
+                "prefetcht0 [{left} + 640]",
+                "prefetcht0 [{left} + 704]",
+                "mov {inner:e}, 4"
+            ],
+            [
+                panel!("{right}", "0"),
+                panel!("{right} + {right_row}", "4"),
+                panel!("{right} + 2*{right_row}", "8"),
+                panel!("{right} + {right_row_3}", "12"),
+                "add {left}, 16"
+            ],
+            [
+                "dec {inner:e}",
+                "jnz 2b",
+                "add {left}, {jump}"
+            ],
+            left = inout(reg) strip.left => _,
+            inner = out(reg) _,
+            jump = in(reg) jump,
+        );
+    }
+    true
 }

@@ -36,6 +36,17 @@ pub trait Lanes: Copy + 'static {
         // SAFETY: the caller vouches for the strip and the path.
         unsafe { strip.accumulate::<Self, R, P>(sums, |address| Self::load(address)) };
     }
+    /// As [`Lanes::strip`], over `blocks` blocks of the left operand that begin `stride` floats apart, each of `strip.steps`
+    /// steps; the right operand goes on from block to block. Returns `false`, with nothing done, if the path has no such loop.
+    #[inline(always)]
+    unsafe fn blocks<const R: usize, const P: usize>(
+        _sums: &mut [[Self; P]; R],
+        _strip: Strip,
+        _blocks: usize,
+        _stride: usize,
+    ) -> bool {
+        false
+    }
     /// All lanes the same.
     unsafe fn splat(value: f32) -> Self;
     /// Reads 16 floats, any alignment.

@@ -111,6 +111,24 @@ impl Part {
         let mut block = self.left.data.wrapping_add(row * self.left.row);
         let mut right = self.right.data;
         let mut rest = self.inner;
+        if !TAIL && self.left.block < usize::MAX {
+            let blocks = rest / self.left.block;
+            let strip = Strip {
+                left: block,
+                row: self.left.row,
+                column: self.left.column,
+                right,
+                right_row: self.right.row,
+                panel: self.right.panel,
+                steps: self.left.block,
+            };
+            if L::blocks(&mut sums, strip, blocks, self.left.block_stride) {
+                let steps = blocks * self.left.block;
+                right = right.wrapping_add(steps * self.right.row);
+                block = block.wrapping_add(blocks * self.left.block_stride);
+                rest -= steps;
+            }
+        }
         while rest > 0 {
             let steps = rest.min(self.left.block);
             // Blocks lie too far apart for the hardware to see the next tile coming.

@@ -20,7 +20,7 @@ use std::ops::Range;
 use crate::simd::{Kernel, LANES, Lanes, Simd};
 
 /// Steps of `k` between two visits of a tile: two panels of this length fill two thirds of 48 KiB of L1.
-const INNER_BLOCK: usize = 256;
+pub(crate) const INNER_BLOCK: usize = 256;
 /// Rows of the left operand that are swept for each panel: with `INNER_BLOCK` columns they fill a quarter of 1 MiB of L2.
 const ROW_BLOCK: usize = 240;
 
