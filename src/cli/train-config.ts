@@ -8,9 +8,9 @@ import { valueAt } from "./config/places.ts";
 
 export const trainHelp = `Usage: sconce train [CONFIG] [OPTIONS]
 
-Trains an encoder-decoder, recurrent or a Transformer, on sentence pairs. CONFIG is a file in YAML or JSON; docs/configuration.md explains all that it may
-hold. --train and --out are enough without one. The folder of the run gets config.yaml, log.csv, samples.txt and the models best and
-last. Ctrl-C saves a checkpoint; the same command resumes there and ends with the same numbers as an uninterrupted run.
+Trains an encoder-decoder, recurrent or a Transformer, on sentence pairs. CONFIG is a file in YAML or JSON; docs/configuration.md
+explains all that it may hold. --train and --out are enough without one. The folder of the run gets config.yaml, log.csv, samples.txt and
+the models best and last. Ctrl-C saves a checkpoint; the same command resumes there and ends with the same numbers as an uninterrupted run.
 
 Example: sconce train --train train.tsv.gz --valid valid.tsv.gz --target-type character --epochs 10 --out runs/en-zh
 
