@@ -16,19 +16,21 @@ export const transformerPresetNames: readonly TransformerPresetName[] = [
 
 /** Options of `Seq2Seq.transformer` that a preset stands for. */
 export type TransformerPresetOptions = Readonly<
-  Omit<Required<Pick<TransformerSeq2SeqOptions, PresetKey>>, "source" | "target">
+  Required<
+    Pick<
+      TransformerSeq2SeqOptions,
+      | "dModel"
+      | "heads"
+      | "ffn"
+      | "encoderLayers"
+      | "decoderLayers"
+      | "dropout"
+      | "normalizeFirst"
+      | "tiedEmbeddings"
+      | "outputBias"
+    >
+  >
 >;
-
-type PresetKey =
-  | "dModel"
-  | "heads"
-  | "ffn"
-  | "encoderLayers"
-  | "decoderLayers"
-  | "dropout"
-  | "normalizeFirst"
-  | "tiedEmbeddings"
-  | "outputBias";
 
 /** A known Transformer: what it is made of, and how it is trained. */
 export interface TransformerPreset {
