@@ -1,5 +1,5 @@
 //! Axes as options name them: negative ones count from the end.
-use crate::shape::{Dimension, describe};
+use crate::shape::{Dimension, count, describe};
 
 /// Axes of a tensor, ascending.
 ///
@@ -37,4 +37,27 @@ pub(super) fn check(axes: &[i64]) -> Result<(), String> {
         return Err("axis must name at most 32 axes, each from -32 to 32".to_owned());
     }
     Ok(())
+}
+
+/// Whether the axes and the epsilon of a normalisation can be right for some tensor.
+pub(super) fn check_normalization(axes: &[i64], epsilon: f32) -> Result<(), String> {
+    check(axes)?;
+    if epsilon >= 0.0 && epsilon.is_finite() {
+        return Ok(());
+    }
+    Err(format!("epsilon must be a number of at least 0, got {epsilon}"))
+}
+
+/// The sizes of axes, ascending, which weights have that lie along them.
+///
+/// # Errors
+/// As [`positions`], and if a size is not known.
+pub(super) fn sizes(axes: &[i64], shape: &[Dimension]) -> Result<Vec<usize>, String> {
+    let known = |axis: usize| match &shape[axis] {
+        Dimension::Size(size) => Ok(*size),
+        Dimension::Symbol(_) => Err(format!("expected the size of axis {axis} to be known, got {}", describe(shape))),
+    };
+    let sizes = positions(axes, shape)?.into_iter().map(known).collect::<Result<Vec<_>, _>>()?;
+    count(&sizes).map_err(|error| error.message)?;
+    Ok(sizes)
 }

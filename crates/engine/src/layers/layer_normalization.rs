@@ -3,7 +3,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Inference, Signature, WeightSpecification, axes, float};
-use crate::shape::{Dimension, ElementType, count, describe};
+use crate::shape::{Dimension, ElementType};
 
 /// Options of a layer normalisation.
 #[derive(Clone, Debug, Deserialize)]
@@ -37,11 +37,7 @@ pub struct LayerNormalizationOptions {
 
 impl LayerNormalizationOptions {
     pub(super) fn check(&self) -> Result<(), String> {
-        axes::check(&self.axis)?;
-        if self.epsilon >= 0.0 && self.epsilon.is_finite() {
-            return Ok(());
-        }
-        Err(format!("epsilon must be a number of at least 0, got {}", self.epsilon))
+        axes::check_normalization(&self.axis, self.epsilon)
     }
 
     /// The axes in an input of a shape, ascending.
@@ -52,17 +48,7 @@ impl LayerNormalizationOptions {
     pub(super) fn infer(&self, inputs: &[Signature]) -> Result<Inference, String> {
         let [x] = inputs else { return Err(format!("expected 1 input, got {}", inputs.len())) };
         float(x, "its input")?;
-        let sizes = self
-            .positions(&x.shape)?
-            .into_iter()
-            .map(|axis| match &x.shape[axis] {
-                Dimension::Size(size) => Ok(*size),
-                Dimension::Symbol(_) => {
-                    Err(format!("expected the size of axis {axis} to be known, got {}", describe(&x.shape)))
-                }
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        count(&sizes).map_err(|error| error.message)?;
+        let sizes = axes::sizes(&self.axis, &x.shape)?;
         let mut inference = Inference::single(x.shape.clone(), ElementType::Float32, x.masked);
         if self.scale {
             let gamma = WeightSpecification::new("gamma", sizes.clone(), &self.gamma_initializer);

@@ -3,7 +3,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Inference, Signature, WeightSpecification, axes, float};
-use crate::shape::{Dimension, ElementType, count, describe};
+use crate::shape::{Dimension, ElementType};
 
 /// Options of a normalisation by the root mean square.
 #[derive(Clone, Debug, Deserialize)]
@@ -17,11 +17,7 @@ pub struct RmsNormalizationOptions {
 
 impl RmsNormalizationOptions {
     pub(super) fn check(&self) -> Result<(), String> {
-        axes::check(&self.axis)?;
-        if self.epsilon >= 0.0 && self.epsilon.is_finite() {
-            return Ok(());
-        }
-        Err(format!("epsilon must be a number of at least 0, got {}", self.epsilon))
+        axes::check_normalization(&self.axis, self.epsilon)
     }
 
     /// The axes in an input of a shape, ascending.
@@ -32,14 +28,7 @@ impl RmsNormalizationOptions {
     pub(super) fn infer(&self, inputs: &[Signature]) -> Result<Inference, String> {
         let [x] = inputs else { return Err(format!("expected 1 input, got {}", inputs.len())) };
         float(x, "its input")?;
-        let known = |axis: usize| match &x.shape[axis] {
-            Dimension::Size(size) => Ok(*size),
-            Dimension::Symbol(_) => {
-                Err(format!("expected the size of axis {axis} to be known, got {}", describe(&x.shape)))
-            }
-        };
-        let sizes = self.positions(&x.shape)?.into_iter().map(known).collect::<Result<Vec<_>, _>>()?;
-        count(&sizes).map_err(|error| error.message)?;
+        let sizes = axes::sizes(&self.axis, &x.shape)?;
         let mut inference = Inference::single(x.shape.clone(), ElementType::Float32, x.masked);
         inference.weights.push(WeightSpecification::new("scale", sizes, &json!({ "type": "ones" })));
         Ok(inference)

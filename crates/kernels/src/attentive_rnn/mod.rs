@@ -23,7 +23,10 @@
 mod backward;
 mod forward;
 mod gradients;
+mod kept;
+mod layer;
 mod memory;
+mod operands;
 mod panel;
 #[cfg(test)]
 mod reference;
@@ -33,335 +36,25 @@ mod tests;
 use crate::{
     Context, Destination,
     buffer::Buffer,
-    gru::{self, GruGradients, GruInputs, GruOptions, GruOutputGradients, GruOutputs, GruSaved, GruWeights},
-    lstm::{self, LstmGradients, LstmInputs, LstmOptions, LstmOutputGradients, LstmOutputs, LstmSaved, LstmWeights},
-    panels::panels_length,
-    recurrent::{self, Plan, To},
+    gru::{self, GruGradients, GruOutputGradients, GruOutputs},
+    lstm::{self, LstmGradients, LstmOptions, LstmOutputGradients, LstmOutputs},
+    recurrent::To,
     shared::Shared,
     simd::LANES,
 };
+pub use kept::AttentiveSaved;
+use kept::{CellSaved, Kept, KeptParts};
+use layer::Layer;
 use memory::Positions;
-
-/// Sizes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AttentiveShape {
-    /// Sequences.
-    pub batch: usize,
-    /// Time steps.
-    pub steps: usize,
-    /// Positions of the memory.
-    pub sources: usize,
-    /// Features of `x`.
-    pub input: usize,
-    /// Features of the state and of the output.
-    pub units: usize,
-    /// Features of the memory.
-    pub memory: usize,
-    /// Features of the keys.
-    pub keys: usize,
-}
-
-/// What a step computes besides the attention.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cell {
-    /// An LSTM.
-    Lstm,
-    /// A GRU.
-    Gru {
-        /// As [`GruOptions::reset_after`].
-        reset_after: bool,
-    },
-}
-
-impl Cell {
-    /// Blocks of the kernel.
-    #[must_use]
-    pub fn gates(self) -> usize {
-        match self {
-            Self::Lstm => 4,
-            Self::Gru { .. } => 3,
-        }
-    }
-}
-
-/// When a step attends, see the module.
-#[derive(Clone, Copy, Debug)]
-pub enum Order<'a> {
-    /// Before the cell, whose input the context completes.
-    Before,
-    /// After it.
-    After {
-        /// `W_c`, `[units, memory + units]`: the columns of the context come first.
-        combine: &'a [f32],
-        /// Whether the output before completes the input of the cell.
-        feed: bool,
-    },
-}
-
-/// How well a query and a key agree, see the module.
-#[derive(Clone, Copy, Debug)]
-pub enum Score<'a> {
-    /// Their inner product; `keys` is `units`.
-    Dot,
-    /// A layer with one hidden layer.
-    Additive {
-        /// `W_q`, `[keys, units]`.
-        query: &'a [f32],
-        /// `v`, `[keys]`.
-        scale: &'a [f32],
-    },
-}
-
-/// Weights, in the layouts of [`gru`] and [`lstm`].
-#[derive(Clone, Copy, Debug)]
-pub struct AttentiveWeights<'a> {
-    /// `[gates * units, input + fed]`; fed are the `memory` features of the context, the `units` of the output before, or
-    /// none.
-    pub kernel: &'a [f32],
-    /// `[gates * units, units]`.
-    pub recurrent: &'a [f32],
-    /// `[gates * units]`.
-    pub bias: Option<&'a [f32]>,
-    /// `[gates * units]`, of a GRU with `reset_after`.
-    pub recurrent_bias: Option<&'a [f32]>,
-    /// How queries and keys are compared.
-    pub score: Score<'a>,
-    /// When a step attends.
-    pub order: Order<'a>,
-}
-
-/// Inputs.
-#[derive(Clone, Copy, Debug)]
-pub struct AttentiveInputs<'a> {
-    /// `[batch, steps, input]`.
-    pub x: &'a [f32],
-    /// `[batch, sources, keys]`; may be the memory itself.
-    pub keys: &'a [f32],
-    /// `[batch, sources, memory]`.
-    pub memory: &'a [f32],
-    /// `[batch, sources]`, not 0 where the position counts.
-    pub memory_mask: Option<&'a [u8]>,
-    /// `[batch, steps]`, not 0 where the step counts.
-    pub mask: Option<&'a [u8]>,
-    /// Initial output of the cell, `[batch, units]`; zeros if left out.
-    pub h0: Option<&'a [f32]>,
-    /// Initial cell state of an LSTM, `[batch, units]`; zeros if left out.
-    pub c0: Option<&'a [f32]>,
-    /// What is fed to the first step instead of an output, `[batch, units]`; zeros if left out. Only with
-    /// [`Order::After`].
-    pub a0: Option<&'a [f32]>,
-}
-
-/// The results that are asked for.
-#[derive(Debug, Default)]
-pub struct AttentiveOutputs<'a> {
-    /// `[batch, steps, units]`. A masked step repeats the output before it (0 if there is none).
-    pub y: Option<&'a mut [f32]>,
-    /// Last output of the cell, `[batch, units]`.
-    pub h: Option<&'a mut [f32]>,
-    /// Last cell state of an LSTM, `[batch, units]`.
-    pub c: Option<&'a mut [f32]>,
-    /// Last output `a`, `[batch, units]`. Only with [`Order::After`].
-    pub a: Option<&'a mut [f32]>,
-    /// Weights of the positions, `[batch, steps, sources]`; 0 at masked steps.
-    pub weights: Option<&'a mut [f32]>,
-}
-
-/// Gradients of the results; what is left out counts as zeros. The weights of the positions have none.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct AttentiveOutputGradients<'a> {
-    /// `[batch, steps, units]`.
-    pub dy: Option<&'a [f32]>,
-    /// `[batch, units]`.
-    pub dh: Option<&'a [f32]>,
-    /// `[batch, units]`.
-    pub dc: Option<&'a [f32]>,
-    /// `[batch, units]`.
-    pub da: Option<&'a [f32]>,
-}
-
-/// The gradients that are asked for, with the shapes of what they belong to.
-#[derive(Debug, Default)]
-pub struct AttentiveGradients<'a> {
-    /// Of `x`.
-    pub dx: Option<Destination<'a>>,
-    /// Of the keys.
-    pub dkeys: Option<Destination<'a>>,
-    /// Of the memory, without what goes through the keys.
-    pub dmemory: Option<Destination<'a>>,
-    /// Of the initial output of the cell.
-    pub dh0: Option<Destination<'a>>,
-    /// Of the initial cell state.
-    pub dc0: Option<Destination<'a>>,
-    /// Of what is fed to the first step.
-    pub da0: Option<Destination<'a>>,
-    /// Of the kernel.
-    pub dkernel: Option<Destination<'a>>,
-    /// Of the recurrent kernel.
-    pub drecurrent: Option<Destination<'a>>,
-    /// Of the bias.
-    pub dbias: Option<Destination<'a>>,
-    /// Of the recurrent bias.
-    pub drecurrent_bias: Option<Destination<'a>>,
-    /// Of `W_q`.
-    pub dquery: Option<Destination<'a>>,
-    /// Of `v`.
-    pub dscale: Option<Destination<'a>>,
-    /// Of `W_c`.
-    pub dcombine: Option<Destination<'a>>,
-}
-
-#[derive(Debug)]
-enum CellSaved {
-    Lstm(Box<LstmSaved>),
-    Gru(Box<GruSaved>),
-}
-
-/// What [`forward`] keeps for [`backward`].
-#[derive(Debug)]
-pub struct AttentiveSaved {
-    cell: CellSaved,
-    positions: Positions,
-    slots: usize,
-    /// `[batch, steps, input + fed]`, empty if nothing is fed.
-    inputs: Buffer,
-    kept: Kept,
-}
-
-/// Parts of [`AttentiveSaved`] that steps write.
-#[derive(Debug)]
-struct Kept {
-    /// `[slot][sources][16]`: weights of the positions.
-    weights: Buffer,
-    /// `[slot][keys][16]`: `W_q h` of additive scores; the backward pass replaces it with its gradient.
-    queries: Buffer,
-    /// `[units / 16][slot][16 rows][16 units]`: `h`, as the query.
-    hidden: Buffer,
-    /// `[memory / 16][slot][16 rows][16 features]`: the context, of [`Order::After`].
-    context: Buffer,
-    /// `[slot][units][16]`: the output `a`; the backward pass replaces it with the gradient of what goes into its `tanh`.
-    outputs: Buffer,
-}
-
-impl Kept {
-    fn new(layer: &Layer<'_>, slots: usize) -> Self {
-        let AttentiveShape { sources, units, memory, keys, .. } = layer.shape;
-        let additive = matches!(layer.weights.score, Score::Additive { .. });
-        let after = matches!(layer.weights.order, Order::After { .. });
-        let of = |wanted: bool, length: usize| Buffer::new(if wanted { slots * length } else { 0 });
-        Self {
-            weights: of(true, sources * LANES),
-            queries: of(additive, keys * LANES),
-            hidden: of(true, panels_length(units, LANES)),
-            context: of(after, panels_length(memory, LANES)),
-            outputs: of(after, units * LANES),
-        }
-    }
-
-    fn share(&mut self) -> KeptParts<'_> {
-        KeptParts {
-            weights: Shared::new(&mut self.weights),
-            queries: Shared::new(&mut self.queries),
-            hidden: Shared::new(&mut self.hidden),
-            context: Shared::new(&mut self.context),
-            outputs: Shared::new(&mut self.outputs),
-        }
-    }
-}
-
-/// [`Kept`] for pieces to share.
-#[derive(Clone, Copy)]
-struct KeptParts<'a> {
-    weights: Shared<'a>,
-    queries: Shared<'a>,
-    hidden: Shared<'a>,
-    context: Shared<'a>,
-    outputs: Shared<'a>,
-}
-
-/// Everything that goes in.
-#[derive(Clone, Copy, Debug)]
-struct Layer<'a> {
-    cell: Cell,
-    shape: AttentiveShape,
-    weights: AttentiveWeights<'a>,
-    inputs: AttentiveInputs<'a>,
-}
+pub use operands::{
+    AttentiveGradients, AttentiveInputs, AttentiveOutputGradients, AttentiveOutputs, AttentiveShape, AttentiveWeights,
+    Cell, Order, Score,
+};
 
 /// Panics unless a slice, if there is one, has a length.
 fn fits<T>(what: &str, slice: Option<&[T]>, length: usize) {
     if let Some(slice) = slice {
         assert_eq!(slice.len(), length, "attentive_rnn: length of {what}");
-    }
-}
-
-impl<'a> Layer<'a> {
-    /// Features that complete the input of the cell.
-    fn fed(&self) -> usize {
-        match self.weights.order {
-            Order::Before => self.shape.memory,
-            Order::After { feed: true, .. } => self.shape.units,
-            Order::After { feed: false, .. } => 0,
-        }
-    }
-
-    fn check(&self) {
-        let AttentiveShape { batch, steps, sources, input, units, memory, keys } = self.shape;
-        fits("x", Some(self.inputs.x), batch * steps * input);
-        fits("keys", Some(self.inputs.keys), batch * sources * keys);
-        fits("memory", Some(self.inputs.memory), batch * sources * memory);
-        fits("memory_mask", self.inputs.memory_mask, batch * sources);
-        fits("a0", self.inputs.a0, batch * units);
-        match self.weights.score {
-            Score::Dot => assert_eq!(keys, units, "attentive_rnn: keys of inner products have the units as features"),
-            Score::Additive { query, scale } => {
-                fits("query", Some(query), keys * units);
-                fits("scale", Some(scale), keys);
-            }
-        }
-        match self.weights.order {
-            Order::Before => assert!(self.inputs.a0.is_none(), "attentive_rnn: a0 without an output that is fed"),
-            Order::After { combine, .. } => fits("combine", Some(combine), units * (memory + units)),
-        }
-    }
-
-    /// The shape that the cell sees.
-    fn cell_shape(&self) -> recurrent::Shape {
-        let AttentiveShape { batch, steps, input, units, .. } = self.shape;
-        recurrent::Shape { batch, steps, input: input + self.fed(), units }
-    }
-
-    fn plan(&self, context: &Context) -> Plan {
-        Plan::new(self.cell_shape(), false, self.inputs.mask, context.pool.threads())
-    }
-
-    fn lstm<'b>(&'b self, x: &'b [f32]) -> (LstmWeights<'b>, LstmInputs<'b>) {
-        let AttentiveWeights { kernel, recurrent, bias, .. } = self.weights;
-        let AttentiveInputs { h0, c0, mask, .. } = self.inputs;
-        (LstmWeights { kernel, recurrent, bias }, LstmInputs { x, h0, c0, mask })
-    }
-
-    fn gru<'b>(&'b self, x: &'b [f32]) -> (GruWeights<'b>, GruInputs<'b>) {
-        let AttentiveWeights { kernel, recurrent, bias, recurrent_bias, .. } = self.weights;
-        let AttentiveInputs { h0, mask, .. } = self.inputs;
-        (GruWeights { kernel, recurrent, bias, recurrent_bias }, GruInputs { x, h0, mask })
-    }
-
-    fn gru_options(&self) -> GruOptions<'static> {
-        GruOptions { reset_after: self.cell != Cell::Gru { reset_after: false }, ..GruOptions::default() }
-    }
-
-    /// `[batch, steps, input + fed]` with `x`, and room for what is fed; empty if nothing is.
-    fn joined_inputs(&self, context: &Context) -> Buffer {
-        let AttentiveShape { batch, steps, input, .. } = self.shape;
-        let (fed, rows) = (self.fed(), batch * steps);
-        if fed == 0 {
-            return Buffer::new(0);
-        }
-        // What is fed is not read before it is set; zeros, so that it is no NaN of another use of the memory.
-        let mut joined = Buffer::zeros(rows * (input + fed));
-        rows_into(context, steps, self.inputs.x, &mut joined, (0, input));
-        joined
     }
 }
 
