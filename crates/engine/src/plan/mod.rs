@@ -68,6 +68,10 @@ pub enum Operation {
     Softmax,
     /// Zeros at random while training; otherwise the identity.
     Dropout(f32),
+    /// The sum of a residual and a branch, of which this share becomes 0 at random while training.
+    Residual(f32),
+    /// A function of each element, then dropout. The function is one of [`Operation::drops_with`].
+    ActivateDropped(Activation, f32),
     /// Tensors side by side along an axis.
     Concatenate(usize),
     /// Tensors of one shape, element by element.
@@ -120,12 +124,19 @@ impl Operation {
             || matches!(self, Self::AddPositions(PositionPlan { table: PositionTable::Learned, .. }))
     }
 
+    /// Whether an activation and the dropout behind it can be one node: its gradient follows from its input, or from
+    /// what is left of its output.
+    pub(super) fn drops_with(function: Activation) -> bool {
+        function == Activation::Relu || function.gradient_takes_input()
+    }
+
     /// Whether the mask of its output is that of its first input.
     #[must_use]
     pub fn passes_mask(&self) -> bool {
         matches!(self, Self::Linear | Self::Activate(_) | Self::Softmax | Self::Dropout(_) | Self::FlipTime)
             || matches!(self, Self::Normalize(_) | Self::SpatialDropout(_) | Self::FoldTime)
             || matches!(self, Self::SoftmaxOver(_) | Self::LogSoftmax)
+            || matches!(self, Self::Residual(_) | Self::ActivateDropped(..))
             || matches!(self, Self::AddPositions(_) | Self::Rotate(_))
             || matches!(self, Self::Attention(plan) if !plan.scores)
     }

@@ -35,8 +35,10 @@ impl Operation {
     fn kept(&self, inputs: &[ValueId], outputs: &[ValueId]) -> Vec<ValueId> {
         match self {
             Self::Embedding { .. } | Self::Recurrent(_) | Self::Linear => inputs.to_vec(),
-            Self::Activate(activation) if activation.gradient_takes_input() => inputs.to_vec(),
-            Self::Activate(_) | Self::Softmax => outputs.to_vec(),
+            Self::Activate(activation) | Self::ActivateDropped(activation, _) if activation.gradient_takes_input() => {
+                inputs.to_vec()
+            }
+            Self::Activate(_) | Self::ActivateDropped(..) | Self::Softmax => outputs.to_vec(),
             Self::Merge(Merge::Multiply | Merge::Maximum | Merge::Minimum) => inputs.to_vec(),
             Self::Normalize(_) => inputs.to_vec(),
             Self::Pool(pooling) if pooling.maximum => [inputs, outputs].concat(),
@@ -44,9 +46,12 @@ impl Operation {
             Self::Mask(_) | Self::SpatialDropout(_) | Self::FoldTime | Self::UnfoldTime => Vec::new(),
             Self::Scan(_) | Self::AttentionRnn(_) => inputs.to_vec(),
             Self::Tensor(operation) => operation.kept(inputs, outputs),
-            Self::Input | Self::Dropout(_) | Self::Concatenate(_) | Self::Merge(_) | Self::RepeatVector(_) => {
-                Vec::new()
-            }
+            Self::Input
+            | Self::Dropout(_)
+            | Self::Residual(_)
+            | Self::Concatenate(_)
+            | Self::Merge(_)
+            | Self::RepeatVector(_) => Vec::new(),
             Self::FlipTime | Self::AddPositions(_) | Self::Rotate(_) | Self::Bias(_) => Vec::new(),
             // The output too: what a query lost to others follows from it.
             Self::Attention(_) => [inputs, outputs].concat(),

@@ -1,12 +1,13 @@
 //! Layers of a Transformer as primitive operations.
 use sconce_kernels::{
+    activation::Activation,
     attention::Empty,
     positions::{Order, rotary::Rotation},
 };
 
 use super::{AttentionPlan, Normalization, Operation, Plan, ValueId};
 use crate::{
-    layers::{Merge, Part, Rotary, TransformerOptions, with_features},
+    layers::{Part, Rotary, TransformerOptions, with_features},
     shape::Dimension,
 };
 
@@ -67,17 +68,12 @@ impl Expansion<'_> {
         value
     }
 
-    fn dropout(&mut self, rate: f32, x: ValueId, features: usize) -> ValueId {
-        if rate > 0.0 { self.push(Operation::Dropout(rate), vec![x], features) } else { x }
-    }
-
     /// What a part makes of `x`, added to it, with the normalisation before or after.
     fn residual(&mut self, norm: &str, x: ValueId, part: impl FnOnce(&mut Self, ValueId) -> ValueId) -> ValueId {
         let first = self.options.normalize_first;
         let input = if first { self.normalize(norm, x) } else { x };
         let made = part(self, input);
-        let made = self.dropout(self.options.dropout, made, self.width);
-        let sum = self.push(Operation::Merge(Merge::Add), vec![x, made], self.width);
+        let sum = self.push(Operation::Residual(self.options.dropout), vec![x, made], self.width);
         if first { sum } else { self.normalize(norm, sum) }
     }
 
@@ -117,11 +113,20 @@ impl Expansion<'_> {
     fn network(&mut self, x: ValueId) -> ValueId {
         let hidden = self.options.intermediate_dim;
         let mut value = self.linear("feedforwardIntermediateDense", x, hidden);
+        let rate = self.options.activation_dropout;
         match Plan::function(&self.options.activation) {
-            Operation::Activate(sconce_kernels::activation::Activation::Linear) => {}
-            operation => value = self.push(operation, vec![value], hidden),
+            Operation::Activate(function) if rate > 0.0 && Operation::drops_with(function) => {
+                value = self.push(Operation::ActivateDropped(function, rate), vec![value], hidden);
+            }
+            operation => {
+                if operation != Operation::Activate(Activation::Linear) {
+                    value = self.push(operation, vec![value], hidden);
+                }
+                if rate > 0.0 {
+                    value = self.push(Operation::Dropout(rate), vec![value], hidden);
+                }
+            }
         }
-        value = self.dropout(self.options.activation_dropout, value, hidden);
         self.linear("feedforwardOutputDense", value, self.width)
     }
 }

@@ -51,13 +51,20 @@ impl Run<'_> {
                 let dx = (y * dy.broadcast_sub(&mean)?)?;
                 self.add_gradient(input, dx)
             }
-            Operation::Dropout(rate) => match self.random {
-                Some(random) if rate > 0.0 => {
-                    let factors = self.factors(random.key(index, 0), rate, dy.dims())?;
-                    self.add_gradient(input, (dy * factors)?)
-                }
-                _ => self.add_gradient(input, dy),
-            },
+            Operation::Dropout(rate) => {
+                let dx = self.dropped(index, rate, &dy)?;
+                self.add_gradient(input, dx)
+            }
+            Operation::Residual(rate) => {
+                let dx = self.dropped(index, rate, &dy)?;
+                self.add_gradient(node.inputs[1], dx)?;
+                self.add_gradient(input, dy)
+            }
+            Operation::ActivateDropped(function, rate) => {
+                let slope = activation::slope(function, self.floats(input)?)?;
+                let dx = (self.dropped(index, rate, &dy)? * slope)?;
+                self.add_gradient(input, dx)
+            }
             Operation::Concatenate(axis) => {
                 let mut start = 0;
                 for &input in &node.inputs {

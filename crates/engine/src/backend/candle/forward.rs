@@ -41,13 +41,13 @@ impl Run<'_> {
             Operation::Linear => self.linear(node)?,
             Operation::Activate(function) => activation::value(function, self.floats(input)?)?,
             Operation::Softmax => softmax(self.floats(input)?)?,
-            Operation::Dropout(rate) => match self.random {
-                Some(random) if rate > 0.0 => {
-                    let x = self.floats(input)?;
-                    (x * self.factors(random.key(index, 0), rate, x.dims())?)?
-                }
-                _ => self.floats(input)?.clone(),
-            },
+            Operation::Dropout(rate) => self.dropped(index, rate, self.floats(input)?)?,
+            Operation::Residual(rate) => {
+                (self.floats(input)? + self.dropped(index, rate, self.floats(node.inputs[1])?)?)?
+            }
+            Operation::ActivateDropped(function, rate) => {
+                self.dropped(index, rate, &activation::value(function, self.floats(input)?)?)?
+            }
             Operation::Concatenate(axis) => {
                 let parts = node.inputs.iter().map(|&input| self.floats(input)).collect::<Result<Vec<_>>>()?;
                 Array::cat(&parts, axis)?

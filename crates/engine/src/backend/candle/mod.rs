@@ -27,7 +27,7 @@ mod tensor;
 use std::sync::Arc;
 
 use ::candle_core::{DType, Device, Tensor as Array};
-use sconce_kernels::{Context, buffer::Buffer, dropout, random::RandomKey, simd::Simd};
+use sconce_kernels::{Context, buffer::Buffer, dropout::Dropout, random::RandomKey, simd::Simd};
 
 use super::{Backend, Forward, LossResult, MaskedValue, Program, RandomState, StepRequest, WeightGradient};
 use crate::{
@@ -226,8 +226,16 @@ impl<'a> Run<'a> {
     /// Factors of dropout; the stream does not depend on the backend.
     fn factors(&self, key: RandomKey, rate: f32, shape: &[usize]) -> Result<Array> {
         let mut factors = Buffer::new(shape.iter().product());
-        dropout::mask(&self.program.context, key, rate, &mut factors);
+        Dropout::new(rate, key).mask(&self.program.context, &mut factors);
         self.upload(&factors, shape)
+    }
+
+    /// `x` times the factors of a node's dropout; `x` in inference.
+    fn dropped(&self, index: usize, rate: f32, x: &Array) -> Result<Array> {
+        match self.random {
+            Some(random) if rate > 0.0 => Ok((x * self.factors(random.key(index, 0), rate, x.dims())?)?),
+            _ => Ok(x.clone()),
+        }
     }
 
     /// The mask of a value, also where the value itself is not computed.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use sconce_kernels::{
     Destination, activation,
     buffer::Buffer,
-    dense, dropout,
+    dense,
     embedding::{self, Source},
-    reduce, softmax,
+    softmax,
 };
 
 use super::Run;
@@ -123,17 +123,10 @@ impl Run<'_> {
                     self.put(input, Some(slot));
                 }
             }
-            (&Operation::Dropout(rate), Some(input)) => {
-                if let Some(mut slot) = self.slot(input, dy.len()) {
-                    match self.random {
-                        Some(random) if rate > 0.0 => {
-                            dropout::backward(self.context, &dy, slot.destination(), rate, random.key(index, 0));
-                        }
-                        _ if slot.accumulate => reduce::add_into(self.context, &dy, &mut slot.buffer),
-                        _ => slot.buffer = dy,
-                    }
-                    self.put(input, Some(slot));
-                }
+            (&Operation::Dropout(rate), _) => self.dropout_backward(index, node, rate, dy),
+            (&Operation::Residual(rate), _) => self.residual_backward(index, node, rate, dy),
+            (&Operation::ActivateDropped(function, rate), _) => {
+                self.activate_dropped_backward(index, node, (function, rate), dy)?;
             }
             (&Operation::Concatenate(axis), _) => self.concatenate_backward(node, axis, &dy),
             (&Operation::RepeatVector(count), Some(input)) => self.repeat_backward(input, count, &dy),

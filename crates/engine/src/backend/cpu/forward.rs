@@ -1,14 +1,14 @@
 //! Forward passes of single nodes.
 use std::sync::Arc;
 
-use sconce_kernels::{activation, buffer::Buffer, dense, dropout, embedding, softmax};
+use sconce_kernels::{activation, buffer::Buffer, dense, embedding, softmax};
 
 use super::Run;
 use crate::{
     backend::checks::check_ids,
     error::Result,
     layers::WeightSpecification,
-    plan::{Node, Operation},
+    plan::{Node, Operation, ValueId},
     tensor::{Data, Mask, Tensor},
     weights,
 };
@@ -49,15 +49,11 @@ impl<'a> Run<'a> {
                 }
                 Tensor::float(x.shape.clone(), y)
             }
-            Operation::Dropout(rate) => match self.random {
-                Some(random) if rate > 0.0 => {
-                    let x = self.value(node.inputs[0])?;
-                    let mut y = Buffer::new(x.len());
-                    dropout::forward(self.context, x.floats()?, &mut y, rate, random.key(index, 0));
-                    Tensor::float(x.shape.clone(), y)
-                }
-                _ => self.take_or_copy(position, node)?,
-            },
+            Operation::Dropout(rate) => self.dropout_forward(position, index, node, rate)?,
+            Operation::Residual(rate) => self.residual_forward(position, index, node, rate)?,
+            Operation::ActivateDropped(function, rate) => {
+                self.activate_dropped_forward(position, index, node, (function, rate))?
+            }
             Operation::Concatenate(axis) => self.concatenate_forward(node, axis)?,
             Operation::RepeatVector(count) => self.repeat_forward(node, count)?,
             Operation::Merge(merge) => self.merge_forward(node, merge)?,
@@ -97,11 +93,16 @@ impl<'a> Run<'a> {
     /// The only input of a node: taken if nothing needs it afterwards, otherwise copied.
     pub(super) fn take_or_copy(&mut self, position: usize, node: &Node) -> Result<Tensor> {
         let input = node.inputs[0];
-        let last = self.schedule.release[position].contains(&input);
-        match self.values[input].take_if(|_| last) {
+        match self.take_last(position, input) {
             Some(tensor) => Ok(tensor),
             None => self.value(input).cloned(),
         }
+    }
+
+    /// A value, taken, if an earlier node computed it and nothing needs it after this position.
+    pub(super) fn take_last(&mut self, position: usize, value: ValueId) -> Option<Tensor> {
+        let last = self.schedule.release[position].contains(&value);
+        self.values[value].take_if(|_| last)
     }
 
     /// Positions that count in any input.

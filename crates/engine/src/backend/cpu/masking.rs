@@ -1,7 +1,7 @@
 //! Masks from values, and dropout of whole features.
 use std::sync::Arc;
 
-use sconce_kernels::{buffer::Buffer, dropout, rows::for_rows};
+use sconce_kernels::{buffer::Buffer, dropout::Dropout, rows::for_rows};
 
 use super::{Run, Saved, recurrent::sequence};
 use crate::{
@@ -63,7 +63,7 @@ impl Run<'_> {
         let x = self.value(node.inputs[0])?;
         let [batch, steps, width] = sequence(x)?;
         let mut factors = Buffer::new(batch * width);
-        dropout::mask(self.context, random.key(index, 0), rate, &mut factors);
+        Dropout::new(rate, random.key(index, 0)).mask(self.context, &mut factors);
         let (floats, shape) = (x.floats()?, x.shape.clone());
         let mut y = Buffer::new(x.len());
         for_rows(self.context, &mut y, width, width, |first, y| {
@@ -91,7 +91,7 @@ impl Run<'_> {
         };
         let Some(mut slot) = self.slot(input, dy.len()) else { return Ok(()) };
         let mut factors = Buffer::new(batch * width);
-        dropout::mask(self.context, random.key(index, 0), rate, &mut factors);
+        Dropout::new(rate, random.key(index, 0)).mask(self.context, &mut factors);
         let accumulate = slot.accumulate;
         for_rows(self.context, &mut slot.buffer, width, width, |first, dx| {
             for (row, dx) in dx.chunks_exact_mut(width).enumerate() {

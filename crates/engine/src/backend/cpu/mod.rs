@@ -5,6 +5,7 @@ mod attention;
 mod attention_rnn;
 mod axes;
 mod backward;
+mod dropout;
 mod flip;
 mod forward;
 mod loss;

@@ -2,7 +2,7 @@
 use sconce_kernels::{
     Destination,
     buffer::Buffer,
-    dropout,
+    dropout::Dropout,
     gru::{self, GruGradients, GruInputs, GruOptions, GruOutputGradients, GruOutputs, GruSaved, GruShape, GruWeights},
     lstm::{
         self, LstmGradients, LstmInputs, LstmOptions, LstmOutputGradients, LstmOutputs, LstmSaved, LstmShape,
@@ -207,7 +207,7 @@ impl Run<'_> {
         let factors = |rate: f32, length: usize, part: usize| {
             (rate > 0.0).then(|| {
                 let mut factors = Buffer::new(length);
-                dropout::mask(self.context, random.key(index, part), rate, &mut factors);
+                Dropout::new(rate, random.key(index, part)).mask(self.context, &mut factors);
                 factors
             })
         };

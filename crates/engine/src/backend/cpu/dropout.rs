@@ -1,0 +1,128 @@
+//! Dropout, alone or in one pass with what is around it.
+use sconce_kernels::{
+    Destination,
+    activation::{self, Activation},
+    buffer::Buffer,
+    dropout::Dropout,
+    reduce,
+};
+
+use super::Run;
+use crate::{
+    error::Result,
+    plan::Node,
+    tensor::{Data, Tensor},
+};
+
+impl Run<'_> {
+    /// What a node drops; nothing in inference.
+    fn dropping(&self, index: usize, rate: f32) -> Option<Dropout<'static>> {
+        let random = self.random.filter(|_| rate > 0.0)?;
+        Some(Dropout::new(rate, random.key(index, 0)))
+    }
+
+    pub(super) fn dropout_forward(&mut self, position: usize, index: usize, node: &Node, rate: f32) -> Result<Tensor> {
+        let Some(dropout) = self.dropping(index, rate) else { return self.take_or_copy(position, node) };
+        if let Some(mut tensor) = self.take_last(position, node.inputs[0]) {
+            if let Data::Float(data) = &mut tensor.data {
+                dropout.in_place(self.context, data);
+            }
+            return Ok(tensor);
+        }
+        let x = self.value(node.inputs[0])?;
+        let mut y = Buffer::new(x.len());
+        dropout.forward(self.context, x.floats()?, &mut y);
+        Ok(Tensor::float(x.shape.clone(), y))
+    }
+
+    pub(super) fn dropout_backward(&mut self, index: usize, node: &Node, rate: f32, mut dy: Buffer) {
+        if let Some(dropout) = self.dropping(index, rate) {
+            dropout.in_place(self.context, &mut dy);
+        }
+        self.give(node.inputs[0], dy);
+    }
+
+    /// The first input, and the second one after dropout.
+    pub(super) fn residual_forward(&mut self, position: usize, index: usize, node: &Node, rate: f32) -> Result<Tensor> {
+        let &[x, branch] = node.inputs.as_slice() else { return self.take_or_copy(position, node) };
+        let taken = if x == branch { None } else { self.take_last(position, branch) };
+        let mut sum = match taken {
+            Some(tensor) => tensor,
+            None => self.value(branch)?.clone(),
+        };
+        let dropping = self.dropping(index, rate);
+        let x = self.value(x)?.floats()?;
+        if let Data::Float(sum) = &mut sum.data {
+            match dropping {
+                Some(dropout) => dropout.add(self.context, x, sum),
+                None => reduce::add_into(self.context, x, sum),
+            }
+        }
+        Ok(sum)
+    }
+
+    pub(super) fn residual_backward(&mut self, index: usize, node: &Node, rate: f32, dy: Buffer) {
+        let &[x, branch] = node.inputs.as_slice() else { return };
+        if let Some(mut slot) = self.slot(branch, dy.len()) {
+            match self.dropping(index, rate) {
+                Some(dropout) => dropout.backward(self.context, &dy, slot.destination()),
+                None if slot.accumulate => reduce::add_into(self.context, &dy, &mut slot.buffer),
+                None => slot.buffer.copy_from_slice(&dy),
+            }
+            self.put(branch, Some(slot));
+        }
+        self.give(x, dy);
+    }
+
+    pub(super) fn activate_dropped_forward(
+        &mut self,
+        position: usize,
+        index: usize,
+        node: &Node,
+        (function, rate): (Activation, f32),
+    ) -> Result<Tensor> {
+        let dropping = self.dropping(index, rate);
+        if let Some(mut tensor) = self.take_last(position, node.inputs[0]) {
+            if let Data::Float(data) = &mut tensor.data {
+                match dropping {
+                    Some(dropout) => dropout.activate(self.context, function, data),
+                    None => activation::forward_in_place(self.context, function, data),
+                }
+            }
+            return Ok(tensor);
+        }
+        let x = self.value(node.inputs[0])?;
+        let mut y = Buffer::new(x.len());
+        match dropping {
+            Some(dropout) => dropout.activate_to(self.context, function, x.floats()?, &mut y),
+            None => activation::forward(self.context, function, x.floats()?, &mut y),
+        }
+        Ok(Tensor::float(x.shape.clone(), y))
+    }
+
+    pub(super) fn activate_dropped_backward(
+        &mut self,
+        index: usize,
+        node: &Node,
+        (function, rate): (Activation, f32),
+        mut dy: Buffer,
+    ) -> Result<()> {
+        let input = node.inputs[0];
+        let kept = if function.gradient_takes_input() { input } else { node.outputs[0] };
+        let saved = self.value(kept)?.floats()?;
+        match self.dropping(index, rate) {
+            Some(dropout) if function.gradient_takes_input() => {
+                dropout.activate_backward(self.context, function, saved, &mut dy);
+            }
+            Some(dropout) => dropout.relu_backward(self.context, saved, &mut dy),
+            None => {
+                let mut dx = Buffer::new(dy.len());
+                let to = Destination { data: &mut dx, accumulate: false };
+                activation::backward(self.context, function, saved, &dy, to);
+                dy = dx;
+            }
+        }
+        self.give(input, dy);
+        Ok(())
+    }
+}
