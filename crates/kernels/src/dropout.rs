@@ -7,6 +7,7 @@ use crate::{
     Context, Destination,
     pieces::{for_pieces, load_at, store_at},
     random::{GROUP, RandomKey, group},
+    rows::for_rows,
     shared::Shared,
     simd::{Kernel, LANES, Lanes},
 };
@@ -62,6 +63,55 @@ impl Kernel for Apply<'_> {
     }
 }
 
+/// Rows of a tensor, of which only some are there: their numbers say which random numbers are theirs.
+struct ApplyRows<'a> {
+    x: &'a [f32],
+    y: &'a mut [f32],
+    accumulate: bool,
+    width: usize,
+    /// One a row.
+    numbers: &'a [u32],
+    key: RandomKey,
+    rate: f32,
+    scale: f32,
+}
+
+impl Kernel for ApplyRows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let Self { accumulate, key, rate, scale, width, .. } = self;
+        let rows = self.x.chunks_exact(width).zip(self.y.chunks_exact_mut(width));
+        let mut uniform = [0.0; 2 * GROUP];
+        for ((x, y), &number) in rows.zip(self.numbers) {
+            let start = number as usize * width;
+            if start.is_multiple_of(GROUP) {
+                // SAFETY: the caller vouches for the path.
+                unsafe { Apply { x: Some(x), y, accumulate, start, key, rate, scale }.run::<L>() };
+                continue;
+            }
+            for (block, (x, y)) in x.chunks(GROUP).zip(y.chunks_mut(GROUP)).enumerate() {
+                let first = start + block * GROUP;
+                uniform[..GROUP].copy_from_slice(&group(key, first / GROUP));
+                uniform[GROUP..].copy_from_slice(&group(key, first / GROUP + 1));
+                let uniform = &uniform[first % GROUP..][..GROUP];
+                for at in (0..x.len()).step_by(LANES) {
+                    // SAFETY: `at` is inside `x` and `y`, and a multiple of 16 below 64; the caller vouches for the path.
+                    unsafe {
+                        let dropped = L::load(uniform.as_ptr().add(at)).less(L::splat(rate));
+                        let mut kept = L::splat(0.0).select(dropped, load_at::<L>(x, at).mul(L::splat(scale)));
+                        if accumulate {
+                            kept = kept.add(load_at(y, at));
+                        }
+                        store_at(y, at, kept);
+                    }
+                }
+            }
+        }
+    }
+}
+
 fn apply(ctx: &Context, x: Option<&[f32]>, y: Destination<'_>, rate: f32, key: RandomKey) {
     let scale = kept_scale(rate);
     let Destination { data, accumulate } = y;
@@ -93,6 +143,26 @@ pub fn backward(ctx: &Context, dy: &[f32], dx: Destination<'_>, rate: f32, key: 
     apply(ctx, Some(dy), dx, rate, key);
 }
 
+/// Rows of a tensor of which only some are there, forward or, of gradients, backward: `numbers` (`[rows]`) says which
+/// rows of the whole tensor they are, and they are dropped as [`forward`] of that would drop them.
+///
+/// # Shapes
+/// `x` and `y`: `[rows, width]`.
+///
+/// # Panics
+/// If the lengths do not fit.
+pub fn rows(ctx: &Context, x: &[f32], y: Destination<'_>, width: usize, numbers: &[u32], rate: f32, key: RandomKey) {
+    let scale = kept_scale(rate);
+    let Destination { data, accumulate } = y;
+    assert_eq!(x.len(), data.len(), "dropout: input and output differ in length");
+    assert_eq!(x.len(), numbers.len() * width, "dropout: not one number a row");
+    for_rows(ctx, data, width, width, |first, y| {
+        let count = y.len() / width;
+        let (x, numbers) = (&x[first * width..][..y.len()], &numbers[first..][..count]);
+        ctx.simd.run(ApplyRows { x, y, accumulate, width, numbers, key, rate, scale });
+    });
+}
+
 /// The mask itself, for where it is held over time.
 pub fn mask(ctx: &Context, key: RandomKey, rate: f32, out: &mut [f32]) {
     apply(ctx, None, Destination { data: out, accumulate: false }, rate, key);
@@ -100,7 +170,7 @@ pub fn mask(ctx: &Context, key: RandomKey, rate: f32, out: &mut [f32]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{backward, forward, mask};
+    use super::{backward, forward, mask, rows};
     use crate::{
         Destination,
         random::RandomKey,
@@ -132,6 +202,29 @@ mod tests {
                     assert_eq!(bits(&dx), bits(&y));
                     assert_eq!(bits(&y), *first.get_or_insert_with(|| bits(&y)));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_are_dropped_as_in_the_whole_tensor() {
+        for (count, width) in [(0, 4), (9, 1), (40, 7), (30, 32), (20, 64), (6, 100), (50, 256), (3, 20_000)] {
+            let x = Random::new(6).floats(count * width);
+            let numbers: Vec<u32> = (0..count as u32).filter(|row| row % 3 != 1).collect();
+            let chosen = |of: &[f32]| -> Vec<f32> {
+                numbers.iter().flat_map(|&row| of[row as usize * width..][..width].iter().copied()).collect()
+            };
+            for ctx in contexts() {
+                let mut whole = vec![9.0; x.len()];
+                forward(&ctx, &x, &mut whole, 0.3, KEY);
+                let mut y = vec![9.0; numbers.len() * width];
+                let to = Destination { data: &mut y, accumulate: false };
+                rows(&ctx, &chosen(&x), to, width, &numbers, 0.3, KEY);
+                assert_eq!(bits(&y), bits(&chosen(&whole)), "{count} rows of {width}");
+                let mut sum = vec![1.0; y.len()];
+                let to = Destination { data: &mut sum, accumulate: true };
+                rows(&ctx, &chosen(&x), to, width, &numbers, 0.3, KEY);
+                assert!(sum.iter().zip(&y).all(|(sum, y)| *sum == 1.0 + y));
             }
         }
     }

@@ -11,6 +11,7 @@ mod loss;
 mod masking;
 mod merge;
 mod normalization;
+mod packing;
 mod pooling;
 mod position_bias;
 mod positions;
@@ -22,7 +23,7 @@ mod scan;
 mod tensor;
 mod time;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sconce_kernels::{Context, buffer::Buffer, reduce};
 
@@ -93,6 +94,7 @@ struct Run<'a> {
     saved: Vec<Option<Saved>>,
     /// Gradients of values.
     gradients: Vec<Option<Buffer>>,
+    rows_of_masks: packing::RowsOfMasks,
 }
 
 impl<'a> Run<'a> {
@@ -108,6 +110,7 @@ impl<'a> Run<'a> {
             masks: vec![None; plan.values.len()],
             saved: (0..plan.nodes.len()).map(|_| None).collect(),
             gradients: (0..plan.values.len()).map(|_| None).collect(),
+            rows_of_masks: (0..plan.values.len()).map(|_| OnceLock::new()).collect(),
         };
         for (&value, mask) in plan.inputs.iter().zip(forward.decoding.iter().flat_map(|decoding| &decoding.masks)) {
             run.masks[value].clone_from(mask);
@@ -147,6 +150,7 @@ impl<'a> Run<'a> {
         for (position, &index) in self.schedule.order.iter().enumerate() {
             self.forward.interrupt.check()?;
             self.node_forward(position, index)?;
+            self.pack_outputs(&self.plan.nodes[index])?;
             for &value in &self.schedule.release[position] {
                 self.values[value] = None;
             }
