@@ -28,11 +28,14 @@ pub struct Schedule {
     pub backward: Vec<bool>,
     /// Penalties on values that are parts of the loss.
     pub activities: Vec<Activity>,
+    /// For each value: the value whose mask says which rows it needs; `None` if it needs all. A backend may compute the
+    /// others too.
+    pub packed: Vec<Option<ValueId>>,
 }
 
 impl Operation {
     /// Values of a node that its backward pass reads.
-    fn kept(&self, inputs: &[ValueId], outputs: &[ValueId]) -> Vec<ValueId> {
+    pub(super) fn kept(&self, inputs: &[ValueId], outputs: &[ValueId]) -> Vec<ValueId> {
         match self {
             Self::Embedding { .. } | Self::Recurrent(_) | Self::Linear => inputs.to_vec(),
             Self::Activate(activation) | Self::ActivateDropped(activation, _) if activation.gradient_takes_input() => {
@@ -121,7 +124,9 @@ impl Schedule {
             }
         }
         let (release, release_backward) = releases(plan, &order, &read_last, &backward);
-        Self { order, gradient, trainable: flags, release, release_backward, backward, activities }
+        let penalised: Vec<ValueId> = activities.iter().map(|activity| activity.value).collect();
+        let packed = Self::packing(plan, roots, &order, &penalised);
+        Self { order, gradient, trainable: flags, release, release_backward, backward, activities, packed }
     }
 
     /// Whether there is anything to differentiate.

@@ -344,6 +344,9 @@ impl Backward<'_> {
                 next += 1;
                 continue;
             }
+            if !call.has_query(sequence, step) {
+                continue;
+            }
             for head in group * call.group()..(group + 1) * call.group() {
                 let dy = &job.dy[call.output_row(sequence, head, step)..][..value_width];
                 sums.empty.iter_mut().zip(dy).for_each(|(sum, dy)| *sum += dy);

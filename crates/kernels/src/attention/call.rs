@@ -1,7 +1,7 @@
 //! A call, and how its work is cut: into sequences, heads of keys and ranges of queries, by the sizes alone.
 use std::ops::Range;
 
-use super::{AttentionInputs, AttentionOptions, AttentionSizes, steps::Steps};
+use super::{AttentionInputs, AttentionOptions, AttentionSizes, inputs::has_row, steps::Steps};
 use crate::simd::LANES;
 
 /// Queries of a block: whole register tiles and whole panels on every path.
@@ -36,24 +36,36 @@ impl<'a> Call<'a> {
 
     pub(super) fn query(&self, sequence: usize, head: usize, step: usize) -> &'a [f32] {
         let (query, width) = (self.inputs.query, self.options.key_width);
-        &query.data[sequence * query.batch_stride + step * query.stride + head * width..][..width]
+        &query.data[query.place(self.sizes.queries, sequence, step) + head * width..][..width]
     }
 
     /// `head` is a head of keys.
     pub(super) fn key(&self, sequence: usize, head: usize, step: usize) -> &'a [f32] {
         let (key, width) = (self.inputs.key, self.options.key_width);
-        &key.data[sequence * key.batch_stride + step * key.stride + head * width..][..width]
+        &key.data[key.place(self.sizes.keys, sequence, step) + head * width..][..width]
     }
 
     /// `head` is a head of keys.
     pub(super) fn value(&self, sequence: usize, head: usize, step: usize) -> &'a [f32] {
         let (value, width) = (self.inputs.value, self.options.value_width);
-        &value.data[sequence * value.batch_stride + step * value.stride + head * width..][..width]
+        &value.data[value.place(self.sizes.keys, sequence, step) + head * width..][..width]
     }
 
-    /// Where a row of `[B, T, N, V]` begins.
+    /// Whether a query has a row, and so an output.
+    pub(super) fn has_query(&self, sequence: usize, step: usize) -> bool {
+        has_row(self.inputs.query.rows, self.sizes.queries, sequence, step)
+    }
+
+    /// Whether a value has a row.
+    pub(super) fn has_value(&self, sequence: usize, step: usize) -> bool {
+        has_row(self.inputs.value.rows, self.sizes.keys, sequence, step)
+    }
+
+    /// Where a row of `[B, T, N, V]` begins; its query has one.
     pub(super) fn output_row(&self, sequence: usize, head: usize, step: usize) -> usize {
-        ((sequence * self.sizes.queries + step) * self.options.heads + head) * self.options.value_width
+        let step = sequence * self.sizes.queries + step;
+        let row = self.inputs.query.rows.map_or(step, |rows| rows[step] as usize);
+        (row * self.options.heads + head) * self.options.value_width
     }
 
     /// Which row of `[B, N, T]` this is.

@@ -189,8 +189,10 @@ impl Forward<'_> {
                     if let Some(log_sums) = &self.log_sums {
                         log_sums.part(call.score_row(sequence, head, step), 1)[0] = f32::INFINITY;
                     }
-                    let row = call.output_row(sequence, head, step);
-                    mean.write(self.output.part(row, call.options.value_width));
+                    if call.has_query(sequence, step) {
+                        let row = call.output_row(sequence, head, step);
+                        mean.write(self.output.part(row, call.options.value_width));
+                    }
                 }
             }
         }

@@ -1,6 +1,9 @@
 //! What attention reads, and where its gradients go.
 use crate::Destination;
 
+/// In the rows of a [`Packed`] tensor: a step that has none.
+pub const ABSENT: u32 = u32::MAX;
+
 /// A tensor `[B, steps, heads, width]` whose heads lie side by side.
 #[derive(Clone, Copy, Debug)]
 pub struct Packed<'a> {
@@ -8,16 +11,38 @@ pub struct Packed<'a> {
     pub data: &'a [f32],
     /// Floats from a step to the next one, at least `heads * width`: more if there is something else between.
     pub stride: usize,
-    /// Floats from a sequence to the next one.
+    /// Floats from a sequence to the next one; of no effect with `rows`.
     pub batch_stride: usize,
+    /// `[B, steps]`: which row of `data` each step is, ascending; [`ABSENT`] for a masked step that has none and counts as
+    /// zeros. `None`: every step has one.
+    pub rows: Option<&'a [u32]>,
 }
 
 impl<'a> Packed<'a> {
     /// `[B, steps, stride]` without gaps between sequences.
     #[must_use]
     pub fn new(data: &'a [f32], steps: usize, stride: usize) -> Self {
-        Self { data, stride, batch_stride: steps * stride }
+        Self { data, stride, batch_stride: steps * stride, rows: None }
     }
+
+    /// Rows of `stride` floats, of the steps that `rows` (`[B, steps]`) names.
+    #[must_use]
+    pub fn of_rows(data: &'a [f32], rows: &'a [u32], stride: usize) -> Self {
+        Self { data, stride, batch_stride: 0, rows: Some(rows) }
+    }
+
+    /// Where the row of a step begins, of `steps` in each sequence; the step has one.
+    pub(super) fn place(&self, steps: usize, sequence: usize, step: usize) -> usize {
+        match self.rows {
+            Some(rows) => rows[sequence * steps + step] as usize * self.stride,
+            None => sequence * self.batch_stride + step * self.stride,
+        }
+    }
+}
+
+/// Whether a step of `steps` in each sequence has a row.
+pub(super) fn has_row(rows: Option<&[u32]>, steps: usize, sequence: usize, step: usize) -> bool {
+    rows.is_none_or(|rows| rows[sequence * steps + step] != ABSENT)
 }
 
 /// Which keys count for which queries: 1 for a pair that counts, `[B or 1, N or 1, T, S]`.
@@ -45,7 +70,7 @@ pub struct ScoreBias<'a> {
 /// What attention reads. A pair counts if every mask that is there says so.
 #[derive(Clone, Copy, Debug)]
 pub struct AttentionInputs<'a> {
-    /// `[B, T, N, K]`.
+    /// `[B, T, N, K]`. If it has rows, the output and its gradient have the same ones.
     pub query: Packed<'a>,
     /// `[B, S, G, K]`.
     pub key: Packed<'a>,
@@ -61,14 +86,14 @@ pub struct AttentionInputs<'a> {
     pub bias: Option<ScoreBias<'a>>,
 }
 
-/// Where a gradient of a [`Packed`] tensor goes; what lies between its rows is left alone.
+/// Where a gradient of a [`Packed`] tensor goes, whose rows it has; what lies between its rows is left alone.
 #[derive(Debug)]
 pub struct PackedDestination<'a> {
     /// From the first head of the first step on.
     pub data: &'a mut [f32],
     /// Floats from a step to the next one.
     pub stride: usize,
-    /// Floats from a sequence to the next one.
+    /// Floats from a sequence to the next one; of no effect where the tensor has rows.
     pub batch_stride: usize,
     /// `false`: set; `true`: add.
     pub accumulate: bool,

@@ -25,7 +25,7 @@ impl<'a> Mean<'a> {
         let weight = self.weight();
         let mut mean = vec![0.0; self.call.options.value_width];
         if weight > 0.0 {
-            for step in 0..self.call.sizes.keys {
+            for step in (0..self.call.sizes.keys).filter(|&step| self.call.has_value(self.sequence, step)) {
                 let value = self.call.value(self.sequence, self.group, step);
                 mean.iter_mut().zip(value).for_each(|(sum, value)| *sum += value);
             }

@@ -25,7 +25,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
-pub use inputs::{AttentionGradients, AttentionInputs, Packed, PackedDestination, ScoreBias, ScoreMask};
+pub use inputs::{ABSENT, AttentionGradients, AttentionInputs, Packed, PackedDestination, ScoreBias, ScoreMask};
 
 use crate::{Context, buffer::Buffer, random::RandomKey, shared::Shared};
 use backward::{Backward, Job};
@@ -100,6 +100,32 @@ fn extent(batch: usize, batch_stride: usize, steps: usize, stride: usize, row: u
     if batch == 0 || steps == 0 { 0 } else { (batch - 1) * batch_stride + (steps - 1) * stride + row }
 }
 
+/// Floats that the rows of a tensor need, whose steps are so many of them.
+fn extent_of_rows(rows: &[u32], stride: usize, row: usize) -> usize {
+    rows.iter().rfind(|&&at| at != ABSENT).map_or(0, |&last| last as usize * stride + row)
+}
+
+/// Floats of the output: a row for each query that has one.
+fn output_length(sizes: AttentionSizes, options: &AttentionOptions, inputs: &AttentionInputs<'_>) -> usize {
+    let count = match inputs.query.rows {
+        Some(rows) => rows.iter().rfind(|&&row| row != ABSENT).map_or(0, |&last| last as usize + 1),
+        None => sizes.batch * sizes.queries,
+    };
+    count * options.heads * options.value_width
+}
+
+/// Each step that counts has a row of its own.
+fn check_rows(name: &str, rows: &[u32], mask: Option<&[u8]>, steps: usize) {
+    assert_eq!(rows.len(), steps, "attention: rows of {name} are not one a step");
+    assert!(
+        rows.iter().filter(|&&row| row != ABSENT).is_sorted_by(|one, next| one < next),
+        "attention: rows of {name} do not ascend"
+    );
+    for (step, _) in rows.iter().enumerate().filter(|(_, row)| **row == ABSENT) {
+        assert!(mask.is_some_and(|mask| mask[step] == 0), "attention: step {step} of {name} counts and has no row");
+    }
+}
+
 fn check(sizes: AttentionSizes, options: &AttentionOptions, inputs: &AttentionInputs<'_>) {
     let AttentionSizes { batch, queries, keys } = sizes;
     let AttentionOptions { heads, key_value_heads: groups, key_width, value_width, .. } = *options;
@@ -107,20 +133,26 @@ fn check(sizes: AttentionSizes, options: &AttentionOptions, inputs: &AttentionIn
         groups > 0 && heads.is_multiple_of(groups),
         "attention: {groups} heads of keys do not divide {heads} heads of queries"
     );
-    let packed = |name: &str, packed: Packed<'_>, steps: usize, row: usize| {
-        assert!(packed.stride >= row || steps <= 1, "attention: rows of {name} overlap");
-        let needed = extent(batch, packed.batch_stride, steps, packed.stride, row);
+    assert!(inputs.query_mask.is_none_or(|mask| mask.len() == batch * queries), "attention: query mask is not [B, T]");
+    assert!(inputs.key_mask.is_none_or(|mask| mask.len() == batch * keys), "attention: key mask is not [B, S]");
+    let packed = |name: &str, packed: Packed<'_>, mask: Option<&[u8]>, steps: usize, row: usize| {
+        assert!(packed.stride >= row || packed.rows.is_none() && steps <= 1, "attention: rows of {name} overlap");
+        let needed = match packed.rows {
+            Some(rows) => {
+                check_rows(name, rows, mask, batch * steps);
+                extent_of_rows(rows, packed.stride, row)
+            }
+            None => extent(batch, packed.batch_stride, steps, packed.stride, row),
+        };
         assert!(packed.data.len() >= needed, "attention: length of {name}");
     };
-    packed("query", inputs.query, queries, heads * key_width);
-    packed("key", inputs.key, keys, groups * key_width);
-    packed("value", inputs.value, keys, groups * value_width);
+    packed("query", inputs.query, inputs.query_mask, queries, heads * key_width);
+    packed("key", inputs.key, inputs.key_mask, keys, groups * key_width);
+    packed("value", inputs.value, inputs.key_mask, keys, groups * value_width);
     let scores = |name: &str, length: usize, batch_stride: usize, head_stride: usize| {
         let needed = extent(batch, batch_stride, heads, head_stride, queries * keys);
         assert!(length >= needed, "attention: length of the {name}");
     };
-    assert!(inputs.query_mask.is_none_or(|mask| mask.len() == batch * queries), "attention: query mask is not [B, T]");
-    assert!(inputs.key_mask.is_none_or(|mask| mask.len() == batch * keys), "attention: key mask is not [B, S]");
     if let Some(mask) = inputs.mask {
         scores("mask", mask.data.len(), mask.batch_stride, mask.head_stride);
     }
@@ -137,7 +169,8 @@ fn check(sizes: AttentionSizes, options: &AttentionOptions, inputs: &AttentionIn
 /// `o`, and for [`backward`] the binary logarithms of the softmax's denominators.
 ///
 /// # Shapes
-/// `output`: `[B, T, N V]`; `log_sums`: `[B, N, T]`, infinite for queries for which no key counts.
+/// `output`: `[B, T, N V]`, or the rows of the queries if they have some; `log_sums`: `[B, N, T]`, infinite for queries for
+/// which no key counts.
 ///
 /// # Panics
 /// If lengths do not fit.
@@ -151,7 +184,7 @@ pub fn forward(
 ) {
     check(sizes, options, inputs);
     let AttentionSizes { batch, queries, .. } = sizes;
-    assert_eq!(output.len(), batch * queries * options.heads * options.value_width, "attention: length of the output");
+    assert_eq!(output.len(), output_length(sizes, options, inputs), "attention: length of the output");
     let log_sums = log_sums.map(|log_sums| {
         assert_eq!(log_sums.len(), batch * options.heads * queries, "attention: log sums are not [B, N, T]");
         Shared::new(log_sums)
@@ -178,7 +211,7 @@ pub fn forward(
 /// Gradients of [`forward`] from its results.
 ///
 /// # Shapes
-/// `output` and `dy`: `[B, T, N V]`; `log_sums`: `[B, N, T]`.
+/// `output` and `dy`: `[B, T, N V]`, or the rows of the queries; `log_sums`: `[B, N, T]`.
 ///
 /// # Gradient
 /// With `dp[i, j] = dy[i] . v[j]` times the factor of dropout and `ds = p (dp - dy[i] . o[i])`:
@@ -201,7 +234,7 @@ pub fn backward(
     check(sizes, options, inputs);
     let AttentionSizes { batch, queries, keys } = sizes;
     let AttentionOptions { heads, key_value_heads: groups, key_width, value_width, .. } = *options;
-    assert_eq!(output.len(), batch * queries * heads * value_width, "attention: length of the output");
+    assert_eq!(output.len(), output_length(sizes, options, inputs), "attention: length of the output");
     assert_eq!(dy.len(), output.len(), "attention: length of dy");
     assert_eq!(log_sums.len(), batch * heads * queries, "attention: log sums are not [B, N, T]");
     let bias = gradients.bias.map(|to| {
@@ -226,9 +259,13 @@ pub fn backward(
         log_sums,
         output,
         dy,
-        query: gradients.query.map(|to| RowTarget::new(to, "query", [batch, queries, heads * key_width])),
-        key: gradients.key.map(|to| RowTarget::new(to, "key", [batch, keys, groups * key_width])),
-        value: gradients.value.map(|to| RowTarget::new(to, "value", [batch, keys, groups * value_width])),
+        query: gradients
+            .query
+            .map(|to| RowTarget::new(to, "query", &inputs.query, [batch, queries, heads * key_width])),
+        key: gradients.key.map(|to| RowTarget::new(to, "key", &inputs.key, [batch, keys, groups * key_width])),
+        value: gradients
+            .value
+            .map(|to| RowTarget::new(to, "value", &inputs.value, [batch, keys, groups * value_width])),
         bias,
         partial: (ranges.count() > 1).then(|| Shared::new(&mut buffer)),
         ranges: ranges.count(),

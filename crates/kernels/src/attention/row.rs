@@ -91,6 +91,9 @@ impl Row<'_> {
     #[inline(always)]
     unsafe fn exponentials<L: Lanes>(&self, scores: &mut [f32]) -> (f32, f32) {
         let Self { call, sequence, head, group, .. } = *self;
+        if self.seen == 0 {
+            return (LOWEST, 0.0);
+        }
         let query = call.query(sequence, head, self.step);
         let row = |batch_stride: usize, head_stride: usize| {
             sequence * batch_stride + head * head_stride + self.step * call.sizes.keys
@@ -177,6 +180,9 @@ impl Row<'_> {
                 Target::Output { output, log_sums } => {
                     if let Some(log_sums) = log_sums {
                         log_sums.part(row, 1)[0] = if total == 0.0 { f32::INFINITY } else { largest + total.log2() };
+                    }
+                    if !call.has_query(sequence, step) {
+                        return;
                     }
                     let output = output.part(call.output_row(sequence, head, step), call.options.value_width);
                     if total == 0.0 {

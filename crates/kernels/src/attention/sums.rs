@@ -64,7 +64,7 @@ pub(super) unsafe fn write_sums<L: Lanes>(
         next += usize::from(found.is_some());
         // SAFETY: the caller's contract; the sums are packed rows.
         unsafe {
-            if let Some(target) = job.key {
+            if let Some(target) = job.key.filter(|target| target.has(sequence, step)) {
                 let to = target.row(sequence, step, group * key_width, key_width);
                 match found {
                     Some(number) => {
@@ -74,7 +74,7 @@ pub(super) unsafe fn write_sums<L: Lanes>(
                     None => target.write_nothing(to),
                 }
             }
-            if let Some(target) = job.value {
+            if let Some(target) = job.value.filter(|target| target.has(sequence, step)) {
                 let to = target.row(sequence, step, group * value_width, value_width);
                 match found {
                     Some(number) => {

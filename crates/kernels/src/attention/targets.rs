@@ -1,7 +1,8 @@
 //! Where gradients go, shared by the pieces of a job.
 use super::{
-    PackedDestination,
+    Packed, PackedDestination,
     block::{KeyBlock, QueryBlock},
+    inputs::has_row,
     steps::Steps,
 };
 use crate::shared::Shared;
@@ -12,27 +13,51 @@ pub(super) struct RowTarget<'a> {
     data: Shared<'a>,
     stride: usize,
     batch_stride: usize,
+    /// `[B, steps]`, if only some steps have rows.
+    rows: Option<&'a [u32]>,
+    steps: usize,
     pub accumulate: bool,
 }
 
 impl<'a> RowTarget<'a> {
-    /// `batch` sequences of `steps` rows of `row` floats.
-    pub(super) fn new(destination: PackedDestination<'a>, name: &str, [batch, steps, row]: [usize; 3]) -> Self {
+    /// For the gradient of `tensor`: `batch` sequences of `steps` rows of `row` floats.
+    pub(super) fn new(
+        destination: PackedDestination<'a>,
+        name: &str,
+        tensor: &Packed<'a>,
+        [batch, steps, row]: [usize; 3],
+    ) -> Self {
         let PackedDestination { data, stride, batch_stride, accumulate } = destination;
-        let needed = super::extent(batch, batch_stride, steps, stride, row);
-        assert!(stride >= row || steps <= 1, "attention: rows of the gradient of {name} overlap");
-        assert!(batch_stride >= steps * stride || batch <= 1, "attention: sequences of the gradient of {name} overlap");
+        let rows = tensor.rows;
+        let needed = match rows {
+            Some(rows) => super::extent_of_rows(rows, stride, row),
+            None => super::extent(batch, batch_stride, steps, stride, row),
+        };
+        assert!(stride >= row || rows.is_none() && steps <= 1, "attention: rows of the gradient of {name} overlap");
+        assert!(
+            batch_stride >= steps * stride || batch <= 1 || rows.is_some(),
+            "attention: sequences of the gradient of {name} overlap"
+        );
         assert!(data.len() >= needed, "attention: length of the gradient of {name}");
-        Self { data: Shared::new(data), stride, batch_stride, accumulate }
+        Self { data: Shared::new(data), stride, batch_stride, rows, steps, accumulate }
     }
 
-    /// `width` floats of a step from `at` on.
+    /// Whether a step has a row.
+    pub(super) fn has(&self, sequence: usize, step: usize) -> bool {
+        has_row(self.rows, self.steps, sequence, step)
+    }
+
+    /// `width` floats of a step that has a row, from `at` on.
     ///
     /// # Safety
     /// While the slice lives, nothing else may read or write these elements.
     pub(super) unsafe fn row(&self, sequence: usize, step: usize, at: usize, width: usize) -> &'a mut [f32] {
-        // SAFETY: the caller's contract.
-        unsafe { self.data.part(sequence * self.batch_stride + step * self.stride + at, width) }
+        let place = match self.rows {
+            Some(rows) => rows[sequence * self.steps + step] as usize * self.stride,
+            None => sequence * self.batch_stride + step * self.stride,
+        };
+        // SAFETY: the caller's contract; different steps have different rows.
+        unsafe { self.data.part(place + at, width) }
     }
 
     /// Writes a row of zeros, or adds it.

@@ -1,7 +1,8 @@
 mod case;
+mod rows;
 
 use super::{
-    AttentionDropout, AttentionGradients, AttentionInputs, AttentionOptions, AttentionSizes, Empty, Packed,
+    ABSENT, AttentionDropout, AttentionGradients, AttentionInputs, AttentionOptions, AttentionSizes, Empty, Packed,
     PackedDestination, ScoreBias, ScoreMask, backward, dropout_factors, forward, reference, weights,
 };
 use crate::{

@@ -50,21 +50,35 @@ pub fn sinusoidal(width: usize, order: Order, wavelength: f64, first: usize, tab
 /// `y[b, t] = factor x[b, t] + table[t]`.
 ///
 /// # Shapes
-/// `x` and `y`: `[B, T, D]` with `D` = `width`; `table`: `[T, D]`.
+/// `x` and `y`: `[B, T, D]` with `D` = `width`, or with `positions` (`[rows]`) only these rows of them, `[rows, D]`;
+/// `table`: `[T, D]`.
 ///
 /// # Panics
 /// If the lengths do not fit.
-pub fn forward(context: &Context, width: usize, factor: f32, table: &[f32], x: &[f32], y: &mut [f32]) {
+pub fn forward(
+    context: &Context,
+    width: usize,
+    factor: f32,
+    table: &[f32],
+    positions: Option<&[u32]>,
+    x: &[f32],
+    y: &mut [f32],
+) {
     assert_eq!(x.len(), y.len(), "positions: length of y");
     if x.is_empty() {
         return;
     }
-    assert!(!table.is_empty() && x.len().is_multiple_of(table.len()), "positions: x is not [B, T, D]");
+    assert!(!table.is_empty(), "positions: x is not [B, T, D]");
+    match positions {
+        Some(positions) => assert_eq!(x.len(), positions.len() * width, "positions: not one position a row"),
+        None => assert!(x.len().is_multiple_of(table.len()), "positions: x is not [B, T, D]"),
+    }
     let steps = table.len() / width;
     for_rows(context, y, width, width, |first, y| {
         for (row, y) in y.chunks_exact_mut(width).enumerate() {
-            let (x, position) =
-                (&x[(first + row) * width..][..width], &table[(first + row) % steps * width..][..width]);
+            let row = first + row;
+            let step = positions.map_or(row, |positions| positions[row] as usize) % steps;
+            let (x, position) = (&x[row * width..][..width], &table[step * width..][..width]);
             y.iter_mut().zip(x.iter().zip(position)).for_each(|(y, (x, position))| *y = factor * x + position);
         }
     });
@@ -159,8 +173,15 @@ mod tests {
             for context in contexts() {
                 let what = format!("[{batch}, {steps}, {width}], {:?}", context.simd);
                 let mut found = vec![f32::NAN; x.len()];
-                forward(&context, width, 1.5, &table, &x, &mut found);
+                forward(&context, width, 1.5, &table, None, &x, &mut found);
                 assert_close(&found, &y, &what);
+                let positions: Vec<u32> = (0..(batch * steps) as u32).filter(|at| at % 3 != 1).collect();
+                let chosen = |of: &[f32]| -> Vec<f32> {
+                    positions.iter().flat_map(|&at| of[at as usize * width..][..width].iter().copied()).collect()
+                };
+                let mut some = vec![f32::NAN; positions.len() * width];
+                forward(&context, width, 1.5, &table, Some(&positions), &chosen(&x), &mut some);
+                assert_eq!(bits(&some), bits(&chosen(&found)), "{what}: some rows");
                 let (mut set, mut added) = (vec![f32::NAN; x.len()], dy.clone());
                 backward(&context, 1.5, &dy, Destination { data: &mut set, accumulate: false });
                 assert_close(&set, &dx, &format!("{what}: dx"));

@@ -21,15 +21,18 @@ pub struct Rotation {
 /// Turns every head of every step by the angles of its position; with `back` by their opposites, which is the gradient.
 ///
 /// # Shapes
-/// `x` and `y`: `[B, T, N * K]` of steps `first..first + T`, with `T` = `steps`.
+/// `x` and `y`: `[B, T, N * K]` of steps `first..first + T`, with `T` = `steps`; with `positions` (`[rows]`) only these
+/// rows of them, `[rows, N * K]`.
 ///
 /// # Panics
 /// If the lengths do not fit, or the width of a head is odd.
+#[allow(clippy::too_many_arguments, reason = "sizes and operands of one formula")]
 pub fn rotate(
     context: &Context,
     rotation: Rotation,
     steps: usize,
     first: usize,
+    positions: Option<&[u32]>,
     back: bool,
     x: &[f32],
     y: Destination<'_>,
@@ -41,7 +44,10 @@ pub fn rotate(
         return;
     }
     let (row, pairs) = (heads * width, width / 2);
-    assert!(row > 0 && x.len().is_multiple_of(steps * row), "rotary: x is not [B, T, N * K]");
+    match positions {
+        Some(positions) => assert_eq!(x.len(), positions.len() * row, "rotary: not one position a row"),
+        None => assert!(row > 0 && x.len().is_multiple_of(steps * row), "rotary: x is not [B, T, N * K]"),
+    }
     let mut turns = Vec::with_capacity(steps * pairs);
     for step in first..first + steps {
         for pair in 0..pairs {
@@ -54,7 +60,8 @@ pub fn rotate(
     for_rows(context, y.data, row, row, |first, y| {
         for (number, y) in y.chunks_exact_mut(row).enumerate() {
             let number = first + number;
-            let turns = &turns[number % steps * pairs..][..pairs];
+            let position = positions.map_or(number, |positions| positions[number] as usize);
+            let turns = &turns[position % steps * pairs..][..pairs];
             let x = &x[number * row..][..row];
             for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
                 for (pair, (cosine, sine)) in turns.iter().enumerate() {
@@ -113,11 +120,22 @@ mod tests {
                 for context in contexts() {
                     let what = format!("[{batch}, {steps}, {heads} x {width}] {order:?}");
                     let mut y = vec![f32::NAN; x.len()];
-                    rotate(&context, rotation, steps, 3, false, &x, Destination { data: &mut y, accumulate: false });
+                    let to = Destination { data: &mut y, accumulate: false };
+                    rotate(&context, rotation, steps, 3, None, false, &x, to);
                     assert_close(&y, &exact, &what);
                     let mut again: Vec<f32> = x.clone();
                     let to = Destination { data: &mut again, accumulate: true };
-                    rotate(&context, rotation, steps, 3, true, &y, to);
+                    rotate(&context, rotation, steps, 3, None, true, &y, to);
+                    // Some of the rows.
+                    let row = heads * width;
+                    let positions: Vec<u32> = (0..(batch * steps) as u32).filter(|at| at % 3 != 1).collect();
+                    let chosen = |of: &[f32]| -> Vec<f32> {
+                        positions.iter().flat_map(|&at| of[at as usize * row..][..row].iter().copied()).collect()
+                    };
+                    let mut some = vec![f32::NAN; positions.len() * row];
+                    let to = Destination { data: &mut some, accumulate: false };
+                    rotate(&context, rotation, steps, 3, Some(&positions), false, &chosen(&x), to);
+                    assert_eq!(bits(&some), bits(&chosen(&y)), "{what}: some rows");
                     let twice: Vec<f64> = x.iter().map(|&x| 2.0 * f64::from(x)).collect();
                     assert_close(&again, &twice, &format!("{what}: turned back and added"));
                     if let Some(last) = &last {

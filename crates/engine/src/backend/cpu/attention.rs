@@ -10,14 +10,14 @@ use sconce_kernels::{
     rows::for_rows,
 };
 
-use super::{Run, Saved, backward::Slot};
+use super::{Run, Saved, backward::Slot, packing::Rows};
 use crate::{
     backend::{
         attention_masks::{Spread, flags, joined},
         decoding::Cache,
     },
     error::{Code, Error, Result},
-    plan::{AttentionPlan, Node},
+    plan::{AttentionPlan, Node, ValueId},
     tensor::{Mask, Tensor},
 };
 
@@ -36,19 +36,24 @@ struct Masks {
     pairs: Option<(Vec<u8>, Spread)>,
 }
 
-/// `[batch, steps, width]` as the kernels take it.
-fn packed<'a>(tensor: &'a Tensor) -> Result<Packed<'a>> {
+/// `[batch, steps, width]`, or those of its rows that are there, as the kernels take it.
+fn packed<'a>(tensor: &'a Tensor, rows: Option<&'a Arc<Rows>>) -> Result<Packed<'a>> {
+    if let Some(rows) = rows {
+        return Ok(Packed::of_rows(tensor.floats()?, &rows.places, tensor.width()));
+    }
     let steps = tensor.shape.get(1).copied().unwrap_or(0);
     Ok(Packed::new(tensor.floats()?, steps, tensor.width()))
 }
 
 impl Run<'_> {
     fn attention_sizes(&self, node: &Node) -> Result<AttentionSizes> {
-        let (query, value) = (self.value(node.inputs[0])?, self.value(node.inputs[2])?);
-        match (query.shape.as_slice(), value.shape.as_slice()) {
-            (&[batch, queries, _], &[_, keys, _]) => Ok(AttentionSizes { batch, queries, keys }),
+        let sizes = |value: ValueId| match (self.rows(value), self.value(value)?.shape.as_slice()) {
+            (Some(rows), _) => Ok((rows.batch, rows.steps)),
+            (None, &[batch, steps, _]) => Ok((batch, steps)),
             _ => Err(Error::new(Code::Internal, "attention is over sequences")),
-        }
+        };
+        let ((batch, queries), (_, keys)) = (sizes(node.inputs[0])?, sizes(node.inputs[2])?);
+        Ok(AttentionSizes { batch, queries, keys })
     }
 
     fn attention_options(&self, index: usize, plan: &AttentionPlan) -> AttentionOptions {
@@ -104,10 +109,10 @@ impl Run<'_> {
         let sizes = AttentionSizes { batch, queries, keys: cache.steps };
         let of_cache = |which: usize, stride: usize| {
             let (data, batch_stride) = cache.rows(which);
-            Packed { data, stride, batch_stride }
+            Packed { data, stride, batch_stride, rows: None }
         };
         let inputs = AttentionInputs {
-            query: packed(query)?,
+            query: packed(query, None)?,
             key: of_cache(0, plan.key_value_heads * plan.key_width),
             value: of_cache(1, plan.key_value_heads * plan.value_width),
             query_mask: masks.query.as_ref().map(|mask| mask.as_slice()),
@@ -146,10 +151,11 @@ impl Run<'_> {
         sizes: AttentionSizes,
         masks: &'b Masks,
     ) -> Result<AttentionInputs<'b>> {
+        let packed = |place: usize| packed(self.value(node.inputs[place])?, self.rows(node.inputs[place]));
         Ok(AttentionInputs {
-            query: packed(self.value(node.inputs[0])?)?,
-            key: packed(self.value(node.inputs[1])?)?,
-            value: packed(self.value(node.inputs[2])?)?,
+            query: packed(0)?,
+            key: packed(1)?,
+            value: packed(2)?,
             query_mask: masks.query.as_ref().map(|mask| mask.as_slice()),
             key_mask: masks.key.as_ref().map(|mask| mask.as_slice()),
             mask: masks.pairs.as_ref().map(|(data, spread)| ScoreMask {
@@ -183,7 +189,11 @@ impl Run<'_> {
         let masks = self.attention_masks(node, &plan, sizes)?;
         let inputs = self.attention_inputs(node, &plan, sizes, &masks)?;
         let width = plan.heads * plan.value_width;
-        let mut output = Buffer::new(batch * queries * width);
+        let shape = match self.rows(node.inputs[0]) {
+            Some(rows) => vec![rows.positions.len(), width],
+            None => vec![batch, queries, width],
+        };
+        let mut output = Buffer::new(shape.iter().product());
         let mut log_sums = self.schedule.backward[index].then(|| Buffer::new(batch * plan.heads * queries));
         attention::forward(self.context, sizes, &options, &inputs, &mut output, log_sums.as_deref_mut());
         if plan.zero_masked {
@@ -201,7 +211,7 @@ impl Run<'_> {
             self.values[value] = scores;
         }
         self.masks[node.outputs[0]] = masks.query;
-        self.values[node.outputs[0]] = Some(Tensor::float(vec![batch, queries, width], output));
+        self.values[node.outputs[0]] = Some(Tensor::float(shape, output));
         Ok(())
     }
 

@@ -85,6 +85,7 @@ impl Run<'_> {
     fn node_backward(&mut self, index: usize, gradients: &mut WeightGradients, tables: &mut Vec<Use>) -> Result<()> {
         let plan = self.plan;
         let node = &plan.nodes[index];
+        self.unpack_gradients(node);
         if let Operation::Recurrent(options) = node.operation {
             return self.recurrent_backward(index, node, options, gradients);
         }
@@ -103,7 +104,9 @@ impl Run<'_> {
             (&Operation::Embedding { .. }, Some(input)) => {
                 if let Some(weight) = plan.weight(node, 0).filter(|&weight| self.schedule.trainable[weight]) {
                     let Data::Ids(ids) = &self.value(input)?.data else { return Ok(()) };
-                    tables.push(Use { weight, ids: Arc::clone(ids), dy });
+                    let rows = self.rows(node.outputs[0]);
+                    let ids = rows.map_or_else(|| Arc::clone(ids), |rows| Arc::new(rows.choose(ids)));
+                    tables.push(Use { weight, ids, dy });
                 }
             }
             (&Operation::Linear, Some(input)) => self.linear_backward(node, input, &dy, gradients)?,

@@ -122,12 +122,22 @@ impl<'a> Run<'a> {
         let layer = &self.plan.layers[node.layer];
         let width = self.specification(node).shape[1];
         check_ids(&layer.name, ids, &input.shape, table.len() / width)?;
-        let mut y = Buffer::new(ids.len() * width);
-        embedding::forward(self.context, table, width, ids, &mut y);
-        let mut shape = input.shape.clone();
-        shape.push(width);
         let mask = mask_zero.then(|| Arc::new(ids.iter().map(|&id| u8::from(id != 0)).collect::<Vec<u8>>()));
         self.masks[node.outputs[0]] = mask;
+        let input = self.value(node.inputs[0])?;
+        let (ids, mut shape) = (input.as_ids()?, input.shape.clone());
+        let rows = match shape[..] {
+            [batch, steps] => self.rows_for(node.outputs[0], batch, steps),
+            _ => None,
+        };
+        let chosen = rows.map(|rows| rows.choose(ids));
+        if let Some(chosen) = &chosen {
+            shape = vec![chosen.len()];
+        }
+        let ids = chosen.as_deref().unwrap_or(ids);
+        let mut y = Buffer::new(ids.len() * width);
+        embedding::forward(self.context, table, width, ids, &mut y);
+        shape.push(width);
         Ok(Tensor::float(shape, y))
     }
 

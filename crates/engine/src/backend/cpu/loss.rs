@@ -1,4 +1,6 @@
 //! Losses and metrics, with the gradient of what goes into them.
+use std::sync::Arc;
+
 use sconce_kernels::{
     Destination,
     buffer::Buffer,
@@ -13,6 +15,7 @@ use sconce_kernels::{
 use super::{
     Run,
     backward::{Slot, WeightGradients, weight_slot},
+    packing::Rows,
 };
 use crate::{
     backend::{
@@ -26,6 +29,20 @@ use crate::{
 };
 
 impl TargetData {
+    /// The targets of the rows that are there.
+    fn choose(&self, rows: &Rows, classes: usize) -> Self {
+        match self {
+            Self::Ids(ids) => Self::Ids(Arc::new(rows.choose(ids))),
+            Self::Probabilities(values) => {
+                let mut chosen = Buffer::new(rows.positions.len() * classes);
+                for (to, &position) in chosen.chunks_exact_mut(classes.max(1)).zip(&rows.positions) {
+                    to.copy_from_slice(&values[position as usize * classes..][..classes]);
+                }
+                Self::Probabilities(chosen)
+            }
+        }
+    }
+
     fn view(&self) -> Targets<'_> {
         match self {
             Self::Ids(ids) => Targets::Ids(ids),
@@ -55,7 +72,10 @@ impl Run<'_> {
             }
         };
         let tensor = self.value(source)?;
-        let (rows, batch) = (tensor.rows(), tensor.shape.first().copied().unwrap_or(0));
+        let (rows, batch) = match self.rows(source) {
+            Some(rows) => (rows.places.len(), rows.batch),
+            None => (tensor.rows(), tensor.shape.first().copied().unwrap_or(0)),
+        };
         let mask = self.mask(output);
         let weights = row_weights(loss, input, mask.as_ref().map(|mask| mask.as_slice()), rows);
         check_targets(self.plan.value_layer(output), loss, input, &weights.valid, batch, classes)?;
@@ -123,7 +143,14 @@ impl Run<'_> {
         let source = node.inputs[0];
         let (kernel, bias) = (self.weight(node, 0)?, self.optional_weight(node, 1));
         let classes = self.units(node);
-        let (rows, features) = (weights.valid.len(), self.value(source)?.width());
+        let chosen = self.rows(source).cloned();
+        let of_rows =
+            chosen.as_ref().map(|chosen| (input.target.choose(chosen, classes), chosen.choose(&weights.loss)));
+        let (target, row_weights) = match &of_rows {
+            Some((target, weights)) => (target, weights),
+            None => (&input.target, &weights.loss),
+        };
+        let (rows, features) = (row_weights.len(), self.value(source)?.width());
         let (mut row_loss, mut prediction) = (Buffer::new(rows), vec![0; rows]);
         let numbers = [self.plan.weight(node, 0), self.plan.weight(node, 1)];
         let trainable = |number: Option<usize>| number.filter(|&weight| self.schedule.trainable[weight]);
@@ -149,8 +176,8 @@ impl Run<'_> {
                 h: self.value(source)?.floats()?,
                 kernel,
                 bias,
-                targets: input.target.view(),
-                row_weights: Some(&weights.loss),
+                targets: target.view(),
+                row_weights: Some(row_weights),
             },
             LinearCrossEntropyOptions {
                 label_smoothing: loss.label_smoothing,
@@ -177,7 +204,12 @@ impl Run<'_> {
                 }
             }
         }
-        Ok(RowResults { loss: row_loss.iter().map(|&loss| f64::from(loss)).collect(), prediction: Some(prediction) })
+        let loss: Vec<f64> = row_loss.iter().map(|&loss| f64::from(loss)).collect();
+        let (loss, prediction) = match chosen {
+            Some(chosen) => (chosen.spread(&loss), chosen.spread(&prediction)),
+            None => (loss, prediction),
+        };
+        Ok(RowResults { loss, prediction: Some(prediction) })
     }
 
     fn unfused(

@@ -12,6 +12,7 @@ mod loss;
 mod masking;
 mod merge;
 mod normalization;
+mod packing;
 mod pooling;
 mod position_bias;
 mod positions;
@@ -23,7 +24,7 @@ mod scan;
 mod tensor;
 mod time;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sconce_kernels::{Context, buffer::Buffer, reduce};
 
@@ -94,6 +95,7 @@ struct Run<'a> {
     saved: Vec<Option<Saved>>,
     /// Gradients of values.
     gradients: Vec<Option<Buffer>>,
+    rows_of_masks: packing::RowsOfMasks,
 }
 
 impl<'a> Run<'a> {
@@ -109,6 +111,7 @@ impl<'a> Run<'a> {
             masks: vec![None; plan.values.len()],
             saved: (0..plan.nodes.len()).map(|_| None).collect(),
             gradients: (0..plan.values.len()).map(|_| None).collect(),
+            rows_of_masks: (0..plan.values.len()).map(|_| OnceLock::new()).collect(),
         };
         for (&value, mask) in plan.inputs.iter().zip(forward.decoding.iter().flat_map(|decoding| &decoding.masks)) {
             run.masks[value].clone_from(mask);
@@ -148,6 +151,7 @@ impl<'a> Run<'a> {
         for (position, &index) in self.schedule.order.iter().enumerate() {
             self.forward.interrupt.check()?;
             self.node_forward(position, index)?;
+            self.pack_outputs(&self.plan.nodes[index])?;
             for &value in &self.schedule.release[position] {
                 self.values[value] = None;
             }

@@ -33,10 +33,17 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// How a value lies; one of which only some rows are there has an axis less in front.
+    fn layout(&self, node: &Node, shape: &[usize], plan: &Normalization) -> Layout {
+        let lacking = self.plan.values[node.inputs[0]].shape.len() - shape.len();
+        let axes: Vec<usize> = plan.axes.iter().map(|axis| axis - lacking).collect();
+        Layout::new(shape, &axes)
+    }
+
     pub(super) fn normalize_forward(&mut self, index: usize, node: &Node, plan: &Normalization) -> Result<Tensor> {
         let x = self.value(node.inputs[0])?;
         let shape = x.shape.clone();
-        let layout = Layout::new(&shape, &plan.axes);
+        let layout = self.layout(node, &shape, plan);
         let weights = self.normalization_weights(node, plan)?;
         let rows = x.len().checked_div(layout.width).unwrap_or(0);
         let mut y = Buffer::new(x.len());
@@ -76,7 +83,7 @@ impl<'a> Run<'a> {
         let weights = self.normalization_weights(node, plan)?;
         let mut slot = self.slot(input, dy.len());
         let x = self.value(input)?;
-        let layout = Layout::new(&x.shape, &plan.axes);
+        let layout = self.layout(node, &x.shape, plan);
         let trainable =
             |used: bool, index| self.plan.weight(node, index).filter(|&weight| used && self.schedule.trainable[weight]);
         let numbers = [trainable(plan.scale, 0), trainable(plan.center, usize::from(plan.scale))];

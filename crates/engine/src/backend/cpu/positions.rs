@@ -19,7 +19,11 @@ use crate::{
 impl Run<'_> {
     pub(super) fn positions_forward(&mut self, index: usize, node: &Node, plan: PositionPlan) -> Result<Tensor> {
         let x = self.value(node.inputs[0])?;
-        let sizes = sequence(x)?;
+        let rows = self.rows(node.inputs[0]);
+        let sizes = match rows {
+            Some(rows) => [rows.batch, rows.steps, x.width()],
+            None => sequence(x)?,
+        };
         let (first, width) = (self.forward.position(), sizes[2]);
         check_steps(&self.plan.layers[node.layer].name, first, sizes[1], plan.longest)?;
         let mut y = Buffer::new(x.len());
@@ -33,7 +37,8 @@ impl Run<'_> {
             }
             PositionTable::Learned => &self.weight(node, 0)?[first * width..][..sizes[1] * width],
         };
-        positions::forward(self.context, width, plan.factor, table, x.floats()?, &mut y);
+        let positions = rows.map(|rows| &rows.positions[..]);
+        positions::forward(self.context, width, plan.factor, table, positions, x.floats()?, &mut y);
         let y = Tensor::float(x.shape.clone(), y);
         self.saved[index] = self.schedule.backward[index].then_some(Saved::Sizes(sizes));
         Ok(y)
@@ -58,6 +63,8 @@ impl Run<'_> {
         let learned = self.plan.weight(node, 0).filter(|_| plan.table == PositionTable::Learned);
         if let Some(weight) = learned.filter(|&weight| self.schedule.trainable[weight]) {
             let mut slot = weight_slot(gradients, weight, self.weight(node, 0)?.len());
+            let all = self.rows(input).map(|rows| rows.unpack(self.context, dy));
+            let dy = all.as_deref().unwrap_or(dy);
             positions::table_backward(self.context, width, steps, dy, slot.destination());
             gradients[weight] = Some(WeightGradient::Dense(slot.buffer));
         }
