@@ -145,6 +145,10 @@ export class ModelHandle {
     return guard(() => this.#native.describe());
   }
 
+  resetStates(): Promise<void> {
+    return guardAsync(() => this.#native.resetStates());
+  }
+
   build(seed: number, provided: ProvidedWeight[]): Promise<void> {
     return guardAsync(() => this.#native.build(checkSeed(seed), provided));
   }

@@ -163,6 +163,15 @@ impl NativeModel {
         queue_once(env, self.model()?, move |model| model.set_weights(&weights))
     }
 
+    /// Forgets what stateful layers carry from batch to batch.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn reset_states<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        queue_once(env, self.model()?, |model| {
+            model.states.reset();
+            Ok(())
+        })
+    }
+
     /// Outputs for one batch.
     #[napi(catch_unwind, ts_return_type = "Promise<BatchResult[]>")]
     pub fn predict<'env>(
