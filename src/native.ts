@@ -149,6 +149,14 @@ export class ModelHandle {
     return guardAsync(() => this.#native.resetStates());
   }
 
+  saveStates(path: string): Promise<void> {
+    return guardAsync(() => this.#native.saveStates(path));
+  }
+
+  loadStates(path: string): Promise<void> {
+    return guardAsync(() => this.#native.loadStates(path));
+  }
+
   build(seed: number, provided: ProvidedWeight[]): Promise<void> {
     return guardAsync(() => this.#native.build(checkSeed(seed), provided));
   }

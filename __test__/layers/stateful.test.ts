@@ -1,8 +1,10 @@
-import { readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import {
+  backupAndRestore,
+  type Callback,
   input,
   layers,
   loadModel,
@@ -166,6 +168,45 @@ test("a saved model is stateful again, and begins with zeros", async (t) => {
   const second = await predict(own, x);
   t.notDeepEqual(second, first);
   t.deepEqual(await predict(again, x), second);
+});
+
+test("a run that was interrupted within an epoch goes on with its states", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "sconce-stateful-"));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const data = windows(idsOf(3));
+  const accumulateSteps = 2;
+  const run = async (signal?: AbortSignal, callback: Callback = { onTrainBegin() {} }) => {
+    const own = tagger("lstm", true);
+    await fill(own, 5);
+    own.compile({ optimizer: sgd({ learningRate: golden.rate }), loss: "sparseCategoricalCrossentropy" });
+    const backup = backupAndRestore({ folder: join(folder, "run"), deleteCheckpoint: false });
+    const callbacks = signal === undefined ? [callback] : [callback, backup];
+    const rest = { shuffle: false, accumulateSteps, seed: 1, verbose: "silent", epochs: 3 } as const;
+    const ended = own.fit(data, { ...rest, callbacks, ...(signal === undefined ? {} : { signal }) });
+    try {
+      await ended;
+      return await own.getWeights();
+    } finally {
+      own.dispose();
+    }
+  };
+  const expected = await run();
+  // After an update, and between the batches of one.
+  for (const after of [2, 1]) {
+    const controller = new AbortController();
+    let batches = 0;
+    const stop: Callback = {
+      onBatchEnd(step) {
+        batches += 1;
+        if (batches > data.length && step + 1 === after) controller.abort(new Error("enough"));
+      },
+    };
+    await t.throwsAsync(run(controller.signal, stop), { message: "enough" });
+    const checkpoint = readdirSync(join(folder, "run"));
+    t.true(checkpoint.includes("states.safetensors"));
+    t.deepEqual(await run(new AbortController().signal), expected);
+    rmSync(join(folder, "run"), { recursive: true });
+  }
 });
 
 test("what cannot be stateful is refused", async (t) => {

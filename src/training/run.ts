@@ -128,7 +128,8 @@ export class Run {
     const stream = this.#rolling ?? new BatchStream(source, start, false, signal);
     this.#stream = stream;
     signal?.throwIfAborted();
-    await resetStates(model);
+    // Those of an interrupted epoch were read with the weights.
+    if (saved === undefined) await resetStates(model);
     await this.#inCallbacks(() => callbacks.epochBegin(epoch));
     if (saved !== undefined) {
       // The hook has run before in this epoch: its effects are in the state.

@@ -1,7 +1,7 @@
 //! States that recurrent layers carry from batch to batch.
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
@@ -12,16 +12,45 @@ use crate::{
 /// Last states of a node, each `[B, U]`: h, and c of an LSTM.
 type NodeStates = Arc<[Tensor]>;
 
+/// States by node.
+pub(crate) type AllStates = BTreeMap<usize, NodeStates>;
+
+#[derive(Debug, Default)]
+struct Stored {
+    now: AllStates,
+    updated: AllStates,
+}
+
 /// States of the stateful nodes of a plan after the last batch that a model has seen; a node without any begins with zeros.
 #[derive(Debug, Default)]
 pub struct CarriedStates {
-    nodes: Mutex<BTreeMap<usize, NodeStates>>,
+    stored: Mutex<Stored>,
 }
 
 impl CarriedStates {
+    fn lock(&self) -> MutexGuard<'_, Stored> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Forgets all states: the next batch begins with zeros.
     pub fn reset(&self) {
-        self.nodes.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.replace(AllStates::new());
+    }
+
+    /// Remembers the states as those that belong to an update of the weights.
+    pub(crate) fn mark(&self) {
+        let mut stored = self.lock();
+        stored.updated = stored.now.clone();
+    }
+
+    /// The states that belong to the last update.
+    pub(crate) fn updated(&self) -> AllStates {
+        self.lock().updated.clone()
+    }
+
+    /// Sets all states.
+    pub(crate) fn replace(&self, states: AllStates) {
+        *self.lock() = Stored { now: states.clone(), updated: states };
     }
 }
 
@@ -29,14 +58,14 @@ impl CarriedStates {
 #[derive(Debug, Default)]
 pub(super) struct RunStates<'a> {
     carried: Option<&'a CarriedStates>,
-    before: BTreeMap<usize, NodeStates>,
+    before: AllStates,
     after: Vec<(usize, NodeStates)>,
 }
 
 impl<'a> RunStates<'a> {
     /// Begins with the states of the batch before; without any store, no node is stateful.
     pub(super) fn new(carried: Option<&'a CarriedStates>) -> Self {
-        let before = carried.map(|carried| carried.nodes.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let before = carried.map(|carried| carried.lock().now.clone());
         Self { carried, before: before.unwrap_or_default(), after: Vec::new() }
     }
 
@@ -75,7 +104,7 @@ impl<'a> RunStates<'a> {
     /// Hands the new states on to the next batch: at the end of a run that succeeded.
     pub(super) fn commit(&mut self) {
         if let Some(carried) = self.carried {
-            carried.nodes.lock().unwrap_or_else(PoisonError::into_inner).extend(self.after.drain(..));
+            carried.lock().now.extend(self.after.drain(..));
         }
     }
 }

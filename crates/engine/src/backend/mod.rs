@@ -12,6 +12,7 @@ mod reduction;
 mod row_targets;
 mod scan;
 
+pub(crate) use carried::AllStates;
 pub use carried::CarriedStates;
 pub use decoding::Decoding;
 pub use reduction::{RowWeights, metric_sums, row_weights};

@@ -203,6 +203,7 @@ impl Trainer {
                 data.learning_rate,
             )?;
             self.iterations.store(state.optimizer.iterations, Ordering::Release);
+            self.model.states.mark();
         }
         Ok(self.summarise(&result, penalty, start))
     }
