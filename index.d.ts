@@ -37,6 +37,12 @@ export declare class NativeModel {
   getWeights(): Promise<Float32Array[]>
   /** Replaces all weights. */
   setWeights(weights: Array<Float32Array>): Promise<void>
+  /** Forgets what stateful layers carry from batch to batch. */
+  resetStates(): Promise<void>
+  /** Writes the states that stateful layers had at the last update, atomically. */
+  saveStates(path: string): Promise<void>
+  /** Reads such states; nothing changes on failure. */
+  loadStates(path: string): Promise<void>
   /** Outputs for one batch. */
   predict(inputs: Array<Batch>, cancel?: NativeCancel | undefined | null): Promise<BatchResult[]>
   /** Greedy search, one token a turn; `inputs` are all but the decoder's. */

@@ -5,7 +5,7 @@
  * Run: npx tsx examples/language-model.ts, with
  *   --epochs N     passes over the sentences, default 10
  *   --samples N    sentences to learn from, default all 22,446
- *   --recurrent    LSTM layers instead of a Transformer
+ *   --recurrent    LSTM layers instead of a Transformer, whose states go on from block to block
  *   --json         the last line is a JSON object with the results
  *
  * Data: Tatoeba (CC BY 2.0 FR, tatoeba.org), packed by manythings.org/anki. See data/README.md.
@@ -32,7 +32,7 @@ console.log(`${train.length} sentences to learn from, ${valid.length} held out, 
 
 // 2. The model. The table of embeddings also scores the next tokens.
 await using writer = flags.recurrent
-  ? LanguageModel.recurrent({ tokenizer, units: 128, tiedEmbeddings: true })
+  ? LanguageModel.recurrent({ tokenizer, units: 128, tiedEmbeddings: true, stateful: true })
   : LanguageModel.transformer({ tokenizer, dModel: 128, heads: 4, ffn: 256, layers: 3, dropout: 0.1 });
 
 // 3. Training. Each token of a block is learnt from those before it.

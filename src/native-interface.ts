@@ -130,6 +130,12 @@ export interface NativeModel {
   /** In the order of `describe`, in Keras' layouts; `STATE` if there are none yet. */
   getWeights(): Promise<Float32Array[]>;
   setWeights(weights: Float32Array[]): Promise<void>;
+  /** Forgets the states that stateful layers carry from batch to batch, in the order of calls. */
+  resetStates(): Promise<void>;
+  /** Writes the states that they had at the last update, whole or not at all. */
+  saveStates(path: string): Promise<void>;
+  /** `FORMAT` if anything is wrong with the file; nothing changes then. */
+  loadStates(path: string): Promise<void>;
   /** The outputs for one batch. */
   predict(inputs: Batch[], cancel?: NativeCancel): Promise<Batch[]>;
   /** Greedy search by a request (JSON of `GreedyRequest`); `inputs` are all of the model's but the decoder's, in order. */

@@ -145,6 +145,18 @@ export class ModelHandle {
     return guard(() => this.#native.describe());
   }
 
+  resetStates(): Promise<void> {
+    return guardAsync(() => this.#native.resetStates());
+  }
+
+  saveStates(path: string): Promise<void> {
+    return guardAsync(() => this.#native.saveStates(path));
+  }
+
+  loadStates(path: string): Promise<void> {
+    return guardAsync(() => this.#native.loadStates(path));
+  }
+
   build(seed: number, provided: ProvidedWeight[]): Promise<void> {
     return guardAsync(() => this.#native.build(checkSeed(seed), provided));
   }

@@ -5,6 +5,7 @@ import test from "ava";
 import {
   adam,
   DataError,
+  type Dataset,
   FormatError,
   GraphError,
   input,
@@ -18,6 +19,7 @@ import {
   Tokenizer,
   type TransformerLanguageModelOptions,
 } from "../../src/index.ts";
+import { type Block, TokenStream } from "../../src/models/language-model/blocks.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sconce-language-model-"));
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));
@@ -128,6 +130,57 @@ test("a functional model is wrapped, and one that does not fit is an error that 
   }
 });
 
+test("parts of a stream are read side by side, each token once", async (t) => {
+  const own = await tokenizer;
+  const stream = await TokenStream.of("test", texts, own, own.vocabulary.end, undefined);
+  const all = async (blocks: Dataset<Block>) => {
+    const list: Block[] = [];
+    for await (const block of blocks) list.push(block);
+    return list;
+  };
+  const [{ next: whole }] = (await all(stream.blocks(stream.tokens))) as [Block];
+  for (const rows of [1, 2, 7, whole.length, 2 * whole.length]) {
+    for (const size of [1, 5, whole.length]) {
+      const blocks = await all(stream.streams(size, rows));
+      t.is(blocks.length % rows, 0);
+      const parts: number[][] = Array.from({ length: rows }, () => []);
+      for (const [index, { read, next }] of blocks.entries()) {
+        const part = parts[index % rows]!;
+        if (next.length > 0) t.deepEqual([...read], [part.at(-1) ?? read[0]!, ...next.slice(0, -1)]);
+        part.push(...next);
+        // Nothing is learnt from a batch without any tokens.
+        if (index % rows === 0) t.true(next.length > 0);
+      }
+      t.deepEqual(parts.flat(), [...whole]);
+    }
+  }
+});
+
+test("stateful layers know what was before a block", async (t) => {
+  const own = await tokenizer;
+  const sizes = { tokenizer: own, units: 16, dropout: 0.1 } as const;
+  await using stateful = LanguageModel.recurrent({ ...sizes, stateful: true });
+  await using plain = LanguageModel.recurrent(sizes);
+  const options = { verbose: "silent", contextLength: 3, batchSize: 4, seed: 3 } as const;
+  const learning = { ...options, epochs: 8, optimizer: adam({ learningRate: 0.02 }), validation: texts };
+  const { history } = await stateful.fit(texts, learning);
+  t.true(history.loss!.at(-1)! < 0.7 * history.loss![0]!);
+  await plain.fit(texts.slice(0, 1), options);
+  await plain.model.setWeights(await stateful.model.getWeights());
+  const whole = await plain.evaluate(texts, { contextLength: 1000, batchSize: 1 });
+  for (const contextLength of [3, 50, 1000]) {
+    const { loss, tokens } = await stateful.evaluate(texts, { contextLength, batchSize: 1 });
+    t.true(Math.abs(loss - whole.loss) < 1e-5, `${contextLength}: ${loss}, ${whole.loss}`);
+    t.is(tokens, whole.tokens);
+  }
+  t.true((await plain.evaluate(texts, { contextLength: 3, batchSize: 1 })).loss > whole.loss + 0.01);
+  const sideBySide = await stateful.evaluate(texts, { contextLength: 3, batchSize: 4 });
+  t.true(Math.abs(history.valPerplexity!.at(-1)! - sideBySide.perplexity) < 1e-4);
+  // Writing begins with zeros, whatever was read before.
+  const written = await stateful.generate(["abc", ""], { maxNewTokens: 5 });
+  t.deepEqual(written, await plain.generate(["abc", ""], { maxNewTokens: 5 }));
+});
+
 test("options and data that are wrong are errors that say what was expected", async (t) => {
   const own = await tokenizer;
   const transformer: [options: Partial<TransformerLanguageModelOptions>, message: RegExp][] = [
@@ -143,6 +196,7 @@ test("options and data that are wrong are errors that say what was expected", as
     [{ units: 8, embeddingDim: 4, tiedEmbeddings: true }, /tiedEmbeddings needs embeddingDim to be units, got 4 and 8/],
     [{ cell: "rnn" as "gru" }, /cell must be one of lstm, gru, simple/],
     [{ dropout: 1 }, /dropout must be below 1/],
+    [{ stateful: "yes" as unknown as boolean }, /stateful must be true or false/],
   ];
   for (const [options, message] of recurrent) {
     t.throws(() => LanguageModel.recurrent({ tokenizer: own, ...options }), { instanceOf: OptionError, message });

@@ -52,8 +52,10 @@ function linesOf(file, limit) {
   return kept === -1 ? lines : lines.slice(0, Math.max(1, kept));
 }
 
-/** Long blocks, so that nearly every word is judged by what was before it. */
-const evaluated = { contextLength: 1000, batchSize: 1 };
+/** Parts of the texts that are judged side by side, as the peer's. */
+const judgedRows = 10;
+
+const judged = (lines) => writer.evaluate(lines, { contextLength: settings.window, batchSize: judgedRows });
 
 await serve({
   describe: () => description(environment()),
@@ -78,23 +80,22 @@ await serve({
   open(request) {
     const { units, layers, dropout } = request;
     settings = request;
-    writer = LanguageModel.recurrent({ tokenizer, units, layers, dropout });
+    writer = LanguageModel.recurrent({ tokenizer, units, layers, dropout, stateful: true });
     return {};
   },
 
   async epoch({ learningRate, epoch }) {
     const { rows, window, clip, seed } = settings;
     const start = performance.now();
-    // Nothing is known of what was before a block: blocks are twice as long as the peer's windows, whose states go on.
     const { history } = await writer.fit(texts.training, {
-      contextLength: 2 * window,
-      batchSize: rows / 2,
+      contextLength: window,
+      batchSize: rows,
       optimizer: sgd({ learningRate, globalClipnorm: clip }),
       seed: seed + epoch,
       verbose: "silent",
     });
     const seconds = (performance.now() - start) / 1000;
-    const { loss } = await writer.evaluate(texts.validation, evaluated);
+    const { loss } = await judged(texts.validation);
     return { loss: history.loss.at(-1), seconds, validationLoss: loss };
   },
 
@@ -105,7 +106,7 @@ await serve({
 
   async test() {
     await writer.model.setWeights(best);
-    const { loss } = await writer.evaluate(texts.test, evaluated);
+    const { loss } = await judged(texts.test);
     return { loss, peakMiB: memory().peakMiB };
   },
 });

@@ -38,6 +38,12 @@ export interface RecurrentOptions extends LayerOptions, KernelRules, RecurrentRu
   goBackwards?: boolean;
   /** Masked steps give zeros instead of the output before; default `false`. */
   zeroOutputForMask?: boolean;
+  /**
+   * Row N of a batch goes on with the states that row N of the batch before ended with, through which no gradient flows; default
+   * `false`. Batches then have one size. `Model.resetStates` makes states zeros again, and so do `fit` at the start of each epoch,
+   * `evaluate` at its start, and both at their end. The states belong to the model, not to the layer. Takes no `initialState`.
+   */
+  stateful?: boolean;
 }
 
 /** Options of a recurrent layer with gates. */
@@ -60,6 +66,7 @@ const names = [
   "returnState",
   "goBackwards",
   "zeroOutputForMask",
+  "stateful",
 ];
 
 /** Layers whose call takes a sequence and, as an option, states. */
@@ -143,6 +150,7 @@ export function recurrent(
     returnState: flag("returnState", false),
     goBackwards: flag("goBackwards", false),
     zeroOutputForMask: flag("zeroOutputForMask", false),
+    ...(flag("stateful", false) ? { stateful: true } : {}),
     ...weightRules(type, options, weights),
     ...own,
   };
@@ -150,7 +158,7 @@ export function recurrent(
   return new Recurrent({ type, common: options, options: resolved, providers }, states);
 }
 
-type Flag = "useBias" | "returnSequences" | "returnState" | "goBackwards" | "zeroOutputForMask";
+type Flag = "useBias" | "returnSequences" | "returnState" | "goBackwards" | "zeroOutputForMask" | "stateful";
 
 /** The activation of the gates, resolved. */
 export function gateActivation(type: string, options: GatedOptions): ElementwiseActivationName {

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Dataset } from "../data/dataset.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import type { GenerateOptions, Generation } from "../decoding/options.ts";
 import { checkGenerate } from "../decoding/options.ts";
@@ -9,7 +10,8 @@ import { loadModel } from "../saving/load-model.ts";
 import type { History } from "../training/history.ts";
 import { judged } from "../training/source.ts";
 import { testRequest } from "../training/step-request.ts";
-import { batchOfBlocks, type Documents, TokenStream, tokensOfBlocks } from "./language-model/blocks.ts";
+import { resetStates } from "../training/trainable.ts";
+import { type Block, batchOfBlocks, type Documents, TokenStream, tokensOfBlocks } from "./language-model/blocks.ts";
 import { Continuer } from "./language-model/continuer.ts";
 import { type LanguageModelDocument, languageModelFile, readLanguageModelDocument } from "./language-model/document.ts";
 import {
@@ -163,6 +165,10 @@ export class LanguageModel {
    * Trains on texts: they are cut into blocks of `contextLength` tokens, whose order changes in each epoch, and each token is
    * learnt from those before it in its block.
    *
+   * With stateful layers the texts are cut into `batchSize` long parts instead, which are read side by side, block by block, in
+   * their order: each token is learnt from all before it in its part, while gradients flow through its block alone (truncated
+   * back-propagation through time).
+   *
    * @param texts - What is learnt.
    * @param options - Blocks, batches, epochs, validation and the rest.
    * @returns The losses and metrics of each epoch.
@@ -179,17 +185,18 @@ export class LanguageModel {
     compileFor(this.model, { output: 0 }, compiled, seed);
     await this.model.build({ seed, ...(signal === undefined ? {} : { signal }) });
     const stream = await this.#stream("fit", texts, signal);
-    const training = stream.blocks(contextLength).shuffle(seed).batch(batchSize, batchOfBlocks);
+    const inOrder = this.#inOrder(stream, contextLength, batchSize);
+    const training = (this.model.stateful ? inOrder : inOrder.shuffle(seed)).batch(batchSize, batchOfBlocks);
     if (validation === undefined) return this.model.fit(training, passed);
     const held = await this.#stream("fit: validation", validation, signal);
     return this.model.fit(training, {
       ...passed,
-      validationData: held.blocks(contextLength).batch(batchSize, batchOfBlocks),
+      validationData: this.#inOrder(held, contextLength, batchSize).batch(batchSize, batchOfBlocks),
     });
   }
 
   /**
-   * Loss, perplexity and accuracy over all tokens.
+   * Loss, perplexity and accuracy over all tokens. With stateful layers the texts are read as `fit` reads them.
    *
    * @param texts - Any texts.
    * @param options - Blocks, batches, signal.
@@ -209,7 +216,8 @@ export class LanguageModel {
     const [accuracy, perplexity] = [place("accuracy"), place("perplexity")];
     const stream = await this.#stream("evaluate", texts, signal);
     const sums = { loss: 0, accuracy: 0, crossEntropy: 0 };
-    for await (const blocks of stream.blocks(contextLength).batch(batchSize)) {
+    await resetStates(model);
+    for await (const blocks of this.#inOrder(stream, contextLength, batchSize).batch(batchSize)) {
       signal?.throwIfAborted();
       const data = await judged(batchOfBlocks(blocks), "evaluate: ", model.inputSpecifications, model.trainedOutputs);
       const result = await model.trainer().testOnBatch(testRequest(model, data), signal);
@@ -220,6 +228,7 @@ export class LanguageModel {
       sums.accuracy += mean(accuracy) * real;
       sums.crossEntropy += mean(perplexity) * real;
     }
+    await resetStates(model);
     const { tokens } = stream;
     return {
       loss: sums.loss / tokens,
@@ -296,6 +305,11 @@ export class LanguageModel {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.dispose();
+  }
+
+  /** The blocks of a stream in the order in which they are judged. */
+  #inOrder(stream: TokenStream, size: number, rows: number): Dataset<Block> {
+    return this.model.stateful ? stream.streams(size, rows) : stream.blocks(size);
   }
 
   #stream(where: string, texts: Documents, signal: AbortSignal | undefined): Promise<TokenStream> {

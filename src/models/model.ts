@@ -342,6 +342,22 @@ export class Model extends Callable implements Trainable {
     return this.trainer().finalizeVariableValues();
   }
 
+  /** Whether a layer carries states from batch to batch: option `stateful` of recurrent layers. */
+  get stateful(): boolean {
+    return this.layers.some(({ options }) => options.stateful === true);
+  }
+
+  /**
+   * Makes the states that stateful layers carry from batch to batch zeros, after the calls that were made before. `fit` and
+   * `evaluate` do it themselves.
+   *
+   * @throws StateError if the model is disposed of.
+   * @see `reset_state` of `keras.layers.RNN`
+   */
+  async resetStates(): Promise<void> {
+    return this.handle().resetStates();
+  }
+
   /**
    * Makes the weights that do not exist yet; weights of layers that are shared with a built model stay.
    *

@@ -11,6 +11,7 @@ import type { RunIdentity, TrainingState } from "./training-state.ts";
 const marker = "training.json";
 const weightsFile = "model.safetensors";
 const optimizerFile = "optimizer.safetensors";
+const statesFile = "states.safetensors";
 const callbacksFile = "callbacks.bin";
 
 /** What was read from a checkpoint; weights and optimiser state are loaded by {@link Checkpoint.load}. */
@@ -57,7 +58,7 @@ export class Checkpoint {
     return { identity, state: { ...state, callbacks: joined(state.callbacks, arrays) } };
   }
 
-  /** Loads weights and optimiser state of a run that equals this one but for its epochs. */
+  /** Loads weights, optimiser state, and states that layers carry, of a run that equals this one but for its epochs. */
   async load(saved: SavedRun): Promise<void> {
     for (const name of new Set([...Object.keys(saved.identity), ...Object.keys(this.#identity)])) {
       const [before, now] = [saved.identity[name], this.#identity[name]];
@@ -69,6 +70,7 @@ export class Checkpoint {
     }
     await this.#model.loadWeights(join(this.#folder, weightsFile), { format: "sconce" });
     await this.#model.trainer().loadState(join(this.#folder, optimizerFile));
+    if (this.#model.stateful === true) await this.#model.handle().loadStates(join(this.#folder, statesFile));
   }
 
   /** A step is done; its state can be saved if it updated the weights. */
@@ -90,6 +92,7 @@ export class Checkpoint {
     await replaceFolder(this.#folder, marker, async (temporary) => {
       await this.#model.saveWeights(join(temporary, weightsFile));
       await this.#model.trainer().saveState(join(temporary, optimizerFile));
+      if (this.#model.stateful === true) await this.#model.handle().saveStates(join(temporary, statesFile));
       const arrays = state.callbacks.flatMap((callback) => callback?.arrays ?? []);
       await writeFile(
         join(temporary, callbacksFile),

@@ -11,7 +11,7 @@ import { stepRequest } from "./step-request.ts";
 import { BatchStream } from "./stream.ts";
 import { Tally } from "./tally.ts";
 import { testPass } from "./test-pass.ts";
-import type { Trainable } from "./trainable.ts";
+import { resetStates, type Trainable } from "./trainable.ts";
 import type { TrainingState } from "./training-state.ts";
 
 /** Everything that a run needs, options resolved. */
@@ -77,6 +77,7 @@ export class Run {
       while (this.#epoch < epochs && (!this.#complete || this.#begun) && !model.stopTraining) {
         logs = await this.#runEpoch(this.#begun ? saved : undefined);
       }
+      await resetStates(model);
       if (model.optimizer.useEma === true && epochs > 0) await model.trainer().finalizeVariableValues();
     } catch (error) {
       await this.#afterFailure(error, logs);
@@ -127,6 +128,8 @@ export class Run {
     const stream = this.#rolling ?? new BatchStream(source, start, false, signal);
     this.#stream = stream;
     signal?.throwIfAborted();
+    // Those of an interrupted epoch were read with the weights.
+    if (saved === undefined) await resetStates(model);
     await this.#inCallbacks(() => callbacks.epochBegin(epoch));
     if (saved !== undefined) {
       // The hook has run before in this epoch: its effects are in the state.

@@ -4,9 +4,9 @@ import type { BatchSource } from "./source.ts";
 import { testRequest } from "./step-request.ts";
 import { BatchStream } from "./stream.ts";
 import { Tally } from "./tally.ts";
-import type { Trainable } from "./trainable.ts";
+import { resetStates, type Trainable } from "./trainable.ts";
 
-/** Runs once over data without training, and tells the progress. */
+/** Runs once over data without training, and tells the progress. States of stateful layers begin and end as zeros. */
 export async function testPass(
   model: Trainable,
   source: BatchSource,
@@ -23,6 +23,7 @@ export async function testPass(
   progress.begin("validate", epoch, steps);
   let step = 0;
   try {
+    await resetStates(model);
     while (steps === undefined || step < steps) {
       const data = await stream.take();
       if (data === undefined) break;
@@ -32,6 +33,7 @@ export async function testPass(
       step += 1;
       progress.step(step, tally.tokens, values);
     }
+    await resetStates(model);
   } finally {
     stream.close();
   }

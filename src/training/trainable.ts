@@ -51,6 +51,10 @@ export interface Trainable {
   stopTraining: boolean;
   /** Makes the weights that do not exist yet. */
   build(options?: { seed?: number; signal?: AbortSignal }): Promise<void>;
+  /** Whether layers carry states from batch to batch; default `false`. */
+  readonly stateful?: boolean;
+  /** Makes those states zeros; there if `stateful`. */
+  resetStates?(): Promise<void>;
   /** @throws StateError if the model is disposed of. @internal */
   handle(): ModelHandle;
   /** The native trainer with losses, metrics and optimiser state. @throws StateError if the model is not compiled. @internal */
@@ -62,4 +66,9 @@ export interface Trainable {
   /** Writes the weights alone as a safetensors file, atomically. */
   saveWeights(path: string): Promise<void>;
   loadWeights(path: string, options?: { format?: "sconce" }): Promise<void>;
+}
+
+/** Makes the states that layers carry from batch to batch zeros, if there are any. */
+export async function resetStates(model: Trainable): Promise<void> {
+  if (model.stateful === true) await model.resetStates?.();
 }

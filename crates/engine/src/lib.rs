@@ -19,6 +19,7 @@ pub mod plan;
 pub mod regularizer;
 pub mod scheduler;
 pub mod shape;
+mod states_file;
 pub mod tensor;
 pub mod training;
 pub mod weights;

@@ -4,7 +4,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 use sconce_kernels::{Context, buffer::Buffer, random::RandomKey};
 
 use crate::{
-    backend::{Backend, Forward, Program},
+    backend::{Backend, CarriedStates, Forward, Program},
     checkpoint::{self, Entry},
     error::{Code, Error, Result},
     graph::GraphDocument,
@@ -39,6 +39,8 @@ pub struct Model {
     pub(crate) backend: Box<dyn Backend>,
     /// Raised when the model is disposed of: calls that run or wait then end with `State`.
     pub disposed: Flag,
+    /// What stateful layers carry from batch to batch, in training, tests and predictions alike.
+    pub states: CarriedStates,
     predict: Schedule,
 }
 
@@ -81,7 +83,15 @@ impl Model {
         let predict = Schedule::new(&plan, Roots::Values(&plan.outputs), None);
         join_families(&layers);
         layers.iter().for_each(|layer| layer.retain());
-        Ok(Self { plan, layers, program, backend, disposed: Flag::default(), predict })
+        Ok(Self {
+            plan,
+            layers,
+            program,
+            backend,
+            disposed: Flag::default(),
+            states: CarriedStates::default(),
+            predict,
+        })
     }
 
     /// The family whose calls run one after the other.
@@ -299,7 +309,7 @@ impl Model {
     pub fn predict(&self, inputs: &[Tensor], interrupt: &Interrupt) -> Result<Vec<Tensor>> {
         self.bind(inputs)?;
         let weights = WeightView::new(&self.layers)?;
-        let forward = Forward { inputs, weights: &weights, interrupt, decoding: None };
+        let forward = Forward { inputs, weights: &weights, interrupt, decoding: None, states: Some(&self.states) };
         self.program.values(&self.predict, forward, &self.plan.outputs)
     }
 

@@ -163,6 +163,27 @@ impl NativeModel {
         queue_once(env, self.model()?, move |model| model.set_weights(&weights))
     }
 
+    /// Forgets what stateful layers carry from batch to batch.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn reset_states<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        queue_once(env, self.model()?, |model| {
+            model.states.reset();
+            Ok(())
+        })
+    }
+
+    /// Writes the states that stateful layers had at the last update, atomically.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn save_states<'env>(&self, env: &'env Env, path: String) -> Result<Object<'env>> {
+        queue_once(env, self.model()?, move |model| model.save_states(&PathBuf::from(path)))
+    }
+
+    /// Reads such states; nothing changes on failure.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn load_states<'env>(&self, env: &'env Env, path: String) -> Result<Object<'env>> {
+        queue_once(env, self.model()?, move |model| model.load_states(&PathBuf::from(path)))
+    }
+
     /// Outputs for one batch.
     #[napi(catch_unwind, ts_return_type = "Promise<BatchResult[]>")]
     pub fn predict<'env>(

@@ -65,6 +65,23 @@ export class TokenStream {
     };
     return Dataset.fromView({ length: Math.ceil(this.tokens / size), at });
   }
+
+  /**
+   * As many parts of equal length as rows, side by side: the first blocks of all parts, then the second ones, and so on, so that a
+   * batch of `rows` blocks goes on where the one before ended. Blocks at the end of a part may be shorter, or empty.
+   */
+  streams(size: number, rows: number): Dataset<Block> {
+    const ids = this.#ids;
+    const length = Math.ceil(this.tokens / rows);
+    const at = (index: number): Block => {
+      const row = index % rows;
+      const part = Math.min((row + 1) * length, this.tokens);
+      const start = Math.min(row * length + Math.floor(index / rows) * size, part);
+      const end = Math.min(start + size, part);
+      return { read: ids.subarray(start, end), next: ids.subarray(start + 1, end + 1) };
+    };
+    return Dataset.fromView({ length: Math.ceil(length / size) * rows, at });
+  }
 }
 
 /** Blocks as a batch, padded at their ends. */

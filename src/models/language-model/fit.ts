@@ -9,9 +9,12 @@ export interface LanguageModelFitOptions
     FitOptions,
     "initialEpoch" | "callbacks" | "verbose" | "signal" | "onProgress" | "accumulateSteps" | "validationFreq"
   > {
-  /** Tokens of a block: the texts are cut into blocks, and nothing is known of what was before; at least 1, default 128. */
+  /**
+   * Tokens of a block: the texts are cut into blocks, and nothing is known of what was before unless layers are stateful; at least 1,
+   * default 128.
+   */
   contextLength?: number;
-  /** Blocks in a batch, at least 1; default 32. */
+  /** Blocks in a batch, or with stateful layers parts of the texts that are read side by side, at least 1; default 32. */
   batchSize?: number;
   /** The epoch to stop at, counted from 0; default 1. */
   epochs?: number;
@@ -68,9 +71,9 @@ export function checkLanguageModelFit(options: LanguageModelFitOptions): Checked
 
 /** Options of `LanguageModel.evaluate`. */
 export interface LanguageModelEvaluateOptions {
-  /** Tokens of a block, of which each knows only those before it in its block; at least 1, default 128. */
+  /** Tokens of a block, of which each knows only those before it in its block unless layers are stateful; at least 1, default 128. */
   contextLength?: number;
-  /** Blocks in a batch, at least 1; default 32. */
+  /** Blocks in a batch, or with stateful layers parts of the texts that are read side by side, at least 1; default 32. */
   batchSize?: number;
   /** Stops between two batches; the rejection is its reason. */
   signal?: AbortSignal;

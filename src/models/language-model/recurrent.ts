@@ -32,6 +32,11 @@ export interface RecurrentLanguageModelOptions {
   tiedEmbeddings?: boolean;
   /** Whether the scores of tokens have a bias; default `true`. */
   outputBias?: boolean;
+  /**
+   * Whether states go on from block to block, as option `stateful` of the layers: `fit` and `evaluate` then read `batchSize` parts
+   * of the texts side by side. Writing always begins with zeros. Default `false`.
+   */
+  stateful?: boolean;
   /** Name of the model; default `"languageModel"`. */
   name?: string;
 }
@@ -47,6 +52,7 @@ const keys: readonly (keyof RecurrentLanguageModelOptions)[] = [
   "dropout",
   "tiedEmbeddings",
   "outputBias",
+  "stateful",
   "name",
 ];
 
@@ -70,6 +76,7 @@ export function recurrentLanguageModel(options: RecurrentLanguageModelOptions): 
       `${where}: tiedEmbeddings needs embeddingDim to be units, got ${width} and ${units}: leave embeddingDim out`,
     );
   }
+  const stateful = booleanOption(where, "stateful", options.stateful ?? false);
   const { embed, probabilities } = tablesOf({
     size: tokenizer.vocabulary.size,
     width,
@@ -81,7 +88,7 @@ export function recurrentLanguageModel(options: RecurrentLanguageModelOptions): 
   const tokens = input({ shape: [null], dtype: "int32", name: "tokens" });
   let x = dropped(embed(tokens), "tokenDropout");
   for (let index = 1; index <= layers; index++) {
-    const setup = { name: `decoder${index}`, units, returnSequences: true };
+    const setup = { name: `decoder${index}`, units, returnSequences: true, stateful };
     const layer = cell === "lstm" ? lstm(setup) : cell === "gru" ? gru(setup) : simpleRnn(setup);
     x = dropped(layer(x), `decoderDropout${index}`);
   }

@@ -2,6 +2,7 @@ import { Tokenizer } from "../../data/tokenizer.ts";
 import { OptionError } from "../../errors.ts";
 import type { SymbolicTensor } from "../../graph/tensor.ts";
 import { dense } from "../../layers/dense.ts";
+import { dropout } from "../../layers/dropout.ts";
 import { type EmbeddingOptions, embedding } from "../../layers/embedding.ts";
 import { input } from "../../layers/input.ts";
 import { booleanOption, checkKeys, integerOption, nameOption, numberOption } from "../../options.ts";
@@ -52,6 +53,8 @@ export interface RecurrentSeq2SeqOptions {
   dropout?: number;
   /** Share of the states that become 0 in training; from 0 to below 1, default 0. */
   recurrentDropout?: number;
+  /** Share of what the last decoder layer gives that becomes 0 in training, before it is scored; from 0 to below 1, default 0. */
+  outputDropout?: number;
   /**
    * How the decoder looks at the steps of the encoder: not at all (`"none"`: it sees the encoder's last states alone), as Luong et
    * al. 2015 (`"dot"`, which needs encoder outputs of `units` features, or `"luong"`, their "general" form, of any size; in the last
@@ -80,6 +83,7 @@ const keys: (keyof RecurrentSeq2SeqOptions)[] = [
   "targetEmbeddings",
   "dropout",
   "recurrentDropout",
+  "outputDropout",
   "attention",
   "name",
 ];
@@ -93,7 +97,7 @@ export function recurrentModel(options: RecurrentSeq2SeqOptions): Model {
   const checked = check(options);
   const { source, target, units, embeddingDim, cell, layers, bidirectional, encoderUnits, bridge } = checked;
   const rates = { dropout: checked.dropout, recurrentDropout: checked.recurrentDropout };
-  const { attention } = checked;
+  const { attention, outputDropout } = checked;
 
   const sourceIds = input({ shape: [null], dtype: "int32", name: "source" });
   const targetIds = input({ shape: [null], dtype: "int32", name: "target" });
@@ -132,6 +136,7 @@ export function recurrentModel(options: RecurrentSeq2SeqOptions): Model {
       written = decoderLayer(cell, { name, units, ...rates, returnSequences: true }, written, initial);
     }
   }
+  if (outputDropout > 0) written = dropout({ name: "outputDropout", rate: outputDropout })(written);
   const probabilities = dense({ name: "probabilities", units: target.vocabulary.size, activation: "softmax" })(written);
   return model({ inputs: [sourceIds, targetIds], outputs: probabilities, name: checked.name });
 }
@@ -161,6 +166,7 @@ interface Checked {
   readonly targetEmbeddings: EmbeddingOptions["embeddingsInitializer"];
   readonly dropout: number;
   readonly recurrentDropout: number;
+  readonly outputDropout: number;
   readonly attention: SeqAttention;
   readonly name: string;
 }
@@ -210,6 +216,7 @@ function check(options: RecurrentSeq2SeqOptions): Checked {
     targetEmbeddings: options.targetEmbeddings,
     dropout: rate("dropout", options.dropout),
     recurrentDropout: rate("recurrentDropout", options.recurrentDropout),
+    outputDropout: rate("outputDropout", options.outputDropout),
     attention,
     name: options.name ?? "seq2seq",
   };

@@ -1,6 +1,7 @@
 //! What runs a plan. The plan, its differentiation and its fusions are shared; a backend lowers them to a program.
 mod attention_masks;
 pub mod candle;
+mod carried;
 mod checks;
 pub mod cpu;
 mod decoding;
@@ -11,6 +12,8 @@ mod reduction;
 mod row_targets;
 mod scan;
 
+pub(crate) use carried::AllStates;
+pub use carried::CarriedStates;
 pub use decoding::Decoding;
 pub use reduction::{RowWeights, metric_sums, row_weights};
 
@@ -53,6 +56,8 @@ pub struct Forward<'a> {
     pub interrupt: &'a Interrupt,
     /// The state of a decoder, if this is one of its steps.
     pub decoding: Option<&'a Decoding>,
+    /// Where stateful layers find the states of the batch before and leave theirs; without it they begin with zeros.
+    pub states: Option<&'a CarriedStates>,
 }
 
 impl Forward<'_> {

@@ -102,7 +102,8 @@ impl ScanRun<'_> {
             let taken = self.taken(inputs, &states, step);
             let shapes: Vec<&[usize]> = taken.iter().map(|tensor| tensor.shape.as_slice()).collect();
             body.plan.bind(&shapes)?;
-            let forward = Forward { inputs: &taken, weights: &weights, interrupt: self.interrupt, decoding: None };
+            let forward =
+                Forward { inputs: &taken, weights: &weights, interrupt: self.interrupt, decoding: None, states: None };
             let mut results = self.program.values(&body.forward, forward, &body.plan.outputs)?;
             let mut outputs = results.split_off(options.states);
             let silent = self.silent(inputs, step)?;
@@ -202,7 +203,8 @@ impl ScanRun<'_> {
                 waiting[number] = split(&mut own, &silent, batch);
                 given.push((body.plan.outputs[options.states + number], own));
             }
-            let forward = Forward { inputs: &taken, weights: &weights, interrupt: self.interrupt, decoding: None };
+            let forward =
+                Forward { inputs: &taken, weights: &weights, interrupt: self.interrupt, decoding: None, states: None };
             let back = self.program.gradients(&body.backward, forward, None, given, &mut [])?;
             for (number, gradient) in back.into_iter().enumerate() {
                 if number < options.sequences {

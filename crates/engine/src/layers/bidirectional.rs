@@ -57,6 +57,9 @@ impl Direction {
         let mut options = RecurrentOptions::parse(document)
             .ok_or_else(|| refuse(format!("expected an lstm, a gru or a simpleRnn, got {}", document.kind)))??;
         options.check().map_err(refuse)?;
+        if options.stateful {
+            return Err(refuse("a layer in both directions cannot be stateful: it reads what comes later".to_owned()));
+        }
         // As Keras does, so that masked steps do not repeat what lies on the other side in time.
         options.zero_output_for_mask = options.return_sequences;
         Ok(Self { name: document.name.clone(), trainable: document.trainable, options })

@@ -103,6 +103,9 @@ pub struct RecurrentOptions {
     pub go_backwards: bool,
     /// Whether masked steps give zeros instead of the output before.
     pub zero_output_for_mask: bool,
+    /// Whether it begins with the states that it had after the batch before.
+    #[serde(default)]
+    pub stateful: bool,
 }
 
 impl RecurrentOptions {
@@ -174,6 +177,9 @@ impl RecurrentOptions {
                 inputs.len()
             ));
         };
+        if self.stateful && !states.is_empty() {
+            return Err("a stateful layer begins with its own states: leave initialState out".to_owned());
+        }
         float(x, "its input")?;
         let [batch, _, _] = x.shape.as_slice() else {
             return Err(format!("expected a sequence of shape [batch, time, features], got {}", describe(&x.shape)));

@@ -37,6 +37,12 @@ impl TimeDistributed {
                 format!("layer {}: expected a layer that computes something, got an input", layer.name),
             ));
         }
+        if matches!(&kind, LayerKind::Recurrent(options) if options.stateful) {
+            return Err(Error::new(
+                Code::Option,
+                format!("layer {}: a layer at each step cannot be stateful", layer.name),
+            ));
+        }
         Ok(Self { inner: Box::new(kind), kind: named.kind, trainable: named.trainable })
     }
 

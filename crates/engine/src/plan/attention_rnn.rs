@@ -78,6 +78,7 @@ impl AttentionRnnPlan {
             sequences: self.sequences,
             reverse: false,
             zero_output_for_mask: false,
+            stateful: false,
         }
     }
 }

@@ -27,6 +27,8 @@ pub struct RecurrentPlan {
     pub reverse: bool,
     /// Whether masked steps give zeros.
     pub zero_output_for_mask: bool,
+    /// Whether it begins with the states that it had after the batch before.
+    pub stateful: bool,
 }
 
 impl From<&RecurrentOptions> for RecurrentPlan {
@@ -44,6 +46,7 @@ impl From<&RecurrentOptions> for RecurrentPlan {
             sequences: options.return_sequences,
             reverse: options.go_backwards,
             zero_output_for_mask: options.zero_output_for_mask,
+            stateful: options.stateful,
         }
     }
 }

@@ -176,7 +176,7 @@ impl Trainer {
         let (inputs, losses) = self.bind(&self.plan.train, &data)?;
         let (result, penalty) = {
             let weights = WeightView::new(&self.model.layers)?;
-            let forward = Forward { inputs: &inputs, weights: &weights, interrupt, decoding: None };
+            let forward = self.forward(&inputs, &weights, interrupt);
             let gradients = self.plan.train.differentiates().then_some(&mut *state.gradients);
             let request = StepRequest {
                 forward,
@@ -203,6 +203,7 @@ impl Trainer {
                 data.learning_rate,
             )?;
             self.iterations.store(state.optimizer.iterations, Ordering::Release);
+            self.model.states.mark();
         }
         Ok(self.summarise(&result, penalty, start))
     }
@@ -216,7 +217,7 @@ impl Trainer {
         let (inputs, losses) = self.bind(&self.plan.test, data)?;
         let weights = WeightView::new(&self.model.layers)?;
         let request = StepRequest {
-            forward: Forward { inputs: &inputs, weights: &weights, interrupt, decoding: None },
+            forward: self.forward(&inputs, &weights, interrupt),
             losses: &losses,
             random: None,
             gradient_scale: 1.0,
@@ -225,6 +226,15 @@ impl Trainer {
         let results = self.extended.program(&self.model).step(&self.plan.test, &self.plan.losses, request)?;
         let penalty = self.penalties.value(&self.context, &self.model.plan, &weights, None)?;
         Ok(self.summarise(&results, penalty, start))
+    }
+
+    fn forward<'a>(
+        &'a self,
+        inputs: &'a [Tensor],
+        weights: &'a WeightView<'a>,
+        interrupt: &'a Interrupt,
+    ) -> Forward<'a> {
+        Forward { inputs, weights, interrupt, decoding: None, states: Some(&self.model.states) }
     }
 
     fn summarise(&self, results: &[crate::backend::LossResult], penalty: f64, start: Instant) -> StepResult {

@@ -144,7 +144,7 @@ impl Model {
         let shapes: Vec<&[usize]> = inputs.iter().map(|input| input.shape.as_slice()).collect();
         self.plan.bind(&shapes)?;
         let weights = WeightView::new(&self.weights)?;
-        work(Forward { inputs, weights: &weights, interrupt, decoding: None })
+        work(Forward { inputs, weights: &weights, interrupt, decoding: None, states: None })
     }
 
     pub fn lower(&self, backend: &dyn Backend) -> Result<Box<dyn Program>> {

@@ -29,7 +29,9 @@ use std::sync::Arc;
 use ::candle_core::{DType, Device, Tensor as Array};
 use sconce_kernels::{Context, buffer::Buffer, dropout::Dropout, random::RandomKey, simd::Simd};
 
-use super::{Backend, Forward, LossResult, MaskedValue, Program, RandomState, StepRequest, WeightGradient};
+use super::{
+    Backend, Forward, LossResult, MaskedValue, Program, RandomState, StepRequest, WeightGradient, carried::RunStates,
+};
 use crate::{
     error::{Code, Error, Result},
     plan::{LossPlan, Node, Plan, Schedule, ValueId},
@@ -99,6 +101,7 @@ struct Run<'a> {
     masks: Vec<Option<Mask>>,
     /// What recurrent layers keep, one a node.
     saved: Vec<Option<recurrent::Saved>>,
+    states: RunStates<'a>,
     /// Gradients of values.
     gradients: Vec<Option<Array>>,
     /// Gradients of weights of this run.
@@ -130,6 +133,7 @@ impl<'a> Run<'a> {
             values: vec![None; plan.values.len()],
             masks: vec![None; plan.values.len()],
             saved: (0..plan.nodes.len()).map(|_| None).collect(),
+            states: RunStates::new(forward.states),
             gradients: vec![None; plan.values.len()],
             weight_gradients: vec![None; plan.weights.len()],
         };
@@ -278,6 +282,7 @@ impl Program for CandleProgram {
     fn masked_values(&self, schedule: &Schedule, forward: Forward<'_>, wanted: &[ValueId]) -> Result<Vec<MaskedValue>> {
         let mut run = Run::new(self, schedule, forward, None)?;
         run.run_forward()?;
+        run.states.commit();
         wanted
             .iter()
             .map(|&value| match &run.values[value] {
@@ -305,6 +310,7 @@ impl Program for CandleProgram {
         if let Some(gradients) = gradients {
             run.run_backward(gradients)?;
         }
+        run.states.commit();
         Ok(results)
     }
 

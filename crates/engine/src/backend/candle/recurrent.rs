@@ -7,7 +7,7 @@ use crate::{
     error::{Code, Error, Result},
     layers::Cell,
     plan::{Node, RecurrentPlan, ValueId},
-    tensor::Mask,
+    tensor::{Mask, Tensor},
 };
 
 /// Factors of dropout, one for all gates or one for each.
@@ -219,15 +219,26 @@ impl Run<'_> {
         mask.map(|mask| self.mask_column(mask, steps, time)).transpose()
     }
 
+    /// The states before the first step: those of the batch before of a stateful layer, those that are given, or zeros.
+    fn initial_states(&self, index: usize, node: &Node, options: RecurrentPlan, batch: usize) -> Result<Vec<Array>> {
+        let shape = [batch, options.units];
+        if options.stateful {
+            self.states.check(index, &self.plan.layers[node.layer].name, batch)?;
+            if let Some(states) = self.states.before(index) {
+                return states.iter().map(|state| self.upload(state.floats()?, &shape)).collect();
+            }
+        }
+        (1..=options.cell.states()).map(|input| self.state(node, input, &shape)).collect()
+    }
+
     pub(super) fn recurrent_forward(&mut self, index: usize, node: &Node, options: RecurrentPlan) -> Result<()> {
         let x = self.floats(node.inputs[0])?.clone();
         let (batch, steps, _) = x.dims3()?;
         let units = options.units;
         let layer = self.recurrent_layer(index, node, options, &x)?;
         let mask = self.mask(node.inputs[0]);
-        let count = options.cell.states();
-        let mut states =
-            (1..=count).map(|input| self.state(node, input, &[batch, units])).collect::<Result<Vec<_>>>()?;
+        let stateful = options.stateful && self.states.are_carried();
+        let mut states = self.initial_states(index, node, options, batch)?;
         let zeros = self.zeros(&[batch, units])?;
         let mut shown = zeros.clone();
         let mut outputs = Vec::with_capacity(steps);
@@ -248,6 +259,12 @@ impl Run<'_> {
             saved.push(Step { time, before: std::mem::replace(&mut states, after), kept });
         }
         self.saved[index] = Some(Saved { layer, steps: saved });
+        if stateful {
+            let shape = vec![batch, units];
+            let last = states.iter().map(|state| Ok(Tensor::float(shape.clone(), Self::download(state)?)));
+            let last = last.collect::<Result<Vec<_>>>()?;
+            self.states.leave(index, last);
+        }
         let first = if options.sequences {
             self.masks[node.outputs[0]] = mask;
             if steps == 0 { self.zeros(&[batch, 0, units])? } else { Array::stack(&outputs, 1)? }

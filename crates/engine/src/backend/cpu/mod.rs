@@ -28,7 +28,9 @@ use std::sync::{Arc, OnceLock};
 
 use sconce_kernels::{Context, buffer::Buffer, reduce};
 
-use super::{Backend, Forward, LossResult, MaskedValue, Program, RandomState, StepRequest, WeightGradient};
+use super::{
+    Backend, Forward, LossResult, MaskedValue, Program, RandomState, StepRequest, WeightGradient, carried::RunStates,
+};
 use crate::{
     error::{Code, Error, Result},
     plan::{LossPlan, Node, Plan, Schedule, ValueId},
@@ -93,6 +95,7 @@ struct Run<'a> {
     values: Vec<Option<Tensor>>,
     masks: Vec<Option<Mask>>,
     saved: Vec<Option<Saved>>,
+    states: RunStates<'a>,
     /// Gradients of values.
     gradients: Vec<Option<Buffer>>,
     rows_of_masks: packing::RowsOfMasks,
@@ -110,6 +113,7 @@ impl<'a> Run<'a> {
             values: (0..plan.values.len()).map(|_| None).collect(),
             masks: vec![None; plan.values.len()],
             saved: (0..plan.nodes.len()).map(|_| None).collect(),
+            states: RunStates::new(forward.states),
             gradients: (0..plan.values.len()).map(|_| None).collect(),
             rows_of_masks: (0..plan.values.len()).map(|_| OnceLock::new()).collect(),
         };
@@ -164,6 +168,7 @@ impl Program for CpuProgram {
     fn masked_values(&self, schedule: &Schedule, forward: Forward<'_>, wanted: &[ValueId]) -> Result<Vec<MaskedValue>> {
         let mut run = Run::new(self, schedule, forward, None);
         run.run_forward()?;
+        run.states.commit();
         wanted.iter().map(|&value| Ok((run.value(value)?.clone(), run.mask(value)))).collect()
     }
 
@@ -180,6 +185,7 @@ impl Program for CpuProgram {
         if let Some(gradients) = gradients {
             run.run_backward(gradients)?;
         }
+        run.states.commit();
         Ok(results)
     }
 

@@ -115,8 +115,21 @@ impl Run<'_> {
         node.inputs.get(input).map(|&value| self.value(value)?.floats()).transpose()
     }
 
+    /// The states before the first step: those of the batch before of a stateful layer, or those that are given.
+    fn initial_states(&self, index: usize, node: &Node) -> Result<[Option<&[f32]>; 2]> {
+        match self.states.before(index) {
+            Some(states) => {
+                let state = |number: usize| states.get(number).map(Tensor::floats).transpose();
+                Ok([state(0)?, state(1)?])
+            }
+            None => Ok([self.state(node, 1)?, self.state(node, 2)?]),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "operands of one kernel")]
     fn operands<'b>(
         &'b self,
+        index: usize,
         node: &Node,
         options: RecurrentPlan,
         mask: Option<&'b Mask>,
@@ -131,7 +144,7 @@ impl Run<'_> {
             recurrent: self.weight(node, 1)?,
             bias: if options.use_bias { Some(self.weight(node, 2)?) } else { None },
             x: x.floats()?,
-            states: [self.state(node, 1)?, self.state(node, 2)?],
+            states: self.initial_states(index, node)?,
             mask: mask.map(|mask| mask.as_slice()),
             dropout,
             recurrent_dropout,
@@ -143,21 +156,27 @@ impl Run<'_> {
         let [batch, steps, input] = sequence(self.value(node.inputs[0])?)?;
         let units = options.units;
         let mask = self.masks[node.inputs[0]].clone();
-        let (dropout, recurrent_dropout) = self.recurrent_dropout(index, options, [batch * input, batch * units]);
-        let operands = self.operands(node, options, mask.as_ref(), dropout.as_deref(), recurrent_dropout.as_deref())?;
+        let stateful = options.stateful && self.states.are_carried();
+        if stateful {
+            self.states.check(index, &self.plan.layers[node.layer].name, batch)?;
+        }
+        let factors = self.recurrent_dropout(index, options, [batch * input, batch * units]);
+        let (dropout, recurrent_dropout) = (factors.0.as_deref(), factors.1.as_deref());
+        let operands = self.operands(index, node, options, mask.as_ref(), dropout, recurrent_dropout)?;
         let states = node.outputs.len() > 1;
         let mut y_all = Buffer::new(if options.sequences { batch * steps * units } else { 0 });
         // Without sequences, output 0 is the last output.
-        let wants_h = states || !options.sequences;
+        let wants_h = states || stateful || !options.sequences;
+        let wants_c = node.outputs.len() > 2 || (stateful && options.cell == Cell::Lstm);
         let mut h_last = Buffer::new(if wants_h { batch * units } else { 0 });
-        let mut c_last = Buffer::new(if node.outputs.len() > 2 { batch * units } else { 0 });
+        let mut c_last = Buffer::new(if wants_c { batch * units } else { 0 });
         let y = options.sequences.then_some(&mut *y_all);
         let h = wants_h.then_some(&mut *h_last);
         let keeps = self.schedule.backward[index];
         let kept = match options.cell {
             Cell::Lstm => {
                 let (shape, weights, inputs, options) = operands.lstm();
-                let outputs = LstmOutputs { y, h, c: (node.outputs.len() > 2).then_some(&mut *c_last) };
+                let outputs = LstmOutputs { y, h, c: wants_c.then_some(&mut *c_last) };
                 let mut saved = None;
                 let keep = keeps.then_some(&mut saved);
                 lstm::forward(self.context, shape, weights, inputs, options, outputs, keep);
@@ -178,8 +197,13 @@ impl Run<'_> {
                 saved.map(|saved| KeptCell::SimpleRnn(Box::new(saved)))
             }
         };
-        self.saved[index] = kept.map(|cell| Saved::Recurrent(Kept { cell, dropout, recurrent_dropout }));
+        self.saved[index] =
+            kept.map(|cell| Saved::Recurrent(Kept { cell, dropout: factors.0, recurrent_dropout: factors.1 }));
         let state = |data: Buffer| Some(Tensor::float(vec![batch, units], data));
+        if stateful {
+            let last = [Some(&h_last), wants_c.then_some(&c_last)].into_iter().flatten();
+            self.states.leave(index, last.map(|data| Tensor::float(vec![batch, units], data.clone())).collect());
+        }
         if options.sequences {
             self.values[node.outputs[0]] = Some(Tensor::float(vec![batch, steps, units], y_all));
         } else {
@@ -249,7 +273,8 @@ impl Run<'_> {
                 .then(|| Slot::new(if same { None } else { self.gradients[value].take() }, batch * units))
         });
         let mask = self.masks[node.inputs[0]].clone();
-        let operands = self.operands(node, options, mask.as_ref(), dropout.as_deref(), recurrent_dropout.as_deref())?;
+        let operands =
+            self.operands(index, node, options, mask.as_ref(), dropout.as_deref(), recurrent_dropout.as_deref())?;
         let (dy, dh, dc) = (dy.as_deref(), dh.as_deref(), dc.as_deref());
         let [kernel_slot, recurrent_slot, bias_slot] = &mut weight_slots;
         match cell {
