@@ -1,7 +1,7 @@
 //! Greedy search, one token a turn.
 use std::sync::Arc;
 
-use sconce_kernels::{Context, buffer::Buffer, softmax};
+use sconce_kernels::{Context, Precision, buffer::Buffer, softmax};
 use serde::Deserialize;
 
 use super::{Incremental, incremental::InitialState};
@@ -211,8 +211,13 @@ impl Generation {
                 InitialState::Zeros(_) => None,
             }));
             let schedule = Schedule::new(&self.model.plan, Roots::Values(&wanted), None);
-            let forward =
-                Forward { inputs: &self.inputs, weights: &weights, interrupt: &self.interrupt, decoding: None };
+            let forward = Forward {
+                inputs: &self.inputs,
+                weights: &weights,
+                interrupt: &self.interrupt,
+                decoding: None,
+                precision: Precision::Float32,
+            };
             let mut values = self.model.program.masked_values(&schedule, forward, &wanted)?;
             let mut given = values.split_off(self.incremental.once.len()).into_iter();
             let masks: Vec<Option<Mask>>;
@@ -239,7 +244,13 @@ impl Generation {
         inputs.append(&mut self.once);
         inputs.append(&mut self.states);
         let decoding = Some(&self.decoding);
-        let forward = Forward { inputs: &inputs, weights: &weights, interrupt: &self.interrupt, decoding };
+        let forward = Forward {
+            inputs: &inputs,
+            weights: &weights,
+            interrupt: &self.interrupt,
+            decoding,
+            precision: Precision::Float32,
+        };
         let mut outputs = self.program.values(&self.schedule, forward, &self.incremental.step.outputs)?;
         self.states = outputs.split_off(1);
         self.decoding.position += inputs[0].shape[1];
@@ -254,7 +265,13 @@ impl Generation {
         self.inputs[self.request.decoder_input] = tokens(&self.request, self.classes(), &self.rows);
         let wanted = [self.incremental.logits];
         let schedule = Schedule::new(&self.model.plan, Roots::Values(&wanted), None);
-        let forward = Forward { inputs: &self.inputs, weights: &weights, interrupt: &self.interrupt, decoding: None };
+        let forward = Forward {
+            inputs: &self.inputs,
+            weights: &weights,
+            interrupt: &self.interrupt,
+            decoding: None,
+            precision: Precision::Float32,
+        };
         let all = self.model.program.values(&schedule, forward, &wanted)?;
         let (steps, classes) = (self.rows[0].len() + 1, self.classes());
         let values = all[0].floats()?;
