@@ -40,7 +40,7 @@ const usage = `usage: npm run bench -- NAME [--python PY] [--case C] [--json] [-
   --python PY  Python with the packages of bench/peers/requirements.txt; needed for comparisons
   --case C     run this case only (lstm-step: V8000, V30000, tatoeba, tatoeba-bucketed;
                rnn-step: gru, gru-tatoeba, bidirectional, bidirectional-tatoeba;
-               transformer-step: V8000; multi30k-epoch: small, tiny; transformer-twin: tiny, small;
+               transformer-step: V8000, V8000-residual, V8000-bfloat16; multi30k-epoch: small, tiny; transformer-twin: tiny, small;
                attention: T256-h8 to T8192-h8 and -h4, each also with -causal)
   --json       print one JSON object as the last line
   --threads N  compute threads of both sides, default all cores

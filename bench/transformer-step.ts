@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type BenchOptions, UsageError } from "./arguments.ts";
 import { runCase, type Side, stepPeer } from "./lstm-step.ts";
 import type { Report } from "./report.ts";
-import { transformerCaseNames, writeTransformerCase } from "./transformer-cases.ts";
+import { isRounded, transformerCaseNames, writeTransformerCase } from "./transformer-cases.ts";
 import { measured } from "./worker.ts";
 
 /** Ours, then PyTorch: eager, compiled as a whole, and with the output layer and its loss compiled alone. */
@@ -15,6 +15,24 @@ export function transformerSides(options: BenchOptions): Side[] {
     { name: "torch-eager", start: script("torch-eager"), required: "torch-eager" },
     { name: "torch-compile", start: script("torch-compile"), required: "torch-compile" },
     { name: "torch-compile-loss", start: script("torch-compile-loss"), required: "torch-compile" },
+  ];
+}
+
+/** Ours in bfloat16, then PyTorch under autocast in the same configurations; both in float32 for information. */
+function roundedSides(options: BenchOptions): Side[] {
+  const script = stepPeer("transformer_step.py", options);
+  const ours = (precision: string) =>
+    measured("transformer-step.mjs", [precision], { SCONCE_THREADS: String(options.threads) });
+  return [
+    { name: "sconce", start: ours("bfloat16") },
+    { name: "torch-autocast", start: script("torch-autocast"), required: "torch-autocast" },
+    { name: "torch-autocast-compile", start: script("torch-autocast-compile"), required: "torch-autocast-compile" },
+    {
+      name: "torch-autocast-compile-loss",
+      start: script("torch-autocast-compile-loss"),
+      required: "torch-autocast-compile",
+    },
+    { name: "sconce-float32", start: ours("float32"), information: true },
   ];
 }
 
@@ -33,10 +51,9 @@ export async function transformerStep(options: BenchOptions): Promise<Report> {
       const { encoderLayers, decoderLayers, dimension, feedForward, heads } = described;
       const sizes = `${encoderLayers}+${decoderLayers} layers x ${dimension}, ff ${feedForward}, ${heads} heads`;
       console.log(`\n${name}: ${sizes}, batch 64, 20+20, AdamW, ${options.threads} threads`);
-      const sides: Side[] = [
-        ...transformerSides(options),
-        { name: "torch-eager-without-trimming", start: untrimmed, information: true },
-      ];
+      const sides: Side[] = isRounded(name)
+        ? roundedSides(options)
+        : [...transformerSides(options), { name: "torch-eager-without-trimming", start: untrimmed, information: true }];
       report.cases.push(await runCase(name, described, sides, options, report));
     }
   } finally {

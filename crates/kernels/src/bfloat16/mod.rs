@@ -11,7 +11,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use pack::{Pack, Source};
+pub(crate) use pack::{Layout, Pack, Source};
 pub(crate) use product::PairProduct;
 pub(crate) use task::PairTask;
 

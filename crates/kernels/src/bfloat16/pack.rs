@@ -20,10 +20,18 @@ pub(crate) struct Source<'a> {
     pub data: &'a [f32],
     pub count: usize,
     pub inner: usize,
-    /// Distance of the rows in memory.
-    pub stride: usize,
-    /// Factor `k` of `i` is at `i * stride + k`; otherwise at `k * stride + i`.
-    pub along: bool,
+    pub layout: Layout,
+}
+
+/// Where factor `k` of row (or column) `i` lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Layout {
+    /// At `i * stride + k`.
+    Along { stride: usize },
+    /// At `k * stride + i`.
+    Across { stride: usize },
+    /// At `k / 16 * stride + i * 16 + k % 16`: a lane is a factor.
+    Panels { stride: usize },
 }
 
 impl Source<'_> {
@@ -38,9 +46,13 @@ impl Source<'_> {
     }
 
     fn check(&self) {
-        let (rows, width) = if self.along { (self.count, self.inner) } else { (self.inner, self.count) };
-        let length = rows.checked_sub(1).map_or(0, |last| last * self.stride + width);
-        assert!(self.stride >= width && self.data.len() >= length, "an operand is too short to be packed");
+        let (blocks, stride, width) = match self.layout {
+            Layout::Along { stride } => (self.count, stride, self.inner),
+            Layout::Across { stride } => (self.inner, stride, self.count),
+            Layout::Panels { stride } => (self.inner.div_ceil(LANES), stride, self.count * LANES),
+        };
+        let length = blocks.checked_sub(1).map_or(0, |last| last * stride + width);
+        assert!(self.data.len() >= length, "an operand is too short to be packed");
     }
 }
 
@@ -65,10 +77,10 @@ impl<const W: usize> PairKernel for Pack<'_, W> {
                 let to = &mut to[block.start * W..block.end * W];
                 let begin = strip * W;
                 let items = begin..source.count.min(begin + W);
-                if source.along {
-                    along::<L, W>(source, items, block.clone(), to);
-                } else {
-                    across::<L, W>(source, items, block.clone(), to);
+                match source.layout {
+                    Layout::Along { stride } => along::<L, W>(source, [stride, LANES], items, block.clone(), to),
+                    Layout::Panels { stride } => along::<L, W>(source, [LANES, stride], items, block.clone(), to),
+                    Layout::Across { stride } => across::<L, W>(source, stride, items, block.clone(), to),
                 }
             }
         }
@@ -85,10 +97,12 @@ unsafe fn store<L: Pairs, const W: usize>(lanes: L, to: &mut [f32; W]) {
     }
 }
 
-/// Factors of an item lie side by side: 16 pairs of 16 items are transposed at once.
+/// Sixteen factors of an item lie side by side: 16 pairs of 16 items are transposed at once. `item` and `next` are the
+/// distances of items and of the next sixteen factors.
 #[inline(always)]
 unsafe fn along<L: Pairs, const W: usize>(
     source: Source<'_>,
+    [item, next]: [usize; 2],
     items: Range<usize>,
     block: Range<usize>,
     to: &mut [f32],
@@ -98,12 +112,12 @@ unsafe fn along<L: Pairs, const W: usize>(
         let k = 2 * (block.start + part * LANES);
         let left = source.inner - k;
         let mut rows = [L::splat(0.0); LANES];
-        for (row, item) in rows.iter_mut().zip(items.clone()) {
-            let from = source.data[item * source.stride + k..].as_ptr();
+        for (row, i) in rows.iter_mut().zip(items.clone()) {
+            let from = source.data[i * item + k / LANES * next..].as_ptr();
             *row = if left >= 2 * LANES {
-                L::pair_neighbours(L::load(from), L::load(from.add(LANES)))
+                L::pair_neighbours(L::load(from), L::load(from.add(next)))
             } else if left > LANES {
-                L::pair_neighbours(L::load(from), L::load_first(from.add(LANES), left - LANES))
+                L::pair_neighbours(L::load(from), L::load_first(from.add(next), left - LANES))
             } else {
                 L::pair_neighbours(L::load_first(from, left), L::splat(0.0))
             };
@@ -118,6 +132,7 @@ unsafe fn along<L: Pairs, const W: usize>(
 #[inline(always)]
 unsafe fn across<L: Pairs, const W: usize>(
     source: Source<'_>,
+    stride: usize,
     items: Range<usize>,
     block: Range<usize>,
     to: &mut [f32],
@@ -129,7 +144,7 @@ unsafe fn across<L: Pairs, const W: usize>(
             if k >= source.inner {
                 return L::splat(0.0);
             }
-            let from = &source.data[k * source.stride + items.start..][..count];
+            let from = &source.data[k * stride + items.start..][..count];
             if count == LANES { L::load(from.as_ptr()) } else { L::load_first(from.as_ptr(), count) }
         };
         store::<L, W>(L::pair(row(2 * pair), row(2 * pair + 1)), to);

@@ -1,41 +1,15 @@
-use super::{Pack, STRIP, Source, left_length, pairs, right_length};
+use super::{Layout, Pack, STRIP, Source, left_length, pairs, right_length};
 use crate::{
     Context, Destination, Precision,
     dense::{self, DenseShape},
     matmul::{MatmulOptions, MatmulShape, matmul, reference},
     shared::Shared,
     simd::{LANES, Simd},
-    testing::{Random, assert_close, bits, contexts},
+    testing::{Random, assert_close, bits, pair_paths as paths, rounded, rounding},
 };
-
-/// The nearest bfloat16 by arithmetic: ties to even, what is too small for a normal number becomes 0.
-fn rounded(value: f32) -> f32 {
-    if value.abs() < f32::MIN_POSITIVE {
-        return 0.0 * value;
-    }
-    let unit = 2f64.powi(f64::from(value.abs()).log2().floor() as i32 - 7);
-    ((f64::from(value) / unit).round_ties_even() * unit) as f32
-}
 
 fn widen(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&value| f64::from(rounded(value))).collect()
-}
-
-/// The portable path, and the one with instructions for pairs if this machine has it.
-fn paths() -> Vec<Simd> {
-    let mut paths = vec![Simd::Scalar];
-    paths.extend(Simd::available().into_iter().filter(|simd| simd.multiplies_pairs()));
-    if paths.len() == 1 {
-        println!("not tested: instructions for pairs of bfloat16, which this machine has not");
-    }
-    paths
-}
-
-/// Every path with 1 to 3 threads, with factors of bfloat16.
-fn rounding() -> Vec<Context> {
-    let paths = paths();
-    let contexts = contexts().into_iter().filter(|context| paths.contains(&context.simd));
-    contexts.map(|context| context.with_precision(Precision::Bfloat16)).collect()
 }
 
 /// Packs all strips of an operand.
@@ -46,15 +20,25 @@ fn pack<const W: usize>(simd: Simd, source: Source<'_>) -> Vec<u32> {
 }
 
 fn check_packed<const W: usize>(random: &mut Random, count: usize, inner: usize) {
-    for along in [false, true] {
-        let stride = if along { inner } else { count } + 3;
-        let data = random.floats(if along { count } else { inner } * stride);
-        let source = Source { data: &data, count, inner, stride, along };
+    for number in 0..3 {
+        let (blocks, layout) = match number {
+            0 => (count, Layout::Along { stride: inner + 3 }),
+            1 => (inner, Layout::Across { stride: count + 3 }),
+            _ => (inner.div_ceil(LANES), Layout::Panels { stride: (count + 2) * LANES }),
+        };
+        let (Layout::Along { stride } | Layout::Across { stride } | Layout::Panels { stride }) = layout;
+        let data = random.floats(blocks * stride);
+        let source = Source { data: &data, count, inner, layout };
         let at = |i: usize, k: usize| {
             if i >= count || k >= inner {
                 return 0;
             }
-            rounded(data[if along { i * stride + k } else { k * stride + i }]).to_bits() >> 16
+            let place = match layout {
+                Layout::Along { stride } => i * stride + k,
+                Layout::Across { stride } => k * stride + i,
+                Layout::Panels { stride } => k / LANES * stride + i * LANES + k % LANES,
+            };
+            rounded(data[place]).to_bits() >> 16
         };
         let mut expected = vec![0; source.strips::<W>() * W * pairs(inner)];
         for (index, word) in expected.iter_mut().enumerate() {
@@ -62,7 +46,7 @@ fn check_packed<const W: usize>(random: &mut Random, count: usize, inner: usize)
             *word = at(i, 2 * k) | at(i, 2 * k + 1) << 16;
         }
         for simd in paths() {
-            assert!(pack::<W>(simd, source) == expected, "{simd:?} {W} {count} {inner} {along}");
+            assert!(pack::<W>(simd, source) == expected, "{simd:?} {W} {count} {inner} {layout:?}");
         }
     }
 }
@@ -107,11 +91,12 @@ fn ties_extremes_and_what_is_no_number_are_rounded_as_the_instructions_do() {
     ]
     .to_vec();
     for simd in paths() {
-        let source = Source { data: &values, count: 1, inner: values.len(), stride: values.len(), along: true };
+        let source =
+            Source { data: &values, count: 1, inner: values.len(), layout: Layout::Along { stride: values.len() } };
         let packed = pack::<LANES>(simd, source);
         let found: Vec<u32> = packed.chunks(LANES).flat_map(|words| [words[0] & 0xffff, words[0] >> 16]).collect();
         assert_eq!(found, expected, "{simd:?}");
-        let source = Source { data: &[f32::NAN, 1.0], count: 1, inner: 2, stride: 2, along: true };
+        let source = Source { data: &[f32::NAN, 1.0], count: 1, inner: 2, layout: Layout::Along { stride: 2 } };
         assert!(f32::from_bits(pack::<LANES>(simd, source)[0] << 16).is_nan(), "{simd:?}");
     }
 }

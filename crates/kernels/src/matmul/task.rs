@@ -1,7 +1,7 @@
 //! One product: which operand becomes the lanes, what is packed, and how the work is cut.
 use crate::{
     Context, Precision,
-    bfloat16::{PairTask, Source},
+    bfloat16::{Layout, PairTask, Source},
     buffer::Buffer,
     panels::{Write, pack_panel, panels_length, unpack_panel},
     shared::Shared,
@@ -99,8 +99,10 @@ impl Task<'_> {
     fn rounded(&self) -> PairTask<'_> {
         let MatmulShape { rows, columns, inner } = self.shape;
         let MatmulOptions { transpose_a, transpose_b } = self.options;
-        let source =
-            |data, count, along| Source { data, count, inner, stride: if along { inner } else { count }, along };
+        let source = |data, count, along| {
+            let layout = if along { Layout::Along { stride: inner } } else { Layout::Across { stride: count } };
+            Source { data, count, inner, layout }
+        };
         PairTask {
             left: source(self.a, rows, !transpose_a),
             right: source(self.b, columns, transpose_b),
