@@ -103,8 +103,8 @@ export function writeTransformerCase(name: string, folder: string): TransformerC
   const places = write(idsFile, fixedLength(options.sourceVocabulary).flat());
   const batches = Array.from({ length: places.length / 3 }, (_, index) => places.slice(3 * index, 3 * index + 3));
   const written = writeTransformerWeights(options, join(folder, `${name}.weights`));
-  // Both sides round, but not the same values: half a percent of the first loss.
-  const tolerance = isRounded(name) ? { tolerance: 0.05 } : {};
+  // Both sides round, but not the same values: a tenth of a percent of the first loss.
+  const tolerance = isRounded(name) ? { tolerance: 0.01 } : {};
   return { ...options, masked: false, ...written, batches, idsFile, check: withoutDropout, ...tolerance };
 }
 

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BenchOptions, UsageError } from "./arguments.ts";
+import { lossCurves } from "./loss-curves.ts";
 import { runCase, type Side, stepPeer } from "./lstm-step.ts";
 import type { Report } from "./report.ts";
 import { isRounded, transformerCaseNames, writeTransformerCase } from "./transformer-cases.ts";
@@ -54,7 +55,12 @@ export async function transformerStep(options: BenchOptions): Promise<Report> {
       const sides: Side[] = isRounded(name)
         ? roundedSides(options)
         : [...transformerSides(options), { name: "torch-eager-without-trimming", start: untrimmed, information: true }];
-      report.cases.push(await runCase(name, described, sides, options, report));
+      const result = await runCase(name, described, sides, options, report);
+      if (isRounded(name) && options.updates !== undefined) {
+        const ours = sides.filter((side) => side.name.startsWith("sconce"));
+        result.curves = await lossCurves(ours.reverse(), described, options.updates);
+      }
+      report.cases.push(result);
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
