@@ -216,6 +216,8 @@ export interface StepRequest {
   update: boolean
   /** Factor of the gradients. */
   gradientScale: number
+  /** Whether the factors of large products are rounded to bfloat16. */
+  bfloat16: boolean
 }
 
 /** What a step gives. */

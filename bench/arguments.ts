@@ -16,7 +16,7 @@ export interface BenchOptions {
   lines?: number;
   /** Folder of data sets, as `mt/multi30k-en-de.train.tsv.gz` in it; default `SCONCE_DATA`. */
   data?: string;
-  /** Updates of `transformer-twin`; default 1,500, fewer with `percent`. */
+  /** Updates of `transformer-twin`; default 1,500, fewer with `percent`. Of the loss curves of `transformer-step`; default none. */
   updates?: number;
   /** Epochs of `language-model`; default 1. */
   epochs?: number;
@@ -40,7 +40,8 @@ const usage = `usage: npm run bench -- NAME [--python PY] [--case C] [--json] [-
   --python PY  Python with the packages of bench/peers/requirements.txt; needed for comparisons
   --case C     run this case only (lstm-step: V8000, V30000, tatoeba, tatoeba-bucketed;
                rnn-step: gru, gru-tatoeba, bidirectional, bidirectional-tatoeba;
-               transformer-step: V8000; multi30k-epoch: small, tiny; transformer-twin: tiny, small;
+               transformer-step: V8000, V8000-residual, V8000-bfloat16;
+               multi30k-epoch: small, tiny; transformer-twin: tiny, small;
                attention: T256-h8 to T8192-h8 and -h4, each also with -causal)
   --json       print one JSON object as the last line
   --threads N  compute threads of both sides, default all cores
@@ -48,7 +49,8 @@ const usage = `usage: npm run bench -- NAME [--python PY] [--case C] [--json] [-
   --lines N    lines of input-pipeline, default 10000000
   --data DIR   folder with mt/ and lm/, for multi30k-epoch, transformer-twin, language-model and
                tokenizer; default SCONCE_DATA
-  --updates N  updates of transformer-twin, default 1500
+  --updates N  updates of transformer-twin, default 1500; of the loss curves in float32 and bfloat16
+               of transformer-step --case V8000-bfloat16, default none
   --epochs N   epochs of language-model, default 1
   --tokens N   words of each text of language-model, default all
   --help       print this`;

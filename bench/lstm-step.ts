@@ -48,6 +48,8 @@ export interface RunnableCase {
   weightsFile: string;
   /** What is changed for the first losses, which are compared; default nothing. */
   check?: object;
+  /** How far the first losses may differ; default 1e-4. */
+  tolerance?: number;
 }
 
 const usualPlan: Plan = { rounds: 8, stepsOfRound: 6, warmUpSteps: 6 };
@@ -148,7 +150,7 @@ export async function runCase(
     }
     const results: SideResult[] = [];
     for (const state of running) results.push(await resultOf(state));
-    return caseReport(name, results, sides);
+    return caseReport(name, results, sides, described.tolerance ?? 1e-4);
   } finally {
     for (const { worker } of running) worker.close();
   }
@@ -233,14 +235,14 @@ function fastestOf(results: SideResult[]): SideResult | undefined {
   );
 }
 
-function caseReport(name: string, results: SideResult[], sides: Side[]): Record<string, unknown> {
+function caseReport(name: string, results: SideResult[], sides: Side[], tolerance: number): Record<string, unknown> {
   const [ours, ...peers] = results as [SideResult, ...SideResult[]];
   const counted = peers.filter((result) => result.medianMs !== null && !result.information);
   const ran = new Set(counted.map((result) => sides.find((side) => side.name === result.name)?.required));
   const missing = sides.some((side) => side.required !== undefined && !ran.has(side.required));
   const fastest = fastestOf(counted);
   const { firstLoss } = ours;
-  const agree = firstLoss === null ? null : counted.every((peer) => Math.abs(peer.firstLoss! - firstLoss) <= 1e-4);
+  const agree = firstLoss === null ? null : counted.every((peer) => Math.abs(peer.firstLoss! - firstLoss) <= tolerance);
   const valid = !missing && agree === true && ours.medianMs !== null && fastest !== undefined;
   const ratio = valid ? rounded(fastest.medianMs! / ours.medianMs!) : null;
   const unusual = fastestOf(peers.filter((result) => result.medianMs !== null && result.information));
@@ -250,7 +252,7 @@ function caseReport(name: string, results: SideResult[], sides: Side[]): Record<
     const said = error ?? `min ${minMs} ms, median ${medianMs} ms, peak ${peakMiB} MiB (${growthMiB} above idle)`;
     console.log(`  ${result.name.padEnd(30)} ${said}${result.information ? " (for information)" : ""}`);
   }
-  if (agree === false) console.log("  the first losses differ by more than 1e-4: no ratio");
+  if (agree === false) console.log(`  the first losses differ by more than ${tolerance}: no ratio`);
   console.log(`  ratio ${ratio ?? "none"}${valid ? ` to ${fastest.name}` : ""}`);
   if (unusualRatio !== null) console.log(`  for information: ${unusualRatio} to ${unusual!.name}`);
   return { case: name, ours, peers, firstLossesAgree: agree, ratio, informationRatio: unusualRatio };

@@ -325,6 +325,7 @@ export {
   type Logs,
   learningRateSchedule,
   type MetricReading,
+  type MixedPrecision,
   ModelCheckpoint,
   type ModelCheckpointOptions,
   type ModelData,

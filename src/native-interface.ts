@@ -30,6 +30,8 @@ export interface StepRequest {
   update: boolean;
   /** Factor of the gradients of this batch: 1, or 1 / `accumulateSteps`. */
   gradientScale: number;
+  /** Whether the factors of large products are rounded to bfloat16. */
+  bfloat16: boolean;
 }
 
 /** Sums of one metric over the valid entries of a batch. */

@@ -37,7 +37,7 @@ export interface Environment {
   simd: string;
   /** Instruction sets that this machine can run. */
   simdAvailable: string[];
-  /** Whether the CPU multiplies bfloat16 (`avx512_bf16`); no kernel uses it yet. */
+  /** Whether `mixedPrecision: "bfloat16"` is possible: the CPU has `avx512_bf16`, and `simd` is `"avx512"`. */
   bfloat16: boolean;
   /** Compute threads; `SCONCE_THREADS` sets them, default all cores. */
   threads: number;

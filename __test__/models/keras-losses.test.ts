@@ -144,6 +144,7 @@ for (const [number, { metrics: documents, ids: ofIds, scale, shift, batches, exp
         learningRate: 0,
         update: false,
         gradientScale: 1,
+        bfloat16: false,
       };
       const { outputs } = await evaluated.trainer().testOnBatch(request, undefined);
       for (const [index, sum] of sums.entries()) {

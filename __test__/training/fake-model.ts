@@ -38,6 +38,7 @@ export class FakeModel implements Trainable {
   readonly name = "fake";
   readonly inputSpecifications: readonly TensorSpecification[];
   readonly trainedOutputs: readonly TrainedOutput[];
+  mixedPrecision: Trainable["mixedPrecision"] = false;
   stopTraining = false;
   weights = 1;
   updates = 0;

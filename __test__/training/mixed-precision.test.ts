@@ -2,15 +2,26 @@ import test from "ava";
 import { environment, OptionError } from "../../src/index.ts";
 import { checkMixedPrecision } from "../../src/training/mixed-precision.ts";
 
-test("bfloat16 is refused with what is missing, on a CPU that has it and on one that has not", (t) => {
-  const refused = (value: unknown, message: RegExp, has?: boolean) => {
-    t.throws(() => checkMixedPrecision("fit", value, has), { instanceOf: OptionError, message });
+const able = { bfloat16: true, simd: "avx512", simdAvailable: ["scalar", "avx2", "avx512"] };
+const unable = { bfloat16: false, simd: "avx2", simdAvailable: ["scalar", "avx2"] };
+const forced = { ...able, bfloat16: false, simd: "avx2" };
+
+test("bfloat16 is taken where the processor has it, and refused elsewhere with what is missing", (t) => {
+  const refused = (value: unknown, message: RegExp, machine = able) => {
+    t.throws(() => checkMixedPrecision("fit", value, machine), { instanceOf: OptionError, message });
   };
-  refused("bfloat16", /needs a CPU with avx512_bf16, which this one has not: leave mixedPrecision out/, false);
-  refused("bfloat16", /not there yet, although this CPU has avx512_bf16: leave mixedPrecision out/, true);
-  refused("bfloat16", environment().bfloat16 ? /not there yet/ : /needs a CPU/);
+  refused("bfloat16", /needs a CPU with avx512_bf16, which this one has not: leave mixedPrecision out/, unable);
+  refused("bfloat16", /needs a CPU with avx512_bf16, which SCONCE_SIMD=avx2 leaves out/, forced);
   refused("float16", /must be false or "bfloat16", got "float16"/);
   refused(true, /must be false or "bfloat16", got true/);
-  t.notThrows(() => checkMixedPrecision("fit", false));
-  t.notThrows(() => checkMixedPrecision("fit", undefined));
+  t.is(checkMixedPrecision("fit", "bfloat16", able), "bfloat16");
+  for (const machine of [able, unable]) {
+    t.is(checkMixedPrecision("fit", false, machine), false);
+    t.is(checkMixedPrecision("fit", undefined, machine), false);
+  }
+});
+
+test("this machine is asked by default", (t) => {
+  if (environment().bfloat16) t.is(checkMixedPrecision("fit", "bfloat16"), "bfloat16");
+  else t.throws(() => checkMixedPrecision("fit", "bfloat16"), { instanceOf: OptionError });
 });

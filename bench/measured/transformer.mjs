@@ -43,6 +43,7 @@ export function transformer(described) {
     optimizer: optimizerOf(described.optimizer),
     loss: losses.categoricalCrossentropy({ labelSmoothing: described.labelSmoothing }),
     metrics: described.metrics ? [metrics.sparseCategoricalCrossentropy({ name: "nll" })] : [],
+    mixedPrecision: described.mixedPrecision ?? false,
   });
   return translator;
 }

@@ -9,7 +9,7 @@ from torch import nn
 
 from torch_lstm import use_threads, versions
 
-__all__ = ["Trainer", "Transformer", "compiled", "eager", "use_threads", "versions"]
+__all__ = ["Trainer", "Transformer", "compiled", "eager", "rounding", "use_threads", "versions"]
 
 
 def positions(length, width, interleaved):
@@ -170,7 +170,9 @@ def set_weights(model, weights):
 
 
 class Trainer:
-    """A training step when it is called; forward: the model, or what was compiled of it."""
+    """A training step when it is called; forward: the model, or what was compiled of it; bfloat16: under autocast."""
+
+    bfloat16 = False
 
     def __init__(self, case, model, forward):
         self.model, self.forward, self.case = model, forward, case
@@ -195,7 +197,8 @@ class Trainer:
                 group["lr"] = rate
         self.updates += 1
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.forward(*(torch.from_numpy(x).long() for x in (source, decoder, goal)))
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+            loss = self.forward(*(torch.from_numpy(x).long() for x in (source, decoder, goal)))
         loss.backward()
         self.optimizer.step()
         return loss.item()
@@ -230,3 +233,14 @@ def compiled_loss(case, weights):
     model = Transformer(case, weights)
     model.loss = torch.compile(model.loss, dynamic=True if case["masked"] else None)
     return Trainer(case, model, model)
+
+
+def rounding(make):
+    """The same under autocast: products and attention in bfloat16, weights and optimiser in float32."""
+
+    def made(case, weights):
+        trainer = make(case, weights)
+        trainer.bfloat16 = True
+        return trainer
+
+    return made

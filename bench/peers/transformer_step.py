@@ -10,5 +10,8 @@ make = {
     "torch-eager": peer.eager,
     "torch-compile": peer.compiled,
     "torch-compile-loss": peer.compiled_loss,
+    "torch-autocast": peer.rounding(peer.eager),
+    "torch-autocast-compile": peer.rounding(peer.compiled),
+    "torch-autocast-compile-loss": peer.rounding(peer.compiled_loss),
 }[configuration]
 serve_steps(peer, lambda case, weights: make(case, dict(zip(case["weightNames"], weights))), threads)

@@ -105,7 +105,7 @@ function shown(findings: Findings, screen: Screen): string {
   if (version !== undefined) {
     lines.push(
       `sconce     ${version}, ${simd} of ${simdAvailable?.join(", ")}, ${threads} threads, allocator ${allocator}`,
-      `bfloat16   ${bfloat16 ? "the processor has avx512_bf16" : "no: the processor has no avx512_bf16"}; all is computed in float32`,
+      `bfloat16   ${bfloat16 ? 'avx512_bf16 is there: mixedPrecision may be "bfloat16"' : "no avx512_bf16: all is computed in float32"}`,
     );
   }
   lines.push(`vectors    ${glove.folder}${glove.found ? "" : " (not there; SCONCE_GLOVE names another place)"}`);

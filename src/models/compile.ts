@@ -8,6 +8,7 @@ import { type MetricName, resolveMetric } from "../metrics/resolve.ts";
 import type { Optimizer, OptimizerName } from "../optimizers/optimizer.ts";
 import { resolveOptimizer } from "../optimizers/resolve.ts";
 import { checkKeys, integerOption, numberOption } from "../options.ts";
+import { checkMixedPrecision, type MixedPrecision } from "../training/mixed-precision.ts";
 
 /** A loss by name, made by a function in `losses`, or a function that makes losses of symbolic tensors. */
 export type LossOption = LossName | Loss | CustomLoss | LossFunction;
@@ -38,6 +39,12 @@ export interface CompileOptions {
   lossWeights?: readonly number[] | Readonly<Record<string, number>>;
   /** Seed of dropout, an integer from 0 to 2^53 - 1; default 0, so that runs can be repeated. */
   seed?: number;
+  /**
+   * `"bfloat16"`: the factors of large products in steps of training and tests are rounded to bfloat16, which has 8 bits of mantissa, and
+   * summed in float32; it needs a CPU with `avx512_bf16` (`environment().bfloat16`). Weights, optimiser, `predict` and `generate` stay in
+   * float32, and a saved model does not remember it. Default `false`: all is float32.
+   */
+  mixedPrecision?: MixedPrecision;
 }
 
 /** What one output is trained with. */
@@ -53,6 +60,8 @@ export interface Compilation {
   readonly optimizer: Optimizer;
   readonly outputs: readonly CompiledOutput[];
   readonly seed: number;
+  /** Default `false`. */
+  readonly mixedPrecision?: MixedPrecision;
 }
 
 /** A compilation as the addon takes it; saved models hold it with a schedule in the place of the learning rate. */
@@ -121,7 +130,7 @@ function metricLists(where: string, option: string, value: unknown, names: reado
  * @param options - As the user gave them.
  * @param names - Names of the outputs.
  * @param signatures - What the outputs are, for losses that are functions.
- * @throws OptionError if an option is unknown, or no output has a loss.
+ * @throws OptionError if an option is unknown, no output has a loss, or the CPU lacks `mixedPrecision`.
  */
 export function checkCompile(
   where: string,
@@ -129,7 +138,15 @@ export function checkCompile(
   names: readonly string[],
   signatures: readonly Signature[],
 ): Compilation {
-  checkKeys(where, options, ["optimizer", "loss", "metrics", "weightedMetrics", "lossWeights", "seed"]);
+  checkKeys(where, options, [
+    "optimizer",
+    "loss",
+    "metrics",
+    "weightedMetrics",
+    "lossWeights",
+    "seed",
+    "mixedPrecision",
+  ]);
   const { loss } = options;
   const perOutput = Array.isArray(loss) || isRecord(loss);
   const losses = perOutput ? byOutput(where, "loss", loss, names) : names.map(() => loss);
@@ -151,6 +168,7 @@ export function checkCompile(
     optimizer: resolveOptimizer(where, options.optimizer ?? "rmsprop"),
     outputs,
     seed: integerOption(where, "seed", options.seed ?? 0, 0),
+    mixedPrecision: checkMixedPrecision(where, options.mixedPrecision),
   };
 }
 

@@ -20,6 +20,7 @@ import { type BatchData, isBatchData, type ModelData, type TrainingData } from "
 import { evaluate } from "../training/evaluate.ts";
 import { fit } from "../training/fit.ts";
 import type { History, Logs } from "../training/history.ts";
+import type { MixedPrecision } from "../training/mixed-precision.ts";
 import type { BatchOptions, EvaluateOptions, FitOptions, PredictOptions, StepsOptions } from "../training/options.ts";
 import { type Prediction, predict } from "../training/predict.ts";
 import { type StepsData, steps, type TrainingStep } from "../training/steps.ts";
@@ -171,7 +172,11 @@ export class Model extends Callable implements Trainable {
     this.#trainer?.dispose();
     this.#trainer = trainer;
     this.#compilation = compilation;
+    this.mixedPrecision = compilation.mixedPrecision ?? false;
   }
+
+  /** What steps of training and tests are computed in. @internal */
+  mixedPrecision: MixedPrecision = false;
 
   /** What the model was compiled with. @internal */
   get compilation(): Compilation | undefined {

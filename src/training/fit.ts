@@ -55,6 +55,7 @@ export async function fit(
   settings.signal?.throwIfAborted();
   const end = beginTraining(model, "fit");
   try {
+    if (settings.mixedPrecision !== undefined) model.mixedPrecision = settings.mixedPrecision;
     return await train(model, x, y as ModelData | undefined, settings);
   } finally {
     end();

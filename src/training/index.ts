@@ -26,6 +26,7 @@ export type { BatchData, ModelData, SampleWeights, TrainingData, ValidationData 
 export { evaluate } from "./evaluate.ts";
 export { fit } from "./fit.ts";
 export type { History, Logs } from "./history.ts";
+export type { MixedPrecision } from "./mixed-precision.ts";
 export type {
   BatchOptions,
   EvaluateOptions,

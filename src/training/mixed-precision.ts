@@ -1,23 +1,30 @@
 import { OptionError } from "../errors.ts";
-import { environment } from "../native.ts";
+import { type Environment, environment } from "../native.ts";
+
+/** `false`: all is computed in float32; `"bfloat16"`: the factors of large products are rounded to it. */
+export type MixedPrecision = false | "bfloat16";
 
 /**
- * Refuses lower precision: what the kernels would need, and what is there.
+ * Checks the option `mixedPrecision`.
  *
- * @throws OptionError unless `value` is `false` or not given.
+ * @param where - Call and model, for messages.
+ * @param value - As the user gave it; default `false`.
+ * @param machine - What the addon found; default this machine.
+ * @throws OptionError if it is neither `false` nor `"bfloat16"`, or if the processor has no instructions for it.
  */
-export function checkMixedPrecision(where: string, value: unknown, has?: boolean): void {
-  if (value === undefined || value === false) return;
+export function checkMixedPrecision(
+  where: string,
+  value: unknown,
+  machine: Pick<Environment, "bfloat16" | "simd" | "simdAvailable"> = environment(),
+): MixedPrecision {
+  if (value === undefined || value === false) return false;
   if (value !== "bfloat16") {
     throw new OptionError(`${where}: mixedPrecision must be false or "bfloat16", got ${JSON.stringify(value)}`);
   }
-  const remedy = "leave mixedPrecision out to train in float32";
-  if (!(has ?? environment().bfloat16)) {
-    throw new OptionError(
-      `${where}: mixedPrecision "bfloat16" needs a CPU with avx512_bf16, which this one has not: ${remedy}`,
-    );
-  }
+  if (machine.bfloat16) return value;
+  const forced = machine.simd !== machine.simdAvailable.at(-1);
+  const lacks = forced ? `SCONCE_SIMD=${machine.simd} leaves out` : "this one has not";
   throw new OptionError(
-    `${where}: mixedPrecision "bfloat16" is not there yet, although this CPU has avx512_bf16: ${remedy}`,
+    `${where}: mixedPrecision "bfloat16" needs a CPU with avx512_bf16, which ${lacks}: leave mixedPrecision out to train in float32`,
   );
 }

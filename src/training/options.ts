@@ -3,7 +3,7 @@ import { booleanOption, checkKeys, checkSignal, integerOption, numberOption } fr
 import type { Callback } from "./callbacks/callback.ts";
 import type { ClassWeight } from "./class-weight.ts";
 import type { SampleWeights, ValidationData } from "./data.ts";
-import { checkMixedPrecision } from "./mixed-precision.ts";
+import { checkMixedPrecision, type MixedPrecision } from "./mixed-precision.ts";
 import type { ProgressEvent } from "./progress.ts";
 
 /**
@@ -65,11 +65,8 @@ export interface FitOptions extends PassOptions {
    * over those, unless the data come from an iterable, whose length is not known before.
    */
   accumulateSteps?: number;
-  /**
-   * `"bfloat16"` is refused for now: products of bfloat16 need a CPU with `avx512_bf16` (`environment().bfloat16` says whether it has that), and
-   * kernels that are not there yet. Default `false`: all is float32.
-   */
-  mixedPrecision?: false | "bfloat16";
+  /** Replaces the option of `compile`, for this call and the next ones; default as before. */
+  mixedPrecision?: MixedPrecision;
 }
 
 /** Options of `evaluate`. */

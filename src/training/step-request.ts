@@ -33,5 +33,6 @@ export function stepRequest(
     learningRate,
     update,
     gradientScale,
+    bfloat16: model.mixedPrecision === "bfloat16",
   };
 }

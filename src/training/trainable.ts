@@ -1,5 +1,6 @@
 import type { ModelHandle, TrainerHandle } from "../native.ts";
 import type { DataType, Dimension } from "../native-interface.ts";
+import type { MixedPrecision } from "./mixed-precision.ts";
 
 /** What a model says of one of its inputs or outputs. */
 export interface TensorSpecification {
@@ -47,6 +48,8 @@ export interface Trainable {
   readonly trainedOutputs: readonly TrainedOutput[];
   /** @throws StateError if the model is not compiled. */
   readonly optimizer: LearningRate;
+  /** What steps of training and tests are computed in. */
+  mixedPrecision: MixedPrecision;
   /** Set by callbacks to end `fit` after the current epoch. */
   stopTraining: boolean;
   /** Makes the weights that do not exist yet. */

@@ -1,10 +1,12 @@
 //! Prints the throughput of the matrix products and of the fused loss, beside the register-only peak of this machine.
 //!
 //! `cargo run --release -p sconce-kernels --example throughput [-- ROWS FEATURES CLASSES...]`
+//!
+//! Where the processor multiplies pairs of bfloat16, all is done with those too.
 use std::time::{Duration, Instant};
 
 use sconce_kernels::{
-    Context, Destination,
+    Context, Destination, Precision,
     linear_cross_entropy::{
         LinearCrossEntropyGradients, LinearCrossEntropyInputs, LinearCrossEntropyOptions, LinearCrossEntropyOutputs,
         LinearCrossEntropyShape, Targets, linear_cross_entropy,
@@ -112,13 +114,13 @@ fn main() {
     let (rows, features) = (sizes.next().unwrap_or(1280), sizes.next().unwrap_or(256));
     let classes: Vec<usize> = sizes.collect();
     let classes = if classes.is_empty() { vec![8000, 30_000] } else { classes };
-    for simd in Simd::available() {
-        if simd == Simd::Scalar {
-            continue;
-        }
+    let pairs = Simd::available().into_iter().filter(|simd| simd.multiplies_pairs());
+    let paths =
+        Simd::available().into_iter().filter(|simd| *simd != Simd::Scalar).map(|simd| (simd, Precision::Float32));
+    for (simd, precision) in paths.chain(pairs.map(|simd| (simd, Precision::Bfloat16))) {
         for threads in [1, 2] {
-            let context = Context::new(threads, simd);
-            println!("{}, {threads} threads", simd.name());
+            let context = Context::new(threads, simd).with_precision(precision);
+            println!("{}, {precision:?}, {threads} threads", simd.name());
             let rounds = 2_000_000u32;
             report("registers only", f64::from(rounds * CHAINS) * 32.0 * threads as f64, || {
                 context.pool.run(threads, &|_| {

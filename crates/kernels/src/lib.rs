@@ -9,6 +9,7 @@ pub mod activation;
 pub mod additive_attention;
 pub mod attention;
 pub mod attentive_rnn;
+mod bfloat16;
 pub mod buffer;
 pub mod clip;
 pub mod constraint;
@@ -31,6 +32,7 @@ pub mod penalty;
 mod pieces;
 pub mod pool;
 pub mod positions;
+pub mod precision;
 pub mod random;
 mod recurrent;
 pub mod reduce;
@@ -48,6 +50,7 @@ mod testing;
 mod tile;
 
 pub use context::Context;
+pub use precision::Precision;
 
 /// Where a gradient goes: overwrite the slice, or add to what it holds.
 #[derive(Debug)]

@@ -51,3 +51,29 @@ pub(crate) fn contexts() -> Vec<crate::Context> {
     let simd = crate::simd::Simd::available();
     simd.into_iter().flat_map(|simd| (1..=3).map(move |threads| crate::Context::new(threads, simd))).collect()
 }
+
+/// The nearest bfloat16 by arithmetic: ties to even, what is too small for a normal number becomes 0.
+pub(crate) fn rounded(value: f32) -> f32 {
+    if value.abs() < f32::MIN_POSITIVE {
+        return 0.0 * value;
+    }
+    let unit = 2f64.powi(f64::from(value.abs()).log2().floor() as i32 - 7);
+    ((f64::from(value) / unit).round_ties_even() * unit) as f32
+}
+
+/// The portable path, and the one with instructions for pairs if this machine has it.
+pub(crate) fn pair_paths() -> Vec<crate::simd::Simd> {
+    let mut paths = vec![crate::simd::Simd::Scalar];
+    paths.extend(crate::simd::Simd::available().into_iter().filter(|simd| simd.multiplies_pairs()));
+    if paths.len() == 1 {
+        println!("not tested: instructions for pairs of bfloat16, which this machine has not");
+    }
+    paths
+}
+
+/// Every path with 1 to 3 threads, with factors of bfloat16.
+pub(crate) fn rounding() -> Vec<crate::Context> {
+    let paths = pair_paths();
+    let contexts = contexts().into_iter().filter(|context| paths.contains(&context.simd));
+    contexts.map(|context| context.with_precision(crate::Precision::Bfloat16)).collect()
+}

@@ -10,7 +10,7 @@ pub mod tokenizer;
 pub mod trainer;
 
 use napi_derive::napi;
-use sconce_kernels::{Context, simd::Simd};
+use sconce_kernels::{Context, Precision, simd::Simd};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -25,21 +25,9 @@ pub fn environment() -> String {
         "version": env!("CARGO_PKG_VERSION"),
         "simd": context.simd.name(),
         "simdAvailable": available,
-        "bfloat16": has_bfloat16(),
+        "bfloat16": Precision::Bfloat16.is_available(context.simd),
         "threads": context.pool.threads(),
         "allocator": "mimalloc",
     })
     .to_string()
-}
-
-/// Whether the processor multiplies pairs of bfloat16.
-fn has_bfloat16() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        std::arch::is_x86_feature_detected!("avx512bf16")
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        false
-    }
 }

@@ -13,6 +13,7 @@ use sconce_engine::{
     Code, Error,
     training::{StepData, StepResult as EngineResult, Trainer},
 };
+use sconce_kernels::Precision;
 
 use crate::{
     batch::{Batch, tensors},
@@ -36,6 +37,8 @@ pub struct StepRequest {
     pub update: bool,
     /// Factor of the gradients.
     pub gradient_scale: f64,
+    /// Whether the factors of large products are rounded to bfloat16.
+    pub bfloat16: bool,
 }
 
 impl StepRequest {
@@ -55,6 +58,7 @@ impl StepRequest {
             learning_rate: self.learning_rate as f32,
             update: self.update,
             gradient_scale: self.gradient_scale as f32,
+            precision: if self.bfloat16 { Precision::Bfloat16 } else { Precision::Float32 },
         })
     }
 }

@@ -7,7 +7,14 @@ import type { Documents } from "./blocks.ts";
 export interface LanguageModelFitOptions
   extends Pick<
     FitOptions,
-    "initialEpoch" | "callbacks" | "verbose" | "signal" | "onProgress" | "accumulateSteps" | "validationFreq"
+    | "initialEpoch"
+    | "mixedPrecision"
+    | "callbacks"
+    | "verbose"
+    | "signal"
+    | "onProgress"
+    | "accumulateSteps"
+    | "validationFreq"
   > {
   /**
    * Tokens of a block: the texts are cut into blocks, and nothing is known of what was before unless layers are stateful; at least 1,
@@ -33,6 +40,7 @@ const keys: readonly (keyof LanguageModelFitOptions)[] = [
   "batchSize",
   "epochs",
   "initialEpoch",
+  "mixedPrecision",
   "validation",
   "validationFreq",
   "seed",

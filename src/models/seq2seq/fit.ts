@@ -146,6 +146,7 @@ export function compileFor(
       loss: model.outputNames.map((_, index) => (index === output ? loss : null)),
       metrics: model.outputNames.map((_, index): MetricName[] => (index === output ? ["accuracy", "perplexity"] : [])),
       seed,
+      mixedPrecision: model.mixedPrecision,
     });
   }
   checkTrained(model, output);

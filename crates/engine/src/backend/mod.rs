@@ -19,7 +19,7 @@ pub use reduction::{RowWeights, metric_sums, row_weights};
 
 use std::{fmt, sync::Arc};
 
-use sconce_kernels::{buffer::Buffer, embedding::RowGradients, random::RandomKey};
+use sconce_kernels::{Precision, buffer::Buffer, embedding::RowGradients, random::RandomKey};
 
 use crate::{
     error::Result,
@@ -58,6 +58,8 @@ pub struct Forward<'a> {
     pub decoding: Option<&'a Decoding>,
     /// Where stateful layers find the states of the batch before and leave theirs; without it they begin with zeros.
     pub states: Option<&'a CarriedStates>,
+    /// What the factors of large products are rounded to; the backend [offers](Backend::offers) it.
+    pub precision: Precision,
 }
 
 impl Forward<'_> {
@@ -176,6 +178,9 @@ pub trait Program: Send + Sync + fmt::Debug {
 pub trait Backend: Send + Sync + fmt::Debug {
     /// Name, such as `cpu`.
     fn name(&self) -> &'static str;
+
+    /// Whether its programs can run in a precision.
+    fn offers(&self, precision: Precision) -> bool;
 
     /// A program for a plan.
     ///

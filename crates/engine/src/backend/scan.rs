@@ -1,5 +1,5 @@
 //! Steps of a scan, one after the other, by a program of its body. Shared by all backends.
-use sconce_kernels::buffer::Buffer;
+use sconce_kernels::{Precision, buffer::Buffer};
 
 use super::{Forward, Program};
 use crate::{
@@ -16,6 +16,7 @@ pub(super) struct ScanRun<'a> {
     /// Of the body.
     pub program: &'a dyn Program,
     pub interrupt: &'a Interrupt,
+    pub precision: Precision,
 }
 
 /// States before each step, in the order of the steps.
@@ -102,8 +103,14 @@ impl ScanRun<'_> {
             let taken = self.taken(inputs, &states, step);
             let shapes: Vec<&[usize]> = taken.iter().map(|tensor| tensor.shape.as_slice()).collect();
             body.plan.bind(&shapes)?;
-            let forward =
-                Forward { inputs: &taken, weights: &weights, interrupt: self.interrupt, decoding: None, states: None };
+            let forward = Forward {
+                inputs: &taken,
+                weights: &weights,
+                interrupt: self.interrupt,
+                decoding: None,
+                states: None,
+                precision: self.precision,
+            };
             let mut results = self.program.values(&body.forward, forward, &body.plan.outputs)?;
             let mut outputs = results.split_off(options.states);
             let silent = self.silent(inputs, step)?;
@@ -203,8 +210,14 @@ impl ScanRun<'_> {
                 waiting[number] = split(&mut own, &silent, batch);
                 given.push((body.plan.outputs[options.states + number], own));
             }
-            let forward =
-                Forward { inputs: &taken, weights: &weights, interrupt: self.interrupt, decoding: None, states: None };
+            let forward = Forward {
+                inputs: &taken,
+                weights: &weights,
+                interrupt: self.interrupt,
+                decoding: None,
+                states: None,
+                precision: self.precision,
+            };
             let back = self.program.gradients(&body.backward, forward, None, given, &mut [])?;
             for (number, gradient) in back.into_iter().enumerate() {
                 if number < options.sequences {

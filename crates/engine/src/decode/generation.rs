@@ -1,7 +1,7 @@
 //! Greedy search, one token a turn.
 use std::sync::Arc;
 
-use sconce_kernels::{Context, buffer::Buffer, softmax};
+use sconce_kernels::{Context, Precision, buffer::Buffer, softmax};
 use serde::Deserialize;
 
 use super::{Incremental, incremental::InitialState};
@@ -217,6 +217,7 @@ impl Generation {
                 interrupt: &self.interrupt,
                 decoding: None,
                 states: None,
+                precision: Precision::Float32,
             };
             let mut values = self.model.program.masked_values(&schedule, forward, &wanted)?;
             let mut given = values.split_off(self.incremental.once.len()).into_iter();
@@ -244,8 +245,14 @@ impl Generation {
         inputs.append(&mut self.once);
         inputs.append(&mut self.states);
         let decoding = Some(&self.decoding);
-        let forward =
-            Forward { inputs: &inputs, weights: &weights, interrupt: &self.interrupt, decoding, states: None };
+        let forward = Forward {
+            inputs: &inputs,
+            weights: &weights,
+            interrupt: &self.interrupt,
+            decoding,
+            states: None,
+            precision: Precision::Float32,
+        };
         let mut outputs = self.program.values(&self.schedule, forward, &self.incremental.step.outputs)?;
         self.states = outputs.split_off(1);
         self.decoding.position += inputs[0].shape[1];
@@ -266,6 +273,7 @@ impl Generation {
             interrupt: &self.interrupt,
             decoding: None,
             states: None,
+            precision: Precision::Float32,
         };
         let all = self.model.program.values(&schedule, forward, &wanted)?;
         let (steps, classes) = (self.rows[0].len() + 1, self.classes());

@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use sconce_kernels::{Context, buffer::Buffer};
+use sconce_kernels::{Context, Precision, buffer::Buffer};
 
 use super::{CompileDocument, OptimizerState, Penalties, extended::Extended};
 use crate::{
@@ -38,6 +38,8 @@ pub struct StepData {
     pub update: bool,
     /// Factor of the gradients of this batch.
     pub gradient_scale: f32,
+    /// What the factors of large products are rounded to, forward and backward. Weights and optimiser stay in `f32`.
+    pub precision: Precision,
 }
 
 /// What one output gave.
@@ -168,7 +170,8 @@ impl Trainer {
     /// A training step.
     ///
     /// # Errors
-    /// `Shape`, `Data`, `State` or `Cancelled`; weights are unchanged then.
+    /// `Shape`, `Data`, `State` or `Cancelled`, `Option` for a precision that the backend does not offer; weights are unchanged
+    /// then.
     pub fn train(&self, data: StepData, interrupt: &Interrupt) -> Result<StepResult> {
         let start = Instant::now();
         let mut state = self.lock();
@@ -176,7 +179,7 @@ impl Trainer {
         let (inputs, losses) = self.bind(&self.plan.train, &data)?;
         let (result, penalty) = {
             let weights = WeightView::new(&self.model.layers)?;
-            let forward = self.forward(&inputs, &weights, interrupt);
+            let forward = self.forward(&inputs, &weights, interrupt, data.precision);
             let gradients = self.plan.train.differentiates().then_some(&mut *state.gradients);
             let request = StepRequest {
                 forward,
@@ -217,7 +220,7 @@ impl Trainer {
         let (inputs, losses) = self.bind(&self.plan.test, data)?;
         let weights = WeightView::new(&self.model.layers)?;
         let request = StepRequest {
-            forward: self.forward(&inputs, &weights, interrupt),
+            forward: self.forward(&inputs, &weights, interrupt, data.precision),
             losses: &losses,
             random: None,
             gradient_scale: 1.0,
@@ -233,8 +236,9 @@ impl Trainer {
         inputs: &'a [Tensor],
         weights: &'a WeightView<'a>,
         interrupt: &'a Interrupt,
+        precision: Precision,
     ) -> Forward<'a> {
-        Forward { inputs, weights, interrupt, decoding: None, states: Some(&self.model.states) }
+        Forward { inputs, weights, interrupt, decoding: None, states: Some(&self.model.states), precision }
     }
 
     fn summarise(&self, results: &[crate::backend::LossResult], penalty: f64, start: Instant) -> StepResult {
@@ -255,6 +259,10 @@ impl Trainer {
 
     /// Checks a batch against the plan, and makes the inputs of the plan and of the losses.
     fn bind<'a>(&self, schedule: &Schedule, data: &'a StepData) -> Result<(Cow<'a, [Tensor]>, Vec<LossInput>)> {
+        if !self.model.backend.offers(data.precision) {
+            let name = self.model.backend.name();
+            return Err(Error::new(Code::Option, format!("backend {name} computes in float32 only on this machine")));
+        }
         let shapes: Vec<&[usize]> = data.inputs.iter().map(|input| input.shape.as_slice()).collect();
         let bindings = self.model.plan.bind(&shapes)?;
         let count = self.model.plan.outputs.len();

@@ -4,7 +4,7 @@ mod tests;
 
 use crate::{
     Context, Destination,
-    matmul::{MatmulOptions, MatmulShape, Task, matmul},
+    matmul::{MatmulOptions, MatmulShape, Task, precision},
     shared::Shared,
     simd::{Kernel, LANES, Lanes},
 };
@@ -21,6 +21,8 @@ pub struct DenseShape {
 }
 
 /// `y = x W^T + b`. The result of a row does not depend on the other rows.
+///
+/// In the precision of the context, if neither features nor units are fewer than 32.
 ///
 /// # Shapes
 /// `x`: `[rows, input]`, `kernel`: `[units, input]`, `bias`: `[units]`, `y`: `[rows, units]`.
@@ -41,6 +43,8 @@ pub fn forward(context: &Context, shape: DenseShape, x: &[f32], kernel: &[f32], 
         bias,
         shape: MatmulShape { rows, columns: units, inner: input },
         options: MatmulOptions { transpose_a: false, transpose_b: true },
+        // Whatever the number of rows: that of the others changes nothing.
+        precision: precision(context, [input, units]),
     };
     task.run(context);
 }
@@ -67,12 +71,27 @@ pub fn backward(
     dbias: Option<Destination<'_>>,
 ) {
     let DenseShape { rows, input, units } = shape;
+    let product = |c: Destination<'_>, b: &[f32], shape: MatmulShape, transpose_a| {
+        assert_eq!(dy.len(), rows * units, "dense: length of dy");
+        assert_eq!(b.len(), shape.inner * shape.columns, "dense: length of x or kernel");
+        assert_eq!(c.data.len(), shape.rows * shape.columns, "dense: length of a gradient");
+        let task = Task {
+            a: dy,
+            b,
+            accumulate: c.accumulate,
+            c: Shared::new(c.data),
+            bias: None,
+            shape,
+            options: MatmulOptions { transpose_a, transpose_b: false },
+            precision: precision(context, [input, units]),
+        };
+        task.run(context);
+    };
     if let Some(dx) = dx {
-        matmul(context, dx, dy, kernel, MatmulShape { rows, columns: input, inner: units }, MatmulOptions::default());
+        product(dx, kernel, MatmulShape { rows, columns: input, inner: units }, false);
     }
     if let Some(dkernel) = dkernel {
-        let options = MatmulOptions { transpose_a: true, transpose_b: false };
-        matmul(context, dkernel, dy, x, MatmulShape { rows: units, columns: input, inner: rows }, options);
+        product(dkernel, x, MatmulShape { rows: units, columns: input, inner: rows }, true);
     }
     if let Some(dbias) = dbias {
         add_rows(context, dbias, dy, rows);

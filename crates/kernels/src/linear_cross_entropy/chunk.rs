@@ -1,5 +1,8 @@
 //! The rows that are in work, and where everything that is known of them lies.
-use super::plan::{Buffers, GROUP, Plan};
+use super::{
+    plan::{Buffers, GROUP, Plan},
+    rounded::Rounded,
+};
 use crate::{
     Context,
     panels::pack_panel,
@@ -46,6 +49,8 @@ pub(super) struct Chunk<'a> {
     pub dh: Shared<'a>,
     /// `[tokens][scaled_stride]`: rows of `h` times their factor.
     pub scaled: Shared<'a>,
+    /// In bfloat16: what products take instead of `h`, `scaled` and the weights.
+    pub rounded: Option<Rounded<'a>>,
 }
 
 /// What is found in a range of classes, each a vector of 16 tokens.
@@ -83,7 +88,13 @@ pub(super) enum Factors {
 pub(super) const FACTORS: usize = 3;
 
 impl<'a> Chunk<'a> {
-    pub(super) fn new(plan: &'a Plan, linear: Linear<'a>, tokens: usize, buffers: &'a mut Buffers) -> Self {
+    pub(super) fn new(
+        plan: &'a Plan,
+        linear: Linear<'a>,
+        tokens: usize,
+        buffers: &'a mut Buffers,
+        rounded: Option<Rounded<'a>>,
+    ) -> Self {
         Self {
             plan,
             linear,
@@ -97,6 +108,7 @@ impl<'a> Chunk<'a> {
             factors: Shared::new(&mut buffers.factors),
             dh: Shared::new(&mut buffers.dh),
             scaled: Shared::new(&mut buffers.scaled),
+            rounded,
         }
     }
 
@@ -112,8 +124,7 @@ impl<'a> Chunk<'a> {
 
     /// Classes of a block.
     pub(super) fn block(&self, block: usize) -> std::ops::Range<usize> {
-        let first = block * self.plan.block;
-        first..self.linear.classes.min(first + self.plan.block)
+        self.plan.classes(block, self.linear.classes)
     }
 
     /// Floats from a panel of `values` to the next one of the same block.
@@ -147,6 +158,9 @@ impl<'a> Chunk<'a> {
             // SAFETY: each panel belongs to one piece.
             let to = unsafe { self.h.part(panel * features * LANES, features * LANES) };
             pack_panel(to, |lane| rows.get(panel * LANES + lane).map(|row| &h[row * features..][..features]));
+            if let Some(rounded) = self.rounded {
+                rounded.pack_panel(panel, to);
+            }
             context.simd.run(Reference { chunk: self, panel });
         });
     }

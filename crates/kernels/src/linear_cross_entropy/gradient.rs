@@ -37,6 +37,9 @@ impl Gradient<'_> {
 
 /// Adds the chunk's share to the gradients of weights and bias.
 pub(super) fn dkernel(context: &Context, chunk: &Chunk<'_>, gradient: &Gradient<'_>) {
+    if let Some(rounded) = chunk.rounded {
+        rounded.pack_scaled(context, chunk);
+    }
     context.pool.run(chunk.plan.blocks, &|block| context.simd.run(Block { chunk, gradient, block }));
 }
 
@@ -70,7 +73,10 @@ impl Kernel for Block<'_> {
         };
         // SAFETY: operands have these sizes; the rows of these classes belong to this piece.
         unsafe {
-            product.run_on::<L>();
+            match chunk.rounded {
+                Some(rounded) => rounded.dkernel(chunk, gradient, block),
+                None => product.run_on::<L>(),
+            }
             let Some(dbias) = gradient.dbias else { return };
             let dbias = dbias.part(first, rows);
             for (row, dbias) in dbias.iter_mut().enumerate() {

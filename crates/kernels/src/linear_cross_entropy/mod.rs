@@ -10,6 +10,7 @@ mod finish;
 mod gradient;
 mod plan;
 pub mod predict;
+mod rounded;
 mod softmax;
 mod target;
 
@@ -29,6 +30,7 @@ use chunk::{Chunk, Linear};
 use finish::{Finish, Part};
 use gradient::{Gradient, dkernel};
 use plan::Plan;
+use rounded::RoundedBuffers;
 use softmax::{Softmax, Work};
 use target::ChunkTargets;
 
@@ -120,6 +122,8 @@ fn check(
 
 /// Loss, prediction and gradients of `softmax(h W^T + b)` against targets.
 ///
+/// The products are in the precision of the context, if neither features nor classes are fewer than 32.
+///
 /// `row_loss = sum_v y_v (logsumexp(z) - z_v)` with the logits `z` of the row and its smoothed targets `y`.
 ///
 /// # Shapes
@@ -174,10 +178,12 @@ pub fn linear_cross_entropy(
     let (row_loss, row_prediction) = (Shared::new(row_loss), Shared::new(row_prediction));
     let linear = Linear { features, classes, kernel: inputs.kernel, bias: inputs.bias };
     let smoothing = Smoothing::new(options.definition, options.label_smoothing, classes);
+    let mut rounded = RoundedBuffers::new(context, &plan, linear, gradient.is_some());
     for rows in valid.chunks(plan.tokens) {
         let targets = ChunkTargets::new(inputs.targets, rows, classes, smoothing);
         let weights: Vec<f32> = rows.iter().map(|&row| weight(row) * options.gradient_scale).collect();
-        let chunk = Chunk::new(&plan, linear, rows.len(), &mut buffers);
+        let rounded = rounded.as_mut().map(|rounded| rounded.share(context.simd));
+        let chunk = Chunk::new(&plan, linear, rows.len(), &mut buffers, rounded);
         chunk.pack(context, inputs.h, rows);
         let finish = Finish {
             chunk: &chunk,

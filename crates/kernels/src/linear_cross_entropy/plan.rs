@@ -49,6 +49,12 @@ impl Plan {
         range * self.range..self.blocks.min((range + 1) * self.range)
     }
 
+    /// Classes of a block, of `classes` in all.
+    pub(super) fn classes(&self, block: usize, classes: usize) -> std::ops::Range<usize> {
+        let first = block * self.block;
+        first..classes.min(first + self.block)
+    }
+
     pub(super) fn buffers(&self, gradient: bool) -> Buffers {
         let Self { features, tokens, block, blocks, ranges, .. } = *self;
         Buffers {

@@ -1,4 +1,4 @@
-//! Prediction: probabilities, and the most likely class. The result of a row does not depend on the other rows.
+//! Prediction: probabilities, and the most likely class, in `f32` whatever the precision of the context. The result of a row does not depend on the other rows.
 use super::{
     LinearCrossEntropyShape,
     chunk::{Chunk, Linear},
@@ -33,7 +33,7 @@ fn each_chunk(
     let mut buffers = plan.buffers(false);
     let rows: Vec<usize> = (0..rows).collect();
     for rows in rows.chunks(plan.tokens) {
-        let chunk = Chunk::new(&plan, Linear { features, classes, kernel, bias }, rows.len(), &mut buffers);
+        let chunk = Chunk::new(&plan, Linear { features, classes, kernel, bias }, rows.len(), &mut buffers, None);
         chunk.pack(context, h, rows);
         Softmax { chunk: &chunk, targets: None, work: Work::Exponentials }.run(context);
         work(&chunk, rows);

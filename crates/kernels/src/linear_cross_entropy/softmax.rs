@@ -70,7 +70,10 @@ impl Kernel for Piece<'_> {
             for block in blocks.clone() {
                 let classes = chunk.block(block);
                 if work != Work::GradientsAndProduct {
-                    logits::<L>(chunk, panels.clone(), block);
+                    match chunk.rounded {
+                        Some(rounded) => rounded.logits(chunk, panels.clone(), block),
+                        None => logits::<L>(chunk, panels.clone(), block),
+                    }
                 }
                 for (found, panel) in found.iter_mut().zip(panels.clone()) {
                     let values = chunk.values.part(chunk.values_of(panel, block), classes.len() * LANES);
@@ -83,7 +86,10 @@ impl Kernel for Piece<'_> {
                 }
                 if work != Work::Exponentials {
                     let start = if block == blocks.start { Start::Zero } else { Start::Keep };
-                    multiply::<L>(chunk, panels.clone(), range, block, start);
+                    match chunk.rounded {
+                        Some(rounded) => rounded.multiply(chunk, panels.clone(), range, block, start),
+                        None => multiply::<L>(chunk, panels.clone(), range, block, start),
+                    }
                 }
             }
             if work != Work::GradientsAndProduct {

@@ -8,7 +8,7 @@ use crate::{
     Context, Destination,
     simd::Simd,
     smoothing::{Smoothing, SmoothingDefinition},
-    testing::{Random, assert_close, bits, contexts, widen},
+    testing::{Random, assert_close, bits, contexts, rounded, rounding, widen},
 };
 
 /// Any definition that so many classes are enough for.
@@ -151,6 +151,45 @@ fn results_equal_the_reference() {
             let [rows, features] = [(); 2].map(|()| random.below(70));
             let classes = 1 + random.below(300);
             Case::new(&mut random, rows, features, classes, variant).check();
+        }
+    }
+}
+
+#[test]
+fn in_bfloat16_losses_are_those_of_rounded_factors_and_gradients_close_to_theirs() {
+    let mut random = Random::new(27);
+    for variant in 0..16 {
+        for (rows, features, classes) in [(65, 33, 250), (20, 64, 2200), (530, 32, 61)] {
+            let mut case = Case::new(&mut random, rows, features, classes, variant);
+            for value in case.h.iter_mut().chain(&mut case.kernel) {
+                *value = rounded(*value);
+            }
+            let expected = reference::linear_cross_entropy(case.shape, &case.reference_inputs());
+            // What the gradients are made of is rounded too: both factors, each by at most 1/512.
+            let near = |found: &[f32], expected: &[f64], by: f64, what: &str| {
+                let largest = expected.iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
+                for (&found, &expected) in found.iter().zip(expected) {
+                    let error = (f64::from(found) - by - expected).abs() / largest;
+                    assert!(error <= 5e-3, "{what}: {found}, expected {expected} (error {error})");
+                }
+            };
+            let mut all: Vec<(Simd, Found)> = Vec::new();
+            for context in rounding() {
+                let what = format!("{context:?} {:?} {:?}", case.shape, case.options);
+                let (set, added) = (case.run(&context, None, true), case.run(&context, Some(0.25), true));
+                for (found, by) in [(&set, 0.0), (&added, 0.25)] {
+                    assert_close(&found.row_loss, &expected.row_loss, &format!("loss {what}"));
+                    assert_eq!(found.prediction, expected.prediction, "prediction {what}");
+                    near(&found.dh, &expected.dh, by, &format!("dh {what}"));
+                    near(&found.dkernel, &expected.dkernel, by, &format!("dkernel {what}"));
+                    near(&found.dbias, &expected.dbias, by, &format!("dbias {what}"));
+                }
+                let forward = case.run(&context, None, false);
+                assert_eq!(bits(&forward.row_loss), bits(&set.row_loss), "loss without gradients {what}");
+                all.push((context.simd, set));
+            }
+            let same = |pair: &[(Simd, Found)]| pair[0].0 != pair[1].0 || pair[0].1 == pair[1].1;
+            assert!(all.windows(2).all(same), "bits differ between threads: {:?}", case.shape);
         }
     }
 }

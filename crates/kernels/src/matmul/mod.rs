@@ -6,8 +6,8 @@ pub(crate) mod reference;
 #[cfg(test)]
 mod tests;
 
-use crate::{Context, Destination, shared::Shared};
-pub(crate) use task::Task;
+use crate::{Context, Destination, Precision, shared::Shared};
+pub(crate) use task::{Grid, Share, Task};
 
 /// Sides of a product `c[rows, columns] = a[rows, inner] b[inner, columns]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,15 @@ pub struct MatmulBatch {
 /// Products with fewer multiply-adds than this are not worth a second thread; a batch hands out groups of this size.
 const SMALL: usize = 1 << 20;
 
-/// `c = op(a) op(b)`, or `c += op(a) op(b)`.
+/// A side below this length makes a product that is not worth rounding its operands.
+const NARROW: usize = 32;
+
+/// The precision of a product that a context asks for: `f32` if one of the sides `lengths` is short.
+pub(crate) fn precision<const N: usize>(context: &Context, lengths: [usize; N]) -> Precision {
+    if lengths.iter().all(|&length| length >= NARROW) { context.precision } else { Precision::Float32 }
+}
+
+/// `c = op(a) op(b)`, or `c += op(a) op(b)`; in the precision of the context if no side is shorter than 32.
 ///
 /// # Shapes
 /// `a`: `[rows, inner]` or, transposed, `[inner, rows]`; `b`: `[inner, columns]` or `[columns, inner]`;
@@ -59,7 +67,8 @@ pub fn matmul(context: &Context, c: Destination<'_>, a: &[f32], b: &[f32], shape
     assert_eq!(b.len(), inner * columns, "matmul: length of b");
     assert_eq!(c.data.len(), rows * columns, "matmul: length of c");
     let accumulate = c.accumulate;
-    let task = Task { a, b, c: Shared::new(c.data), accumulate, bias: None, shape, options };
+    let precision = precision(context, [rows, columns, inner]);
+    let task = Task { a, b, c: Shared::new(c.data), accumulate, bias: None, shape, options, precision };
     task.run(context);
 }
 
@@ -85,11 +94,12 @@ pub fn matmul_batched(
     assert!(last == 0 || batch.c >= rows * columns, "matmul: results overlap");
     let accumulate = c.accumulate;
     let whole = Shared::new(c.data);
+    let precision = precision(context, [rows, columns, inner]);
     let task = |index: usize| {
         // SAFETY: results do not overlap, and each is made by one task.
         let c = Shared::new(unsafe { whole.part(index * batch.c, rows * columns) });
         let (a, b) = (&a[index * batch.a..][..rows * inner], &b[index * batch.b..][..inner * columns]);
-        Task { a, b, c, accumulate, bias: None, shape, options }
+        Task { a, b, c, accumulate, bias: None, shape, options, precision }
     };
     let work = rows * columns * inner.max(1);
     if work >= 16 * SMALL {

@@ -1,6 +1,7 @@
 //! One product: which operand becomes the lanes, what is packed, and how the work is cut.
 use crate::{
-    Context,
+    Context, Precision,
+    bfloat16::{Layout, PairTask, Source},
     buffer::Buffer,
     panels::{Write, pack_panel, panels_length, unpack_panel},
     shared::Shared,
@@ -20,10 +21,12 @@ pub(crate) struct Task<'a> {
     pub bias: Option<&'a [f32]>,
     pub shape: MatmulShape,
     pub options: MatmulOptions,
+    /// What the factors are rounded to.
+    pub precision: Precision,
 }
 
 /// Does a number of pieces of work.
-type Share<'a> = dyn Fn(usize, &(dyn Fn(usize) + Sync)) + 'a;
+pub(crate) type Share<'a> = dyn Fn(usize, &(dyn Fn(usize) + Sync)) + 'a;
 
 /// The product as the tile sees it: either as it is, or transposed, so that the rows of `c` are the lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,12 +84,32 @@ impl Task<'_> {
 
     /// Packs, then multiplies; `share(pieces, work)` does a number of pieces.
     fn run_by(&self, simd: Simd, share: &Share<'_>) {
+        if self.precision == Precision::Bfloat16 {
+            return self.rounded().run(simd, share);
+        }
         let way = self.way();
         let mut packed = Buffer::new(self.packed_length(way));
         let packed = Shared::new(&mut packed);
         share(self.packed_panels(way), &|panel| self.pack(way, panel, packed));
         let grid = self.grid(way);
         share(grid.pieces(), &|piece| self.piece(way, &grid, piece, packed, simd));
+    }
+
+    /// The product with operands that are rounded to bfloat16.
+    fn rounded(&self) -> PairTask<'_> {
+        let MatmulShape { rows, columns, inner } = self.shape;
+        let MatmulOptions { transpose_a, transpose_b } = self.options;
+        let source = |data, count, along| {
+            let layout = if along { Layout::Along { stride: inner } } else { Layout::Across { stride: count } };
+            Source { data, count, inner, layout }
+        };
+        PairTask {
+            left: source(self.a, rows, !transpose_a),
+            right: source(self.b, columns, transpose_b),
+            c: self.c,
+            accumulate: self.accumulate,
+            bias: self.bias,
+        }
     }
 
     fn packed_panels(&self, way: Way) -> usize {
@@ -216,7 +239,7 @@ const BLOCKS: [(usize, usize); 7] = [(240, 256), (120, 256), (120, 128), (60, 12
 const WIDE_BLOCKS: [(usize, usize); 5] = [(120, 256), (60, 256), (60, 128), (24, 128), (24, 64)];
 
 /// A result cut into blocks, by its shape alone.
-struct Grid {
+pub(crate) struct Grid {
     rows: usize,
     columns: usize,
     /// Sides of a block.
@@ -226,7 +249,7 @@ struct Grid {
 
 impl Grid {
     /// The first of the `blocks` (height, width) that makes 16 pieces or holds little work; none is wider than `widest`.
-    fn new(blocks: &[(usize, usize)], rows: usize, columns: usize, inner: usize, widest: usize) -> Self {
+    pub(crate) fn new(blocks: &[(usize, usize)], rows: usize, columns: usize, inner: usize, widest: usize) -> Self {
         let mut grid = Self { rows, columns, height: 240, width: widest };
         for &(height, width) in blocks {
             let work = grid.height.min(rows) * grid.width.min(columns) * inner;
@@ -238,17 +261,17 @@ impl Grid {
         grid
     }
 
-    fn pieces(&self) -> usize {
+    pub(crate) fn pieces(&self) -> usize {
         self.rows.div_ceil(self.height) * self.columns.div_ceil(self.width)
     }
 
     /// First row and number of rows of a piece; neighbouring pieces share the columns.
-    fn rows(&self, piece: usize) -> (usize, usize) {
+    pub(crate) fn rows(&self, piece: usize) -> (usize, usize) {
         let first = piece % self.rows.div_ceil(self.height) * self.height;
         (first, self.height.min(self.rows - first))
     }
 
-    fn columns(&self, piece: usize) -> (usize, usize) {
+    pub(crate) fn columns(&self, piece: usize) -> (usize, usize) {
         let first = piece / self.rows.div_ceil(self.height) * self.width;
         (first, self.width.min(self.columns - first))
     }

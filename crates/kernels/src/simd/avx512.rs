@@ -2,7 +2,10 @@
 #![allow(unsafe_op_in_unsafe_fn, reason = "every line is an intrinsic under the contract of `Lanes`")]
 use std::arch::x86_64::*;
 
-use super::{Kernel, Lanes};
+use super::{
+    Kernel, Lanes,
+    pairs::{PairKernel, Pairs},
+};
 
 #[derive(Clone, Copy)]
 pub struct Avx512(__m512);
@@ -14,6 +17,15 @@ pub struct Avx512(__m512);
 pub unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
     // SAFETY: the features are on in this function.
     kernel.run::<Avx512>()
+}
+
+/// # Safety
+/// The machine has these features.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,avx512bf16")]
+#[inline(never)]
+pub(crate) unsafe fn run_pairs<K: PairKernel>(kernel: K) {
+    // SAFETY: the features are on in this function.
+    kernel.run::<Avx512>();
 }
 
 #[inline(always)]
@@ -140,5 +152,32 @@ impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn select(self, mask: __mmask16, other: Self) -> Self {
         Self(_mm512_mask_blend_ps(mask, other.0, self.0))
+    }
+}
+
+/// The bits of a register as what the instructions of bfloat16 take.
+#[inline(always)]
+unsafe fn pairs(lanes: Avx512) -> __m512bh {
+    // SAFETY: both are 512 bits of any value.
+    unsafe { std::mem::transmute::<__m512, __m512bh>(lanes.0) }
+}
+
+// SAFETY (all methods): see `Pairs`.
+impl Pairs for Avx512 {
+    #[inline(always)]
+    unsafe fn pair(first: Self, second: Self) -> Self {
+        // The sixteen of `first`, then those of `second`: they take turns instead.
+        let order: [u16; 32] = std::array::from_fn(|index| (index / 2 + index % 2 * 16) as u16);
+        let order = _mm512_loadu_si512(order.as_ptr().cast());
+        let halves = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second.0, first.0));
+        Self(_mm512_castsi512_ps(_mm512_permutexvar_epi16(order, halves)))
+    }
+    #[inline(always)]
+    unsafe fn pair_neighbours(low: Self, high: Self) -> Self {
+        Self(std::mem::transmute::<__m512bh, __m512>(_mm512_cvtne2ps_pbh(high.0, low.0)))
+    }
+    #[inline(always)]
+    unsafe fn dot(self, other: Self, sum: Self) -> Self {
+        Self(_mm512_dpbf16_ps(sum.0, pairs(self), pairs(other)))
     }
 }

@@ -10,6 +10,7 @@ mod avx2_strip;
 mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+pub(crate) mod pairs;
 mod scalar;
 
 /// Lanes of a [`Lanes`] value on every path.

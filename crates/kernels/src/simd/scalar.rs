@@ -2,7 +2,7 @@
 use super::{Kernel, LANES, Lanes};
 
 #[derive(Clone, Copy)]
-pub struct Scalar([f32; LANES]);
+pub struct Scalar(pub(super) [f32; LANES]);
 
 macro_rules! lanewise {
     ($self:ident, $other:ident, $expression:expr) => {{

@@ -27,7 +27,7 @@ mod tensor;
 use std::sync::Arc;
 
 use ::candle_core::{DType, Device, Tensor as Array};
-use sconce_kernels::{Context, buffer::Buffer, dropout::Dropout, random::RandomKey, simd::Simd};
+use sconce_kernels::{Context, Precision, buffer::Buffer, dropout::Dropout, random::RandomKey, simd::Simd};
 
 use super::{
     Backend, Forward, LossResult, MaskedValue, Program, RandomState, StepRequest, WeightGradient, carried::RunStates,
@@ -68,6 +68,10 @@ impl Candle {
 impl Backend for Candle {
     fn name(&self) -> &'static str {
         "candle"
+    }
+
+    fn offers(&self, precision: Precision) -> bool {
+        precision == Precision::Float32
     }
 
     fn lower(&self, plan: Arc<Plan>) -> Result<Box<dyn Program>> {

@@ -11,7 +11,7 @@ impl Run<'_> {
             context: self.program.context.clone(),
             plan: Arc::clone(&scan.body.plan),
         };
-        work(ScanRun { scan, program: &program, interrupt: self.forward.interrupt })
+        work(ScanRun { scan, program: &program, interrupt: self.forward.interrupt, precision: self.forward.precision })
     }
 
     fn scan_inputs(&self, node: &Node) -> Result<Vec<Tensor>> {

@@ -26,7 +26,7 @@ mod time;
 
 use std::sync::{Arc, OnceLock};
 
-use sconce_kernels::{Context, buffer::Buffer, reduce};
+use sconce_kernels::{Context, Precision, buffer::Buffer, reduce};
 
 use super::{
     Backend, Forward, LossResult, MaskedValue, Program, RandomState, StepRequest, WeightGradient, carried::RunStates,
@@ -56,15 +56,29 @@ impl Backend for Cpu {
         "cpu"
     }
 
+    fn offers(&self, precision: Precision) -> bool {
+        precision.is_available(self.context.simd)
+    }
+
     fn lower(&self, plan: Arc<Plan>) -> Result<Box<dyn Program>> {
-        Ok(Box::new(CpuProgram { context: self.context.clone(), plan }))
+        Ok(Box::new(CpuProgram::new(&self.context, plan)))
     }
 }
 
 #[derive(Debug)]
 struct CpuProgram {
     context: Context,
+    /// The same for steps in bfloat16.
+    rounding: Context,
     plan: Arc<Plan>,
+}
+
+impl CpuProgram {
+    fn new(context: &Context, plan: Arc<Plan>) -> Self {
+        let [context, rounding] =
+            [Precision::Float32, Precision::Bfloat16].map(|precision| context.with_precision(precision));
+        Self { context, rounding, plan }
+    }
 }
 
 /// What a node keeps of its forward pass besides values.
@@ -105,7 +119,10 @@ impl<'a> Run<'a> {
     fn new(program: &'a CpuProgram, schedule: &'a Schedule, forward: Forward<'a>, random: Option<RandomState>) -> Self {
         let plan = &program.plan;
         let mut run = Self {
-            context: &program.context,
+            context: match forward.precision {
+                Precision::Float32 => &program.context,
+                Precision::Bfloat16 => &program.rounding,
+            },
             plan,
             schedule,
             forward,

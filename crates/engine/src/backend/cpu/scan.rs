@@ -12,8 +12,8 @@ use crate::{
 
 impl Run<'_> {
     fn scanned<T>(&self, scan: &Scan, work: impl FnOnce(ScanRun<'_>) -> Result<T>) -> Result<T> {
-        let program = CpuProgram { context: self.context.clone(), plan: Arc::clone(&scan.body.plan) };
-        work(ScanRun { scan, program: &program, interrupt: self.forward.interrupt })
+        let program = CpuProgram::new(self.context, Arc::clone(&scan.body.plan));
+        work(ScanRun { scan, program: &program, interrupt: self.forward.interrupt, precision: self.forward.precision })
     }
 
     fn scan_inputs(&self, node: &Node) -> Result<Vec<Tensor>> {

@@ -1,0 +1,152 @@
+//! Rounding an operand to bfloat16 and laying it out in strips.
+#![allow(unsafe_op_in_unsafe_fn, reason = "every line works on raw operands under the contract of `PairKernel`")]
+use std::ops::Range;
+
+use super::pairs;
+use crate::{
+    shared::Shared,
+    simd::{
+        LANES,
+        pairs::{PairKernel, Pairs},
+    },
+};
+
+/// Pairs of all strips that are packed before the next ones: the lines of the rows then stay in L1 from strip to strip.
+const BLOCK: usize = 32;
+
+/// An operand in memory: `count` rows (of the left one) or columns (of the right one), each of `inner` factors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source<'a> {
+    pub data: &'a [f32],
+    pub count: usize,
+    pub inner: usize,
+    pub layout: Layout,
+}
+
+/// Where factor `k` of row (or column) `i` lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Layout {
+    /// At `i * stride + k`.
+    Along { stride: usize },
+    /// At `k * stride + i`.
+    Across { stride: usize },
+    /// At `k / 16 * stride + i * 16 + k % 16`: a lane is a factor.
+    Panels { stride: usize },
+}
+
+impl Source<'_> {
+    /// Strips of `W`.
+    pub(crate) fn strips<const W: usize>(&self) -> usize {
+        self.count.div_ceil(W)
+    }
+
+    /// Strips of `W` that are worth a piece of their own.
+    pub(crate) fn group<const W: usize>(&self) -> usize {
+        (1 << 15).min(self.count * self.inner).div_ceil((W * self.inner).max(1))
+    }
+
+    fn check(&self) {
+        let (blocks, stride, width) = match self.layout {
+            Layout::Along { stride } => (self.count, stride, self.inner),
+            Layout::Across { stride } => (self.inner, stride, self.count),
+            Layout::Panels { stride } => (self.inner.div_ceil(LANES), stride, self.count * LANES),
+        };
+        let length = blocks.checked_sub(1).map_or(0, |last| last * stride + width);
+        assert!(self.data.len() >= length, "an operand is too short to be packed");
+    }
+}
+
+/// Packs strips of `W` (at most 16): pair `k` of `i` goes to `(i / W * pairs + k) * W + i % W` of `to`.
+pub(crate) struct Pack<'a, const W: usize> {
+    pub source: Source<'a>,
+    pub strips: Range<usize>,
+    /// All strips; those of `strips` belong to this kernel alone.
+    pub to: Shared<'a>,
+}
+
+impl<const W: usize> PairKernel for Pack<'_, W> {
+    #[inline(always)]
+    unsafe fn run<L: Pairs>(self) {
+        let Self { source, strips, to } = self;
+        source.check();
+        let pairs = pairs(source.inner);
+        let to = to.part(strips.start * pairs * W, strips.len() * pairs * W);
+        for first in (0..pairs).step_by(BLOCK) {
+            let block = first..pairs.min(first + BLOCK);
+            for (strip, to) in strips.clone().zip(to.chunks_exact_mut((pairs * W).max(1))) {
+                let to = &mut to[block.start * W..block.end * W];
+                let begin = strip * W;
+                let items = begin..source.count.min(begin + W);
+                match source.layout {
+                    Layout::Along { stride } => along::<L, W>(source, [stride, LANES], items, block.clone(), to),
+                    Layout::Panels { stride } => along::<L, W>(source, [LANES, stride], items, block.clone(), to),
+                    Layout::Across { stride } => across::<L, W>(source, stride, items, block.clone(), to),
+                }
+            }
+        }
+    }
+}
+
+/// Writes the first `W` lanes.
+#[inline(always)]
+unsafe fn store<L: Pairs, const W: usize>(lanes: L, to: &mut [f32; W]) {
+    if W == LANES {
+        lanes.store(to.as_mut_ptr());
+    } else {
+        lanes.store_first(to.as_mut_ptr(), W);
+    }
+}
+
+/// Sixteen factors of an item lie side by side: 16 pairs of 16 items are transposed at once. `item` and `next` are the
+/// distances of items and of the next sixteen factors.
+#[inline(always)]
+unsafe fn along<L: Pairs, const W: usize>(
+    source: Source<'_>,
+    [item, next]: [usize; 2],
+    items: Range<usize>,
+    block: Range<usize>,
+    to: &mut [f32],
+) {
+    let (vectors, _) = to.as_chunks_mut::<W>();
+    for (part, vectors) in vectors.chunks_mut(LANES).enumerate() {
+        let k = 2 * (block.start + part * LANES);
+        let left = source.inner - k;
+        let mut rows = [L::splat(0.0); LANES];
+        for (row, i) in rows.iter_mut().zip(items.clone()) {
+            let from = source.data[i * item + k / LANES * next..].as_ptr();
+            *row = if left >= 2 * LANES {
+                L::pair_neighbours(L::load(from), L::load(from.add(next)))
+            } else if left > LANES {
+                L::pair_neighbours(L::load(from), L::load_first(from.add(next), left - LANES))
+            } else {
+                L::pair_neighbours(L::load_first(from, left), L::splat(0.0))
+            };
+        }
+        for (column, to) in L::transpose(rows).into_iter().zip(vectors) {
+            store::<L, W>(column, to);
+        }
+    }
+}
+
+/// Items lie side by side: two rows of factors make a row of pairs.
+#[inline(always)]
+unsafe fn across<L: Pairs, const W: usize>(
+    source: Source<'_>,
+    stride: usize,
+    items: Range<usize>,
+    block: Range<usize>,
+    to: &mut [f32],
+) {
+    let (vectors, _) = to.as_chunks_mut::<W>();
+    let count = items.len();
+    for (pair, to) in block.zip(vectors) {
+        let row = |k: usize| {
+            if k >= source.inner {
+                return L::splat(0.0);
+            }
+            let from = &source.data[k * stride + items.start..][..count];
+            if count == LANES { L::load(from.as_ptr()) } else { L::load_first(from.as_ptr(), count) }
+        };
+        store::<L, W>(L::pair(row(2 * pair), row(2 * pair + 1)), to);
+    }
+}

@@ -1,0 +1,189 @@
+use super::{Layout, Pack, STRIP, Source, left_length, pairs, right_length};
+use crate::{
+    Context, Destination, Precision,
+    dense::{self, DenseShape},
+    matmul::{MatmulOptions, MatmulShape, matmul, reference},
+    shared::Shared,
+    simd::{LANES, Simd},
+    testing::{Random, assert_close, bits, pair_paths as paths, rounded, rounding},
+};
+
+fn widen(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&value| f64::from(rounded(value))).collect()
+}
+
+/// Packs all strips of an operand.
+fn pack<const W: usize>(simd: Simd, source: Source<'_>) -> Vec<u32> {
+    let mut to = vec![f32::NAN; source.strips::<W>() * W * pairs(source.inner)];
+    simd.run_pairs(Pack::<W> { source, strips: 0..source.strips::<W>(), to: Shared::new(&mut to) });
+    bits(&to)
+}
+
+fn check_packed<const W: usize>(random: &mut Random, count: usize, inner: usize) {
+    for number in 0..3 {
+        let (blocks, layout) = match number {
+            0 => (count, Layout::Along { stride: inner + 3 }),
+            1 => (inner, Layout::Across { stride: count + 3 }),
+            _ => (inner.div_ceil(LANES), Layout::Panels { stride: (count + 2) * LANES }),
+        };
+        let (Layout::Along { stride } | Layout::Across { stride } | Layout::Panels { stride }) = layout;
+        let data = random.floats(blocks * stride);
+        let source = Source { data: &data, count, inner, layout };
+        let at = |i: usize, k: usize| {
+            if i >= count || k >= inner {
+                return 0;
+            }
+            let place = match layout {
+                Layout::Along { stride } => i * stride + k,
+                Layout::Across { stride } => k * stride + i,
+                Layout::Panels { stride } => k / LANES * stride + i * LANES + k % LANES,
+            };
+            rounded(data[place]).to_bits() >> 16
+        };
+        let mut expected = vec![0; source.strips::<W>() * W * pairs(inner)];
+        for (index, word) in expected.iter_mut().enumerate() {
+            let (i, k) = (index / (W * pairs(inner)) * W + index % W, index / W % pairs(inner));
+            *word = at(i, 2 * k) | at(i, 2 * k + 1) << 16;
+        }
+        for simd in paths() {
+            assert!(pack::<W>(simd, source) == expected, "{simd:?} {W} {count} {inner} {layout:?}");
+        }
+    }
+}
+
+#[test]
+fn operands_are_packed_in_rounded_pairs() {
+    let mut random = Random::new(31);
+    for count in [1, 11, 12, 13, 16, 17, 40] {
+        for inner in [1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 100, 131] {
+            check_packed::<STRIP>(&mut random, count, inner);
+            check_packed::<LANES>(&mut random, count, inner);
+        }
+    }
+    assert_eq!(left_length(13, 3), 48);
+    assert_eq!(right_length(17, 3), 64);
+}
+
+#[test]
+fn ties_extremes_and_what_is_no_number_are_rounded_as_the_instructions_do() {
+    let tie = |bits: u32| f32::from_bits(bits);
+    let values = [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        tie(0x3f80_8000),
+        tie(0x3f81_8000),
+        tie(0x3f80_8001),
+        tie(0x3f80_7fff),
+        f32::MAX,
+        f32::MIN,
+        f32::MIN_POSITIVE,
+        f32::MIN_POSITIVE / 2.0,
+        -f32::MIN_POSITIVE / 2.0,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        3.3e38,
+    ];
+    let expected: Vec<u32> = [
+        0, 0x8000, 0x3f80, 0xbf80, 0x3f80, 0x3f82, 0x3f81, 0x3f80, 0x7f80, 0xff80, 0x80, 0, 0x8000, 0x7f80, 0xff80,
+        0x7f78,
+    ]
+    .to_vec();
+    for simd in paths() {
+        let source =
+            Source { data: &values, count: 1, inner: values.len(), layout: Layout::Along { stride: values.len() } };
+        let packed = pack::<LANES>(simd, source);
+        let found: Vec<u32> = packed.chunks(LANES).flat_map(|words| [words[0] & 0xffff, words[0] >> 16]).collect();
+        assert_eq!(found, expected, "{simd:?}");
+        let source = Source { data: &[f32::NAN, 1.0], count: 1, inner: 2, layout: Layout::Along { stride: 2 } };
+        assert!(f32::from_bits(pack::<LANES>(simd, source)[0] << 16).is_nan(), "{simd:?}");
+    }
+}
+
+fn check(random: &mut Random, shape: MatmulShape) {
+    let MatmulShape { rows, columns, inner } = shape;
+    let (a, b, before) = (random.floats(rows * inner), random.floats(inner * columns), random.floats(rows * columns));
+    for transpose_a in [false, true] {
+        for transpose_b in [false, true] {
+            let options = MatmulOptions { transpose_a, transpose_b };
+            let product = reference::matmul(&widen(&a), &widen(&b), shape, options);
+            for accumulate in [false, true] {
+                let start = |y: f32| if accumulate { f64::from(y) } else { 0.0 };
+                let expected: Vec<f64> = product.iter().zip(&before).map(|(x, &y)| x + start(y)).collect();
+                let mut all: Vec<(Simd, Vec<u32>)> = Vec::new();
+                for context in rounding() {
+                    let mut c = before.clone();
+                    matmul(&context, Destination { data: &mut c, accumulate }, &a, &b, shape, options);
+                    assert_close(&c, &expected, &format!("{context:?} {shape:?} {options:?}"));
+                    all.push((context.simd, bits(&c)));
+                }
+                let same = |pair: &[(Simd, Vec<u32>)]| pair[0].0 != pair[1].0 || pair[0].1 == pair[1].1;
+                assert!(all.windows(2).all(same), "bits differ between threads: {shape:?} {options:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn products_equal_those_of_rounded_factors() {
+    let mut random = Random::new(32);
+    let sizes = [32, 33, 47, 48, 49, 61, 64, 95, 100];
+    for _ in 0..25 {
+        let [rows, columns, inner] = [(); 3].map(|()| sizes[random.below(sizes.len())]);
+        check(&mut random, MatmulShape { rows, columns, inner });
+    }
+    for (rows, columns, inner) in [(290, 300, 37), (32, 600, 515), (370, 33, 1030)] {
+        check(&mut random, MatmulShape { rows, columns, inner });
+    }
+}
+
+#[test]
+fn narrow_products_are_not_rounded() {
+    let mut random = Random::new(33);
+    for (rows, columns, inner) in [(31, 64, 64), (64, 31, 64), (64, 64, 31)] {
+        let (a, b) = (random.floats(rows * inner), random.floats(inner * columns));
+        let shape = MatmulShape { rows, columns, inner };
+        for context in rounding() {
+            let product = |context: &Context| {
+                let mut c = vec![0.0; rows * columns];
+                let to = Destination { data: &mut c, accumulate: false };
+                matmul(context, to, &a, &b, shape, MatmulOptions::default());
+                bits(&c)
+            };
+            assert_eq!(product(&context), product(&context.with_precision(Precision::Float32)));
+        }
+    }
+}
+
+#[test]
+fn layers_equal_those_of_rounded_factors_whatever_the_number_of_rows() {
+    let mut random = Random::new(34);
+    for (rows, input, units) in [(1, 33, 40), (5, 64, 50), (70, 90, 130)] {
+        let shape = DenseShape { rows, input, units };
+        let (x, kernel, bias) = (random.floats(rows * input), random.floats(units * input), random.floats(units));
+        let dy = random.floats(rows * units);
+        let product = |a: &[f32], b: &[f32], [rows, columns, inner]: [usize; 3], transpose_a, transpose_b| {
+            let options = MatmulOptions { transpose_a, transpose_b };
+            reference::matmul(&widen(a), &widen(b), MatmulShape { rows, columns, inner }, options)
+        };
+        let y = product(&x, &kernel, [rows, units, input], false, true);
+        let y: Vec<f64> = y.iter().enumerate().map(|(i, y)| y + f64::from(bias[i % units])).collect();
+        let dx = product(&dy, &kernel, [rows, input, units], false, false);
+        let dkernel = product(&dy, &x, [units, input, rows], true, false);
+        for context in rounding() {
+            let what = format!("{context:?} {shape:?}");
+            let mut found = vec![f32::NAN; y.len()];
+            dense::forward(&context, shape, &x, &kernel, Some(&bias), &mut found);
+            assert_close(&found, &y, &what);
+            let mut first = vec![f32::NAN; units];
+            dense::forward(&context, DenseShape { rows: 1, ..shape }, &x[..input], &kernel, Some(&bias), &mut first);
+            assert_eq!(bits(&first), bits(&found[..units]), "{what}");
+            let [mut to_x, mut to_kernel] = [vec![f32::NAN; dx.len()], vec![f32::NAN; dkernel.len()]];
+            let [to_dx, to_dkernel] = [&mut to_x, &mut to_kernel].map(|data| Destination { data, accumulate: false });
+            dense::backward(&context, shape, &x, &kernel, &dy, Some(to_dx), Some(to_dkernel), None);
+            assert_close(&to_x, &dx, &what);
+            assert_close(&to_kernel, &dkernel, &what);
+        }
+    }
+}
