@@ -31,6 +31,26 @@ test.serial("captions are learnt in a short form: log, kept models and their mea
   t.is(printed.match(/^ {4}translation /gm)?.length, 3);
 });
 
+test.serial("captions are learnt by recurrent layers that attend", async (t) => {
+  for (const [model, attention] of [
+    ["gru", "bahdanau"],
+    ["lstm", "luong"],
+  ] as const) {
+    const out = join(folder, model);
+    const { result } = await example("multi30k", ["--quick", "--model", model, "--attention", attention, "--out", out]);
+    t.like(result, { updates: 40, model, attention });
+    const log = readFileSync(join(out, "log.jsonl"), "utf8").trimEnd().split("\n");
+    const [first, second] = log.map((line) => JSON.parse(line) as Record<string, number>);
+    t.true(second!.valLoss! < first!.valLoss!);
+  }
+  const { status, output } = await startScript("examples/multi30k.ts", ["--help"]).ended;
+  t.is(status, 0);
+  t.regex(output, /--attention NAME .*bahdanau, luong/);
+  const refused = await startScript("examples/multi30k.ts", ["--attention", "luong"]).ended;
+  t.is(refused.status, 2);
+  t.regex(refused.error, /--attention is for --model gru and --model lstm/);
+});
+
 test.serial("captions that are not there are asked for by name", async (t) => {
   const { status, error } = await startScript("examples/multi30k.ts", ["--data", folder]).ended;
   t.is(status, 2);
