@@ -11,8 +11,8 @@ use crate::{
     },
 };
 
-/// Pairs of all strips that are packed before the next ones: the lines of the rows then stay in L1 from strip to strip.
-const BLOCK: usize = 32;
+/// Factors that are worth a piece of their own.
+const PIECE: usize = 1 << 15;
 
 /// An operand in memory: `count` rows (of the left one) or columns (of the right one), each of `inner` factors.
 #[derive(Clone, Copy, Debug)]
@@ -34,15 +34,50 @@ pub(crate) enum Layout {
     Panels { stride: usize },
 }
 
+/// A part of an operand, whole strips or whole rows of pairs.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub strips: Range<usize>,
+    pub pairs: Range<usize>,
+}
+
 impl Source<'_> {
     /// Strips of `W`.
     pub(crate) fn strips<const W: usize>(&self) -> usize {
         self.count.div_ceil(W)
     }
 
-    /// Strips of `W` that are worth a piece of their own.
-    pub(crate) fn group<const W: usize>(&self) -> usize {
-        (1 << 15).min(self.count * self.inner).div_ceil((W * self.inner).max(1))
+    /// All of it.
+    pub(crate) fn whole<const W: usize>(&self) -> Part {
+        Part { strips: 0..self.strips::<W>(), pairs: 0..pairs(self.inner) }
+    }
+
+    /// Parts that pieces of a job pack, each a range of memory as long as possible.
+    pub(crate) fn parts<const W: usize>(&self) -> Vec<Part> {
+        let whole = self.whole::<W>();
+        match self.layout {
+            Layout::Across { .. } => {
+                let step = (PIECE / 2 / self.count.max(1)).next_multiple_of(self.rows()).max(self.rows());
+                let cut = |first: usize| first..whole.pairs.end.min(first + step);
+                whole.pairs.clone().step_by(step).map(|first| Part { pairs: cut(first), ..whole.clone() }).collect()
+            }
+            Layout::Along { .. } | Layout::Panels { .. } => {
+                let step = (PIECE / (W * self.inner.max(1))).max(1);
+                let cut = |first: usize| first..whole.strips.end.min(first + step);
+                whole.strips.clone().step_by(step).map(|first| Part { strips: cut(first), ..whole.clone() }).collect()
+            }
+        }
+    }
+
+    /// Pairs that are packed of all strips of a part before the next ones.
+    fn rows(&self) -> usize {
+        match self.layout {
+            // All of a row in memory.
+            Layout::Along { .. } => pairs(self.inner).max(1),
+            // As many rows in memory as the prefetcher follows.
+            Layout::Across { .. } => 8,
+            Layout::Panels { .. } => 2 * LANES,
+        }
     }
 
     fn check(&self) {
@@ -56,27 +91,25 @@ impl Source<'_> {
     }
 }
 
-/// Packs strips of `W` (at most 16): pair `k` of `i` goes to `(i / W * pairs + k) * W + i % W` of `to`.
+/// Packs a part in strips of `W` (at most 16): pair `k` of `i` goes to `(i / W * pairs + k) * W + i % W` of `to`.
 pub(crate) struct Pack<'a, const W: usize> {
     pub source: Source<'a>,
-    pub strips: Range<usize>,
-    /// All strips; those of `strips` belong to this kernel alone.
+    pub part: Part,
+    /// The whole packed operand; the part belongs to this kernel alone.
     pub to: Shared<'a>,
 }
 
 impl<const W: usize> PairKernel for Pack<'_, W> {
     #[inline(always)]
     unsafe fn run<L: Pairs>(self) {
-        let Self { source, strips, to } = self;
+        let Self { source, part, to } = self;
         source.check();
         let pairs = pairs(source.inner);
-        let to = to.part(strips.start * pairs * W, strips.len() * pairs * W);
-        for first in (0..pairs).step_by(BLOCK) {
-            let block = first..pairs.min(first + BLOCK);
-            for (strip, to) in strips.clone().zip(to.chunks_exact_mut((pairs * W).max(1))) {
-                let to = &mut to[block.start * W..block.end * W];
-                let begin = strip * W;
-                let items = begin..source.count.min(begin + W);
+        for first in part.pairs.clone().step_by(source.rows()) {
+            let block = first..part.pairs.end.min(first + source.rows());
+            for strip in part.strips.clone() {
+                let to = to.part((strip * pairs + block.start) * W, block.len() * W);
+                let items = strip * W..source.count.min((strip + 1) * W);
                 match source.layout {
                     Layout::Along { stride } => along::<L, W>(source, [stride, LANES], items, block.clone(), to),
                     Layout::Panels { stride } => along::<L, W>(source, [LANES, stride], items, block.clone(), to),

@@ -26,17 +26,12 @@ impl PairTask<'_> {
         let mut left = Buffer::new(left_length(rows, inner));
         let mut right = Buffer::new(right_length(columns, inner));
         let (left, right) = (Shared::new(&mut left), Shared::new(&mut right));
-        let groups = [self.left.group::<STRIP>(), self.right.group::<LANES>()].map(|group| group.max(1));
-        let strips = [self.left.strips::<STRIP>(), self.right.strips::<LANES>()];
-        let pieces = [0, 1].map(|side| strips[side].div_ceil(groups[side]));
-        share(pieces[0] + pieces[1], &|piece| {
-            let side = usize::from(piece >= pieces[0]);
-            let first = (piece - side * pieces[0]) * groups[side];
-            let strips = first..strips[side].min(first + groups[side]);
-            if side == 0 {
-                simd.run_pairs(Pack::<STRIP> { source: self.left, strips, to: left });
-            } else {
-                simd.run_pairs(Pack::<LANES> { source: self.right, strips, to: right });
+        let (of_left, of_right) = (self.left.parts::<STRIP>(), self.right.parts::<LANES>());
+        share(of_left.len() + of_right.len(), &|piece| match of_left.get(piece) {
+            Some(part) => simd.run_pairs(Pack::<STRIP> { source: self.left, part: part.clone(), to: left }),
+            None => {
+                let part = of_right[piece - of_left.len()].clone();
+                simd.run_pairs(Pack::<LANES> { source: self.right, part, to: right });
             }
         });
         let grid = Grid::new(&BLOCKS, rows, columns, inner, 256);

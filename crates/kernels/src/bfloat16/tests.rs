@@ -15,7 +15,12 @@ fn widen(values: &[f32]) -> Vec<f64> {
 /// Packs all strips of an operand.
 fn pack<const W: usize>(simd: Simd, source: Source<'_>) -> Vec<u32> {
     let mut to = vec![f32::NAN; source.strips::<W>() * W * pairs(source.inner)];
-    simd.run_pairs(Pack::<W> { source, strips: 0..source.strips::<W>(), to: Shared::new(&mut to) });
+    simd.run_pairs(Pack::<W> { source, part: source.whole::<W>(), to: Shared::new(&mut to) });
+    let mut by_parts = vec![f32::NAN; to.len()];
+    for part in source.parts::<W>() {
+        simd.run_pairs(Pack::<W> { source, part, to: Shared::new(&mut by_parts) });
+    }
+    assert_eq!(bits(&to), bits(&by_parts));
     bits(&to)
 }
 
@@ -60,6 +65,8 @@ fn operands_are_packed_in_rounded_pairs() {
             check_packed::<LANES>(&mut random, count, inner);
         }
     }
+    check_packed::<STRIP>(&mut random, 300, 700);
+    check_packed::<LANES>(&mut random, 300, 700);
     assert_eq!(left_length(13, 3), 48);
     assert_eq!(right_length(17, 3), 64);
 }

@@ -82,7 +82,7 @@ impl RoundedBuffers {
 
 /// Packs all strips of an operand.
 fn pack<const W: usize>(simd: Simd, source: Source<'_>, to: &mut [f32]) {
-    simd.run_pairs(Pack::<W> { source, strips: 0..source.strips::<W>(), to: Shared::new(to) });
+    simd.run_pairs(Pack::<W> { source, part: source.whole::<W>(), to: Shared::new(to) });
 }
 
 impl Rounded<'_> {
@@ -163,10 +163,9 @@ impl Rounded<'_> {
         // SAFETY: no job runs, and the job below only reads.
         let data = unsafe { &*chunk.scaled.part(0, tokens * stride) };
         let source = Source { data, count: features, inner: tokens, layout: Layout::Across { stride } };
-        let (strips, group) = (source.strips::<LANES>(), source.group::<LANES>());
-        context.pool.run(strips.div_ceil(group), &|piece| {
-            let strips = piece * group..strips.min((piece + 1) * group);
-            self.simd.run_pairs(Pack::<LANES> { source, strips, to: self.scaled });
+        let parts = source.parts::<LANES>();
+        context.pool.run(parts.len(), &|piece| {
+            self.simd.run_pairs(Pack::<LANES> { source, part: parts[piece].clone(), to: self.scaled });
         });
     }
 

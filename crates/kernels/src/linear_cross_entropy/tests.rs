@@ -165,12 +165,12 @@ fn in_bfloat16_losses_are_those_of_rounded_factors_and_gradients_close_to_theirs
                 *value = rounded(*value);
             }
             let expected = reference::linear_cross_entropy(case.shape, &case.reference_inputs());
-            // What the gradients are made of is rounded too: both factors, each by at most 1/512.
+            // What the gradients are made of is rounded too: both factors, each by at most 1/256.
             let near = |found: &[f32], expected: &[f64], by: f64, what: &str| {
                 let largest = expected.iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
                 for (&found, &expected) in found.iter().zip(expected) {
                     let error = (f64::from(found) - by - expected).abs() / largest;
-                    assert!(error <= 5e-3, "{what}: {found}, expected {expected} (error {error})");
+                    assert!(error <= 8e-3, "{what}: {found}, expected {expected} (error {error})");
                 }
             };
             let mut all: Vec<(Simd, Found)> = Vec::new();
