@@ -37,14 +37,14 @@ await using writer = flags.recurrent
 
 // 3. Training. Each token of a block is learnt from those before it.
 const learningRate = schedules.inverseSqrt({ peak: 3e-3, warmup: 100 });
+const blocks = { contextLength: 32, batchSize: 16 };
 const { history } = await writer.fit(train, {
-  contextLength: 32,
-  batchSize: 16,
+  ...blocks,
   epochs: Number(flags.epochs),
   validation: valid,
   optimizer: adam({ learningRate }),
 });
-const { perplexity, tokens } = await writer.evaluate(valid, { contextLength: 32 });
+const { perplexity, tokens } = await writer.evaluate(valid, blocks);
 console.log(`perplexity of the ${tokens} tokens that were held out: ${perplexity.toFixed(1)}`);
 
 // 4. What it makes of beginnings.

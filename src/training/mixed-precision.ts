@@ -15,15 +15,15 @@ export type MixedPrecision = false | "bfloat16";
 export function checkMixedPrecision(
   where: string,
   value: unknown,
-  machine: Pick<Environment, "bfloat16" | "simd" | "simdAvailable"> = environment(),
+  machine?: Pick<Environment, "bfloat16" | "simd" | "simdAvailable">,
 ): MixedPrecision {
   if (value === undefined || value === false) return false;
   if (value !== "bfloat16") {
     throw new OptionError(`${where}: mixedPrecision must be false or "bfloat16", got ${JSON.stringify(value)}`);
   }
-  if (machine.bfloat16) return value;
-  const forced = machine.simd !== machine.simdAvailable.at(-1);
-  const lacks = forced ? `SCONCE_SIMD=${machine.simd} leaves out` : "this one has not";
+  const { bfloat16, simd, simdAvailable } = machine ?? environment();
+  if (bfloat16) return value;
+  const lacks = simd === simdAvailable.at(-1) ? "this one has not" : `SCONCE_SIMD=${simd} leaves out`;
   throw new OptionError(
     `${where}: mixedPrecision "bfloat16" needs a CPU with avx512_bf16, which ${lacks}: leave mixedPrecision out to train in float32`,
   );
