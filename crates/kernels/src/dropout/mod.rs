@@ -73,8 +73,9 @@ impl<'a> Dropout<'a> {
         assert_eq!(length, numbers.len() * width, "dropout: not one number a row");
         let step = (PIECE / width.max(1)).max(1);
         context.pool.run(numbers.len().div_ceil(step), &|first| {
-            for row in first * step..numbers.len().min((first + 1) * step) {
-                piece(row * width, width, numbers[row] as usize * width);
+            let rows = first * step..numbers.len().min((first + 1) * step);
+            for (row, &number) in rows.clone().zip(&numbers[rows]) {
+                piece(row * width, width, number as usize * width);
             }
         });
     }
