@@ -1,7 +1,7 @@
 //! A plan over the weights of its layers.
 use std::{collections::HashMap, path::Path, sync::Arc};
 
-use sconce_kernels::{Context, Precision, buffer::Buffer, random::RandomKey};
+use sconce_kernels::{Context, buffer::Buffer, random::RandomKey};
 
 use crate::{
     backend::{Backend, CarriedStates, Forward, Program},
@@ -309,14 +309,7 @@ impl Model {
     pub fn predict(&self, inputs: &[Tensor], interrupt: &Interrupt) -> Result<Vec<Tensor>> {
         self.bind(inputs)?;
         let weights = WeightView::new(&self.layers)?;
-        let forward = Forward {
-            inputs,
-            weights: &weights,
-            interrupt,
-            decoding: None,
-            states: Some(&self.states),
-            precision: Precision::Float32,
-        };
+        let forward = Forward { states: Some(&self.states), ..Forward::new(inputs, &weights, interrupt) };
         self.program.values(&self.predict, forward, &self.plan.outputs)
     }
 

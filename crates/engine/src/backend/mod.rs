@@ -62,7 +62,13 @@ pub struct Forward<'a> {
     pub precision: Precision,
 }
 
-impl Forward<'_> {
+impl<'a> Forward<'a> {
+    /// A pass that decodes nothing, carries no states and rounds nothing.
+    #[must_use]
+    pub fn new(inputs: &'a [Tensor], weights: &'a WeightView<'a>, interrupt: &'a Interrupt) -> Self {
+        Self { inputs, weights, interrupt, decoding: None, states: None, precision: Precision::Float32 }
+    }
+
     /// The number of the first step that runs: 0, but in a step of decoding that of steps before. What numbers the steps of
     /// a decoder's input counts from it.
     #[must_use]

@@ -103,14 +103,7 @@ impl ScanRun<'_> {
             let taken = self.taken(inputs, &states, step);
             let shapes: Vec<&[usize]> = taken.iter().map(|tensor| tensor.shape.as_slice()).collect();
             body.plan.bind(&shapes)?;
-            let forward = Forward {
-                inputs: &taken,
-                weights: &weights,
-                interrupt: self.interrupt,
-                decoding: None,
-                states: None,
-                precision: self.precision,
-            };
+            let forward = Forward { precision: self.precision, ..Forward::new(&taken, &weights, self.interrupt) };
             let mut results = self.program.values(&body.forward, forward, &body.plan.outputs)?;
             let mut outputs = results.split_off(options.states);
             let silent = self.silent(inputs, step)?;
@@ -210,14 +203,7 @@ impl ScanRun<'_> {
                 waiting[number] = split(&mut own, &silent, batch);
                 given.push((body.plan.outputs[options.states + number], own));
             }
-            let forward = Forward {
-                inputs: &taken,
-                weights: &weights,
-                interrupt: self.interrupt,
-                decoding: None,
-                states: None,
-                precision: self.precision,
-            };
+            let forward = Forward { precision: self.precision, ..Forward::new(&taken, &weights, self.interrupt) };
             let back = self.program.gradients(&body.backward, forward, None, given, &mut [])?;
             for (number, gradient) in back.into_iter().enumerate() {
                 if number < options.sequences {

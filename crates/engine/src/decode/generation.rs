@@ -1,7 +1,7 @@
 //! Greedy search, one token a turn.
 use std::sync::Arc;
 
-use sconce_kernels::{Context, Precision, buffer::Buffer, softmax};
+use sconce_kernels::{Context, buffer::Buffer, softmax};
 use serde::Deserialize;
 
 use super::{Incremental, incremental::InitialState};
@@ -211,14 +211,7 @@ impl Generation {
                 InitialState::Zeros(_) => None,
             }));
             let schedule = Schedule::new(&self.model.plan, Roots::Values(&wanted), None);
-            let forward = Forward {
-                inputs: &self.inputs,
-                weights: &weights,
-                interrupt: &self.interrupt,
-                decoding: None,
-                states: None,
-                precision: Precision::Float32,
-            };
+            let forward = Forward::new(&self.inputs, &weights, &self.interrupt);
             let mut values = self.model.program.masked_values(&schedule, forward, &wanted)?;
             let mut given = values.split_off(self.incremental.once.len()).into_iter();
             let masks: Vec<Option<Mask>>;
@@ -245,14 +238,7 @@ impl Generation {
         inputs.append(&mut self.once);
         inputs.append(&mut self.states);
         let decoding = Some(&self.decoding);
-        let forward = Forward {
-            inputs: &inputs,
-            weights: &weights,
-            interrupt: &self.interrupt,
-            decoding,
-            states: None,
-            precision: Precision::Float32,
-        };
+        let forward = Forward { decoding, ..Forward::new(&inputs, &weights, &self.interrupt) };
         let mut outputs = self.program.values(&self.schedule, forward, &self.incremental.step.outputs)?;
         self.states = outputs.split_off(1);
         self.decoding.position += inputs[0].shape[1];
@@ -267,14 +253,7 @@ impl Generation {
         self.inputs[self.request.decoder_input] = tokens(&self.request, self.classes(), &self.rows);
         let wanted = [self.incremental.logits];
         let schedule = Schedule::new(&self.model.plan, Roots::Values(&wanted), None);
-        let forward = Forward {
-            inputs: &self.inputs,
-            weights: &weights,
-            interrupt: &self.interrupt,
-            decoding: None,
-            states: None,
-            precision: Precision::Float32,
-        };
+        let forward = Forward::new(&self.inputs, &weights, &self.interrupt);
         let all = self.model.program.values(&schedule, forward, &wanted)?;
         let (steps, classes) = (self.rows[0].len() + 1, self.classes());
         let values = all[0].floats()?;

@@ -238,7 +238,7 @@ impl Trainer {
         interrupt: &'a Interrupt,
         precision: Precision,
     ) -> Forward<'a> {
-        Forward { inputs, weights, interrupt, decoding: None, states: Some(&self.model.states), precision }
+        Forward { states: Some(&self.model.states), precision, ..Forward::new(inputs, weights, interrupt) }
     }
 
     fn summarise(&self, results: &[crate::backend::LossResult], penalty: f64, start: Instant) -> StepResult {

@@ -16,7 +16,7 @@ use sconce_engine::{
     tensor::Tensor,
     weights::{LayerWeights, WeightView, from_keras, to_keras},
 };
-use sconce_kernels::{Context, Destination, Precision, buffer::Buffer, simd::Simd};
+use sconce_kernels::{Context, Destination, buffer::Buffer, simd::Simd};
 
 /// The hash of `__test__/helpers/formula-weights.ts`.
 fn hash(seed: u32, index: u32) -> u32 {
@@ -144,8 +144,7 @@ impl Model {
         let shapes: Vec<&[usize]> = inputs.iter().map(|input| input.shape.as_slice()).collect();
         self.plan.bind(&shapes)?;
         let weights = WeightView::new(&self.weights)?;
-        let precision = Precision::Float32;
-        work(Forward { inputs, weights: &weights, interrupt, decoding: None, states: None, precision })
+        work(Forward::new(inputs, &weights, interrupt))
     }
 
     pub fn lower(&self, backend: &dyn Backend) -> Result<Box<dyn Program>> {
