@@ -45,6 +45,11 @@ fn collides(stride: usize) -> bool {
     stride.is_multiple_of(2 * LANES)
 }
 
+/// Whether it does not even stay in the second cache.
+fn collides_in_second(stride: usize) -> bool {
+    stride.is_multiple_of(32 * LANES)
+}
+
 impl Task<'_> {
     fn way(&self) -> Way {
         let MatmulShape { rows, columns, inner } = self.shape;
@@ -65,7 +70,7 @@ impl Task<'_> {
     /// Whether each piece copies its part of a transposed left operand, block by block.
     fn copies_left(&self, way: Way) -> bool {
         let MatmulShape { rows, columns, inner } = self.shape;
-        self.options.transpose_a && way != Way::Transposed && collides(rows) && columns >= 64 && inner > 0
+        self.options.transpose_a && way != Way::Transposed && collides_in_second(rows) && columns >= 64 && inner > 0
     }
 
     /// The whole product on this thread.
@@ -90,7 +95,7 @@ impl Task<'_> {
         let way = self.way();
         let mut packed = Buffer::new(self.packed_length(way));
         let packed = Shared::new(&mut packed);
-        share(self.packed_panels(way), &|panel| self.pack(way, panel, packed));
+        self.pack(way, packed, share);
         let grid = self.grid(way);
         share(grid.pieces(), &|piece| self.piece(way, &grid, piece, packed, simd));
     }
@@ -112,40 +117,52 @@ impl Task<'_> {
         }
     }
 
-    fn packed_panels(&self, way: Way) -> usize {
+    /// The operand whose rows or columns become the lanes: it, how many they are, and whether it lies row by row along them.
+    fn lanes(&self, way: Way) -> Option<(&[f32], usize, bool)> {
+        let MatmulShape { rows, columns, .. } = self.shape;
         match way {
-            Way::Direct => 0,
-            Way::Packed => self.shape.columns.div_ceil(LANES),
-            Way::Transposed => self.shape.rows.div_ceil(LANES),
+            Way::Direct => None,
+            Way::Packed => Some((self.b, columns, self.options.transpose_b)),
+            Way::Transposed => Some((self.a, rows, !self.options.transpose_a)),
         }
     }
 
     fn packed_length(&self, way: Way) -> usize {
-        panels_length(self.packed_panels(way) * LANES, self.shape.inner)
+        self.lanes(way).map_or(0, |(_, count, _)| panels_length(count, self.shape.inner))
     }
 
-    /// Packs panel `panel` of the operand whose rows (or columns) become the lanes.
-    fn pack(&self, way: Way, panel: usize, to: Shared<'_>) {
-        let MatmulShape { rows, columns, inner } = self.shape;
-        let (source, count, in_rows) = match way {
-            Way::Direct => return,
-            Way::Packed => (self.b, columns, self.options.transpose_b),
-            Way::Transposed => (self.a, rows, !self.options.transpose_a),
-        };
+    /// Packs the operand whose rows or columns become the lanes.
+    fn pack(&self, way: Way, to: Shared<'_>, share: &Share<'_>) {
+        let inner = self.shape.inner;
         let length = inner * LANES;
-        // SAFETY: each panel is packed by one piece.
-        let to = unsafe { to.part(panel * length, length) };
-        let first = panel * LANES;
-        if in_rows {
-            pack_panel(to, |lane| {
-                Some(first + lane).filter(|&row| row < count).map(|row| &source[row * inner..][..inner])
-            });
-            return;
-        }
-        let width = LANES.min(count - first);
-        for (vector, row) in to.as_chunks_mut::<LANES>().0.iter_mut().zip(source.chunks_exact(count.max(1))) {
-            vector[..width].copy_from_slice(&row[first..first + width]);
-            vector[width..].fill(0.0);
+        match self.lanes(way) {
+            Some((source, count, true)) => share(count.div_ceil(LANES), &|panel| {
+                // SAFETY: each panel is packed by one piece.
+                let to = unsafe { to.part(panel * length, length) };
+                let row = |lane: usize| Some(panel * LANES + lane).filter(|&row| row < count);
+                pack_panel(to, |lane| row(lane).map(|row| &source[row * inner..][..inner]));
+            }),
+            Some((source, count, false)) => {
+                let groups = count.div_ceil(PACKED_PANELS * LANES);
+                share(groups * inner.div_ceil(INNER_BLOCK), &|piece| {
+                    let first = piece % groups * PACKED_PANELS;
+                    let steps = piece / groups * INNER_BLOCK..inner.min((piece / groups + 1) * INNER_BLOCK);
+                    for k in steps {
+                        let row = &source[k * count..][..count];
+                        for (panel, from) in row.chunks(LANES).enumerate().skip(first).take(PACKED_PANELS) {
+                            // SAFETY: each step of a panel is packed by one piece.
+                            let to = unsafe { to.part(panel * length + k * LANES, LANES) };
+                            if let Ok(from) = <&[f32; LANES]>::try_from(from) {
+                                to.copy_from_slice(from);
+                            } else {
+                                to[..from.len()].copy_from_slice(from);
+                                to[from.len()..].fill(0.0);
+                            }
+                        }
+                    }
+                });
+            }
+            None => {}
         }
     }
 
@@ -232,6 +249,9 @@ impl Task<'_> {
         }
     }
 }
+
+/// Panels that a piece packs together, so that it reads more than a line of each row.
+const PACKED_PANELS: usize = 8;
 
 /// Heights and widths of blocks, multiples of every tile's height and of two panels.
 const BLOCKS: [(usize, usize); 7] = [(240, 256), (120, 256), (120, 128), (60, 128), (60, 64), (24, 64), (24, 32)];
