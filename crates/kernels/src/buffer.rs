@@ -41,12 +41,27 @@ impl std::fmt::Debug for Buffer {
     }
 }
 
-static FREE: Mutex<Vec<Raw>> = Mutex::new(Vec::new());
+/// Buffers that nobody uses.
+struct Free {
+    /// By [`place`].
+    classes: [Vec<Raw>; PLACES],
+    bytes: usize,
+}
+
+/// Two classes for each power of two.
+const PLACES: usize = 2 * usize::BITS as usize;
+
+static FREE: Mutex<Free> = Mutex::new(Free { classes: [const { Vec::new() }; PLACES], bytes: 0 });
 
 /// Size class of a length: powers of two and their halves between, so that at most a third is wasted.
 fn class(length: usize) -> usize {
     let power = length.max(16).next_power_of_two();
     if length <= power / 4 * 3 { power / 4 * 3 } else { power }
+}
+
+/// Number of a class.
+fn place(capacity: usize) -> usize {
+    2 * capacity.ilog2() as usize + usize::from(capacity.is_power_of_two())
 }
 
 fn allocate(capacity: usize) -> Raw {
@@ -68,7 +83,8 @@ impl Buffer {
         }
         let capacity = class(length);
         let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = free.iter().rposition(|raw| raw.capacity == capacity).map(|index| free.swap_remove(index));
+        let found = free.classes[place(capacity)].pop();
+        free.bytes -= found.as_ref().map_or(0, |raw| raw.capacity * 4);
         drop(free);
         Self { raw: Some(found.unwrap_or_else(|| allocate(capacity))), length }
     }
@@ -115,10 +131,11 @@ impl Clone for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(raw) = self.raw.take() {
+            let bytes = raw.capacity * 4;
             let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-            let kept: usize = free.iter().map(|raw| raw.capacity * 4).sum();
-            if kept + raw.capacity * 4 <= KEPT_BYTES {
-                free.push(raw);
+            if free.bytes + bytes <= KEPT_BYTES {
+                free.bytes += bytes;
+                free.classes[place(raw.capacity)].push(raw);
             }
         }
     }
@@ -126,7 +143,9 @@ impl Drop for Buffer {
 
 #[cfg(test)]
 mod tests {
-    use super::{Buffer, class};
+    use std::collections::HashSet;
+
+    use super::{Buffer, PLACES, class, place};
 
     #[test]
     fn buffers_are_aligned_reused_and_sized() {
@@ -139,5 +158,13 @@ mod tests {
             assert!((buffer.clone()[length - 1] - 2.0).abs() < f32::EPSILON);
         }
         assert!(Buffer::new(0).is_empty());
+    }
+
+    #[test]
+    fn classes_have_places_of_their_own() {
+        let classes: HashSet<usize> = (1..100_000).map(class).chain([1 << 40, 3 << 40]).collect();
+        let places: HashSet<usize> = classes.iter().map(|&class| place(class)).collect();
+        assert_eq!(places.len(), classes.len());
+        assert!(places.into_iter().all(|place| place < PLACES));
     }
 }
