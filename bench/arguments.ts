@@ -35,8 +35,8 @@ const counts = ["threads", "percent", "lines", "updates", "epochs", "tokens"] as
 const usage = `usage: npm run bench -- NAME [--python PY] [--case C] [--json] [--threads N] [--percent P] [--lines N]
                                [--data DIR] [--updates N] [--epochs N] [--tokens N]
   NAME         lstm-step, rnn-step, transformer-step, multi30k-epoch, transformer-twin, attention,
-               event-loop, memory, start, demo, character, input-pipeline, tokenizer, language-model
-               or long-run
+               recomputation, event-loop, memory, start, demo, character, input-pipeline, tokenizer,
+               language-model or long-run
   --python PY  Python with the packages of bench/peers/requirements.txt; needed for comparisons
   --case C     run this case only (lstm-step: V8000, V30000, tatoeba, tatoeba-bucketed;
                rnn-step: gru, gru-tatoeba, bidirectional, bidirectional-tatoeba;

@@ -11,6 +11,7 @@ import { longRun } from "./long-run.ts";
 import { lstmStep } from "./lstm-step.ts";
 import { memory } from "./memory.ts";
 import { multi30kEpoch } from "./multi30k-epoch.ts";
+import { recomputation } from "./recomputation.ts";
 import type { Report } from "./report.ts";
 import { rnnStep } from "./rnn-step.ts";
 import { start } from "./start.ts";
@@ -25,6 +26,7 @@ const benches: Record<string, (options: BenchOptions) => Promise<Report>> = {
   "multi30k-epoch": multi30kEpoch,
   "transformer-twin": transformerTwin,
   attention,
+  recomputation,
   "event-loop": eventLoop,
   memory,
   "long-run": longRun,

@@ -17,10 +17,19 @@ export interface Running {
 }
 
 /** Starts a TypeScript or JavaScript file of the repository. */
-export function startScript(path: string, args: readonly string[], input = ""): Running {
+export function startScript(
+  path: string,
+  args: readonly string[],
+  input = "",
+  environment: Readonly<Record<string, string>> = {},
+): Running {
   const root = fileURLToPath(new URL("../..", import.meta.url));
   const loader = path.endsWith(".ts") ? ["--import=tsx"] : [];
-  const child = spawn(process.execPath, [...loader, path, ...args], { cwd: root, stdio: "pipe" });
+  const child = spawn(process.execPath, [...loader, path, ...args], {
+    cwd: root,
+    stdio: "pipe",
+    env: { ...process.env, ...environment },
+  });
   let output = "";
   let error = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -37,7 +46,11 @@ export function startScript(path: string, args: readonly string[], input = ""): 
   return { child, output: () => output, ended };
 }
 
-/** Runs the command line to its end. */
-export function sconce(args: readonly string[], input = ""): Promise<Ended> {
-  return startScript("src/cli/main.ts", args, input).ended;
+/** Runs the command line to its end, with environment variables beside those of this process. */
+export function sconce(
+  args: readonly string[],
+  input = "",
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
+  return startScript("src/cli/main.ts", args, input, environment).ended;
 }

@@ -110,6 +110,7 @@ async function learn(
     maxLength: data.maxLength,
     seed: training.seed,
     accumulateSteps: training.accumulateSteps,
+    mixedPrecision: training.mixedPrecision ?? false,
     optimizer: optimizerOf(training.optimizer, (path) => `training.optimizer${path}`),
     ...(training.labelSmoothing === undefined
       ? {}

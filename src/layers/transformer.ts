@@ -41,6 +41,12 @@ export interface TransformerLayerOptions extends LayerOptions {
   kernelInitializer?: InitializerName | Initializer;
   /** How biases begin; default `"zeros"`. */
   biasInitializer?: InitializerName | Initializer;
+  /**
+   * Whether training computes the values within the layer a second time, right before its backward pass, instead of keeping them:
+   * of each layer only what comes in is kept, which takes far less memory for long sequences and about a quarter more time. Losses
+   * and gradients are the same to the last bit. Default `false`.
+   */
+  recompute?: boolean;
 }
 
 /** A decoder layer of a Transformer. */
@@ -87,6 +93,7 @@ function setupOf(where: string, options: TransformerLayerOptions): LayerSetup {
     "useBias",
     "kernelInitializer",
     "biasInitializer",
+    "recompute",
   ]);
   const keyDim = options.keyDim ?? null;
   const rotary = options.rotary ?? null;
@@ -114,6 +121,7 @@ function setupOf(where: string, options: TransformerLayerOptions): LayerSetup {
       useBias: booleanOption(where, "useBias", options.useBias ?? true),
       kernelInitializer: kernel.document,
       biasInitializer: bias.document,
+      ...(booleanOption(where, "recompute", options.recompute ?? false) ? { recompute: true } : {}),
     },
   };
 }

@@ -290,13 +290,7 @@ impl Model {
                 ));
             }
         }
-        let mut bytes = 0usize;
-        // Values and their gradients; logits that are fused with their loss are in no schedule.
-        let made = schedule.order.iter().flat_map(|&node| &plan.nodes[node].outputs);
-        for &value in plan.inputs.iter().chain(made) {
-            let sizes = bindings.sizes(&plan.values[value].shape)?;
-            bytes = bytes.saturating_add(count(&sizes)?.saturating_mul(8));
-        }
+        let bytes = schedule.bytes(plan, &bindings)?;
         let remedy = if besides > bytes { "use a smaller model" } else { "use smaller batches" };
         memory::check("a batch of this size", bytes.saturating_add(besides), memory::total(), remedy)?;
         Ok(bindings)

@@ -293,6 +293,7 @@ fn wrong_options_and_shapes_are_refused() {
     let (encoder, decoder) = ("transformerEncoder", "transformerDecoder");
     refused(encoder, transformer(3, &[]), sequence(), float, Code::Shape, "that 3 heads (numHeads) divide, got 4");
     refused(encoder, transformer(0, &[]), sequence(), float, Code::Option, "numHeads must be at least 1");
+    refused(decoder, heads(2, "recompute", json!(1)), sequence(), float, Code::Option, "expected a boolean");
     refused(encoder, heads(2, "keyDim", json!(0)), sequence(), float, Code::Option, "keyDim must be at least 1");
     refused(encoder, heads(2, "dropout", json!(1.0)), sequence(), float, Code::Option, "dropout must be from 0");
     refused(encoder, heads(2, "layerNormEpsilon", json!(-1.0)), sequence(), float, Code::Option, "layerNormEpsilon");

@@ -1,5 +1,6 @@
 import { basename, dirname, resolve } from "node:path";
 import { OptionError } from "../../errors.ts";
+import { checkMixedPrecision } from "../../training/mixed-precision.ts";
 import { checkAgainst, type Origin } from "./check.ts";
 import { type TransformerConfig, type transformerEntries, transformerOf } from "./model.ts";
 import { type OptimizerConfig, optimizerOf } from "./optimizer.ts";
@@ -99,14 +100,17 @@ function complete(config: Config, said: unknown, origin: Origin): ResolvedConfig
     typeof training.optimizer === "string" ? { type: training.optimizer } : training.optimizer;
   // Made to be checked: the training makes its own.
   optimizerOf(optimizer, (path) => origin(`training.optimizer${path}`));
+  const { mixedPrecision, ...trained } = training;
+  const rounded = checkMixedPrecision(origin("training.mixedPrecision"), mixedPrecision);
   const sized = training.batchSize !== undefined || training.batchTokens !== undefined;
   return {
     ...config,
     tokenizers: { ...tokenizers, ...target, source },
     model: transformer ?? ({ ...model, embeddingDim: model.embeddingDim ?? size ?? 128 } as RecurrentConfig),
     training: {
-      ...training,
+      ...trained,
       optimizer,
+      ...(rounded === false ? {} : { mixedPrecision: rounded }),
       ...(sized ? {} : { batchSize: 64 }),
       ...(training.epochs === undefined && training.maxUpdates === undefined ? { epochs: 10 } : {}),
     },

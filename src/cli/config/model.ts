@@ -21,6 +21,7 @@ export const transformerEntries = {
   positions: v.optional(oneOf(["sinusoidal", "sinusoidalHalves", "learned", "rotary"])),
   maxLength: v.optional(integer(1)),
   outputBias: v.optional(flag()),
+  recompute: v.optional(flag()),
 };
 
 /** Which tables of embeddings are one: a flag for recurrent models, which tables for Transformers. */

@@ -93,6 +93,12 @@ const labelSmoothing = v.union(
   "a number from 0 to 1, or an object with value and definition (keras, fairseq or joeynmt)",
 );
 
+/** As the option of `fit`; whether this machine has it is checked with the rest. */
+const mixedPrecision = v.custom<false | "bfloat16">(
+  (value) => value === false || value === "bfloat16",
+  "false or bfloat16",
+);
+
 const training = v.strictObject({
   optimizer: v.optional(optimizer, "adam"),
   labelSmoothing: v.optional(labelSmoothing),
@@ -102,6 +108,7 @@ const training = v.strictObject({
   batchSize: v.optional(integer(1)),
   batchTokens: v.optional(integer(1)),
   accumulateSteps: v.optional(integer(1), 1),
+  mixedPrecision: v.optional(mixedPrecision),
   earlyStopping: v.optional(earlyStopping),
   seed: v.optional(integer(0), 0),
   threads: v.optional(integer(1)),

@@ -117,6 +117,7 @@ impl Incremental {
                 activities: Vec::new(),
                 extensions: Vec::new(),
                 equalities: Vec::new(),
+                recomputed: Vec::new(),
             },
             mapped: vec![None; plan.values.len()],
             once: Vec::new(),

@@ -39,6 +39,9 @@ pub struct TransformerOptions {
     pub kernel_initializer: Value,
     /// How biases begin.
     pub bias_initializer: Value,
+    /// Whether training makes the values within the layer again for its backward pass instead of keeping them.
+    #[serde(default)]
+    pub recompute: bool,
     /// Whether it is a decoder: no step sees a later one, and a second sequence is attended to.
     #[serde(skip)]
     pub decoder: bool,

@@ -11,6 +11,7 @@ mod loss_function;
 mod packing;
 mod position_bias;
 mod positions;
+mod recomputation;
 mod recurrent;
 mod schedule;
 mod steps;
@@ -26,9 +27,12 @@ pub use loss::{LossPlan, LossTarget, MetricPlan, OutputPlan, RowPass, TrainingPl
 pub use loss_function::{CrossEntropy, LossFunction, Metric, OutputLoss};
 pub use position_bias::{Buckets, PositionBias};
 pub use positions::{PositionPlan, PositionTable};
+pub use recomputation::Recomputation;
 pub use recurrent::RecurrentPlan;
 pub use schedule::{Roots, Schedule};
 pub use steps::{Normalization, Pooling};
+
+use std::ops::Range;
 
 use sconce_kernels::{activation::Activation, positions::rotary::Rotation};
 
@@ -213,6 +217,9 @@ pub struct Plan {
     pub activities: Vec<Activity>,
     /// Losses that nodes compute.
     pub extensions: Vec<Extension>,
+    /// Blocks of nodes, each a call of a layer, whose values training makes again for the backward pass instead of keeping
+    /// them.
+    pub recomputed: Vec<Range<usize>>,
 }
 
 impl Plan {
@@ -233,6 +240,7 @@ impl Plan {
             equalities: Vec::new(),
             activities: Vec::new(),
             extensions: Vec::new(),
+            recomputed: Vec::new(),
         };
         let activities = document.layers.iter().map(Activity::factors).collect::<Result<Vec<_>>>()?;
         let kinds = document.layers.iter().map(LayerKind::parse).collect::<Result<Vec<_>>>()?;

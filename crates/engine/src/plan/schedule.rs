@@ -1,6 +1,10 @@
 //! Which nodes run, which values have gradients, and when values can be released.
-use super::{Activity, LossPlan, Operation, Plan, ValueId};
-use crate::{layers::Merge, shape::ElementType};
+use super::{Activity, LossPlan, Operation, Plan, Recomputation, ValueId};
+use crate::{
+    error::Result,
+    layers::Merge,
+    shape::{Bindings, ElementType, count},
+};
 
 /// What a schedule is for.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +35,8 @@ pub struct Schedule {
     /// For each value: the value whose mask says which rows it needs; `None` if it needs all. A backend may compute the
     /// others too.
     pub packed: Vec<Option<ValueId>>,
+    /// What runs forward again before its backward pass.
+    pub recomputation: Recomputation,
 }
 
 impl Operation {
@@ -123,10 +129,21 @@ impl Schedule {
                 node.outputs.iter().for_each(|&output| gradient[output] = true);
             }
         }
-        let (release, release_backward) = releases(plan, &order, &read_last, &backward);
+        let recomputation = Recomputation::new(plan, &order, &read_last, &backward);
+        let (release, release_backward) = releases(plan, &order, &read_last, &backward, &recomputation);
         let penalised: Vec<ValueId> = activities.iter().map(|activity| activity.value).collect();
         let packed = Self::packing(plan, roots, &order, &penalised);
-        Self { order, gradient, trainable: flags, release, release_backward, backward, activities, packed }
+        Self {
+            order,
+            gradient,
+            trainable: flags,
+            release,
+            release_backward,
+            backward,
+            activities,
+            packed,
+            recomputation,
+        }
     }
 
     /// Whether there is anything to differentiate.
@@ -134,11 +151,37 @@ impl Schedule {
     pub fn differentiates(&self) -> bool {
         self.trainable.contains(&true)
     }
+
+    /// About as many bytes as a batch takes at most: all inputs, values and their gradients, but of the blocks whose values
+    /// are made again only the largest.
+    ///
+    /// # Errors
+    /// `Shape` or `Limit` if a size does not follow from those of the inputs.
+    pub fn bytes(&self, plan: &Plan, bindings: &Bindings) -> Result<usize> {
+        let (mut bytes, mut of_blocks) = (0usize, vec![0usize; plan.recomputed.len()]);
+        // Logits that are fused with their loss are in no schedule.
+        let made = self.order.iter().flat_map(|&node| &plan.nodes[node].outputs);
+        for &value in plan.inputs.iter().chain(made) {
+            let sizes = bindings.sizes(&plan.values[value].shape)?;
+            let sum = match self.recomputation.blocks[value] {
+                Some(block) => &mut of_blocks[block],
+                None => &mut bytes,
+            };
+            *sum = sum.saturating_add(count(&sizes)?.saturating_mul(8));
+        }
+        Ok(bytes.saturating_add(of_blocks.into_iter().max().unwrap_or(0)))
+    }
 }
 
 type Releases = Vec<Vec<ValueId>>;
 
-fn releases(plan: &Plan, order: &[usize], read_last: &[bool], backward: &[bool]) -> (Releases, Releases) {
+fn releases(
+    plan: &Plan,
+    order: &[usize],
+    read_last: &[bool],
+    backward: &[bool],
+    recomputation: &Recomputation,
+) -> (Releases, Releases) {
     /// When a value is read last: position `at` forward, or position `at` backward.
     #[derive(Clone, Copy)]
     enum Last {
@@ -157,8 +200,14 @@ fn releases(plan: &Plan, order: &[usize], read_last: &[bool], backward: &[bool])
     for (value, _) in read_last.iter().enumerate().filter(|(_, read)| **read) {
         last[value] = Last::Losses;
     }
+    let forward = last.clone();
     // Backward runs from the end, so the earliest position reads last.
     for (position, &index) in order.iter().enumerate().rev() {
+        // What runs again reads what came into its block.
+        let again = recomputation.before[position].iter().flat_map(|&again| &plan.nodes[order[again]].inputs);
+        for &value in again.filter(|&&value| recomputation.blocks[value].is_none()) {
+            last[value] = Last::Backward(position);
+        }
         let node = &plan.nodes[index];
         if backward[index] {
             for value in node.operation.kept(&node.inputs, &node.outputs) {
@@ -168,10 +217,16 @@ fn releases(plan: &Plan, order: &[usize], read_last: &[bool], backward: &[bool])
     }
     let mut release = vec![Vec::new(); order.len()];
     let mut release_backward = vec![Vec::new(); order.len()];
-    for (value, last) in last.into_iter().enumerate() {
+    for (value, (last, forward)) in last.into_iter().zip(forward).enumerate() {
         match last {
             Last::Forward(position) => release[position].push(value),
-            Last::Backward(position) => release_backward[position].push(value),
+            Last::Backward(position) => {
+                release_backward[position].push(value);
+                // What is made again is not kept in between.
+                if let (Some(_), Last::Forward(position)) = (recomputation.blocks[value], forward) {
+                    release[position].push(value);
+                }
+            }
             Last::Never | Last::Losses => {}
         }
     }

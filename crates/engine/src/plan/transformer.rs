@@ -148,6 +148,7 @@ impl Plan {
         // Inference has checked both.
         let parts = options.parts(width, memory.map(features)).unwrap_or_default();
         let head = options.head_width(width).unwrap_or_default();
+        let first_node = self.nodes.len();
         let mut expansion = Expansion { plan: self, options, layer, parts, width, head };
         let mut value = expansion.residual("selfAttentionLayerNorm", x, |expansion, x| {
             expansion.attention("selfAttention", x, x, options.decoder)
@@ -157,6 +158,10 @@ impl Plan {
                 expansion.attention("crossAttention", x, memory, false)
             });
         }
-        vec![expansion.residual("feedforwardLayerNorm", value, Expansion::network)]
+        let output = expansion.residual("feedforwardLayerNorm", value, Expansion::network);
+        if options.recompute {
+            self.recomputed.push(first_node..self.nodes.len());
+        }
+        vec![output]
     }
 }

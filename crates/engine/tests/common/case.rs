@@ -1,10 +1,10 @@
 //! A training step of a whole model, on all backends.
 use sconce_engine::{
-    backend::{Backend, LossInput, LossResult, RandomState, StepRequest},
+    backend::{Backend, Forward, LossInput, LossResult, RandomState, StepRequest},
     plan::{CrossEntropy, LossGraph, OutputPlan, TrainingPlan},
     tensor::Tensor,
 };
-use sconce_kernels::smoothing::SmoothingDefinition;
+use sconce_kernels::{Precision, smoothing::SmoothingDefinition};
 
 use super::{Model, bits, candle, candle_double, cpus, error, widen};
 
@@ -25,6 +25,7 @@ pub struct Case {
     pub losses: Vec<LossInput>,
     pub training: TrainingPlan,
     pub random: Option<RandomState>,
+    pub precision: Precision,
 }
 
 /// Losses and all gradients in Keras' layout.
@@ -60,7 +61,8 @@ impl Case {
             .map(|weight| !frozen.iter().any(|frozen| model.name(weight).starts_with(frozen)))
             .collect();
         let training = TrainingPlan::new(&model.plan, outputs, &trainable).unwrap_or_else(|error| panic!("{error}"));
-        Self { model, inputs, losses, training, random: Some(RandomState { seed: 5, step: 3 }) }
+        let random = Some(RandomState { seed: 5, step: 3 });
+        Self { model, inputs, losses, training, random, precision: Precision::Float32 }
     }
 
     pub fn step(&self, backend: &dyn Backend, scale: f32, times: usize) -> Found {
@@ -72,7 +74,7 @@ impl Case {
                 .model
                 .forward(&self.inputs, |forward| {
                     let request = StepRequest {
-                        forward,
+                        forward: Forward { precision: self.precision, ..forward },
                         losses: &self.losses,
                         random: self.random,
                         gradient_scale: scale,

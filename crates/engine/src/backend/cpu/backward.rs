@@ -70,7 +70,11 @@ impl Run<'_> {
     pub(super) fn run_backward(&mut self, gradients: &mut WeightGradients) -> Result<()> {
         let mut tables = Vec::new();
         let schedule = self.schedule;
+        self.release = &schedule.recomputation.release;
         for (position, &index) in schedule.order.iter().enumerate().rev() {
+            for &again in &schedule.recomputation.before[position] {
+                self.run_entry(again)?;
+            }
             self.forward.interrupt.check()?;
             if schedule.backward[index] {
                 self.node_backward(index, gradients, &mut tables)?;

@@ -101,7 +101,7 @@ impl<'a> Run<'a> {
 
     /// A value, taken, if an earlier node computed it and nothing needs it after this position.
     pub(super) fn take_last(&mut self, position: usize, value: ValueId) -> Option<Tensor> {
-        let last = self.schedule.release[position].contains(&value);
+        let last = self.release[position].contains(&value);
         self.values[value].take_if(|_| last)
     }
 

@@ -110,6 +110,8 @@ struct Run<'a> {
     masks: Vec<Option<Mask>>,
     saved: Vec<Option<Saved>>,
     states: RunStates<'a>,
+    /// For each entry of the schedule's order, values that nothing needs after it runs forward in this pass.
+    release: &'a [Vec<ValueId>],
     /// Gradients of values.
     gradients: Vec<Option<Buffer>>,
     rows_of_masks: packing::RowsOfMasks,
@@ -131,6 +133,7 @@ impl<'a> Run<'a> {
             masks: vec![None; plan.values.len()],
             saved: (0..plan.nodes.len()).map(|_| None).collect(),
             states: RunStates::new(forward.states),
+            release: &schedule.release,
             gradients: (0..plan.values.len()).map(|_| None).collect(),
             rows_of_masks: (0..plan.values.len()).map(|_| OnceLock::new()).collect(),
         };
@@ -170,12 +173,22 @@ impl<'a> Run<'a> {
 
     fn run_forward(&mut self) -> Result<()> {
         for (position, &index) in self.schedule.order.iter().enumerate() {
-            self.forward.interrupt.check()?;
-            self.node_forward(position, index)?;
-            self.pack_outputs(&self.plan.nodes[index])?;
-            for &value in &self.schedule.release[position] {
-                self.values[value] = None;
+            self.run_entry(position)?;
+            if self.schedule.recomputation.again[position] {
+                self.saved[index] = None;
             }
+        }
+        Ok(())
+    }
+
+    /// Runs an entry of the schedule's order forward.
+    fn run_entry(&mut self, position: usize) -> Result<()> {
+        self.forward.interrupt.check()?;
+        let index = self.schedule.order[position];
+        self.node_forward(position, index)?;
+        self.pack_outputs(&self.plan.nodes[index])?;
+        for &value in &self.release[position] {
+            self.values[value] = None;
         }
         Ok(())
     }
