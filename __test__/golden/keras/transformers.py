@@ -252,6 +252,7 @@ def transformers():
         yield record(said, document.finish(y), weights, inputs, seed, run)
 
 
-keras.config.set_floatx("float64")
-for maker in (root_mean_squares, reversible, positions, transformers):
-    write("layers-" + maker.__name__.replace("_", "-"), ABOUT, cases=list(maker()))
+if __name__ == "__main__":
+    keras.config.set_floatx("float64")
+    for maker in (root_mean_squares, reversible, positions, transformers):
+        write("layers-" + maker.__name__.replace("_", "-"), ABOUT, cases=list(maker()))

@@ -369,6 +369,23 @@ fn attention_of_grouped_heads() {
 }
 
 #[test]
+fn attention_with_windows_and_gates() {
+    check("layers-attention-limited.json", 60);
+}
+
+/// Against PyTorch.
+#[test]
+fn attention_with_capped_scores() {
+    check("layers-attention-capped.json", 40);
+}
+
+/// Against PyTorch.
+#[test]
+fn layers_of_transformers_that_share_a_bias_by_distance() {
+    check("layers-transformers-distant.json", 24);
+}
+
+#[test]
 fn attention_without_projections() {
     check("layers-attention-plain.json", 80);
 }

@@ -42,6 +42,8 @@ fn measure(context: &Context, [batch, queries, keys, heads, width]: [usize; 5], 
         scale: 1.0 / (width as f32).sqrt(),
         causal,
         causal_offset: keys.saturating_sub(queries),
+        window: None,
+        cap: None,
         dropout: (rate > 0.0).then_some(AttentionDropout { rate, key: RandomKey { seed: 1, step: 2, node: 3 } }),
         empty: Empty::Zero,
     };
