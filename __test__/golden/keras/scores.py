@@ -116,7 +116,7 @@ def attention_capped():
             return [(y, None), (shares, None)] if scored else [(y, None)]
 
         said = f"{type} {seed}: cap {o['logitSoftCap']}, {'causal ' * causal}{'own ' * own}{' '.join(roles[2:])}"
-        yield record(said, document.finish(*(outputs if scored else [outputs])), weights, inputs, seed, run, 1)
+        yield record(said, document.finish(*(outputs if scored else [outputs])), weights, inputs, seed, run, 1, False)
         seed += 1
 
 
