@@ -272,7 +272,7 @@ impl Builder<'_> {
             Operation::Scan(_) => return refuse("its states are not carried from token to token"),
             Operation::RepeatVector(_) => return refuse("it repeats what depends on all of the decoder's input"),
             Operation::Concatenate(1) => return refuse("it joins along time"),
-            Operation::Merge(_) | Operation::Residual(_) | Operation::Concatenate(_)
+            Operation::Merge(_) | Operation::Residual(_) | Operation::Gate | Operation::Concatenate(_)
                 if node.inputs.iter().any(|&input| !self.dependent[input]) =>
             {
                 return refuse("it joins the decoder's steps with a sequence of another origin");

@@ -8,6 +8,7 @@ mod backward;
 mod dropout;
 mod flip;
 mod forward;
+mod gate;
 mod loss;
 mod masking;
 mod merge;
