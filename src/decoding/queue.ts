@@ -170,6 +170,7 @@ function equalCount(items: readonly Item[], limit: number): number {
 }
 
 function sameKind({ options: a }: Call, { options: b }: Call): boolean {
-  const kinds = ["maxNewTokens", "batchSize", "recompute", "outputAttentions"] as const;
-  return kinds.every((kind) => a[kind] === b[kind]);
+  const kinds = ["maxNewTokens", "batchSize", "recompute"] as const;
+  const attentions = (a.outputAttentions ?? false) === (b.outputAttentions ?? false);
+  return attentions && kinds.every((kind) => a[kind] === b[kind]);
 }
