@@ -47,6 +47,8 @@ export declare class NativeModel {
   predict(inputs: Array<Batch>, cancel?: NativeCancel | undefined | null): Promise<BatchResult[]>
   /** Greedy search, one token a turn; `inputs` are all but the decoder's. */
   generate(requestJson: string, inputs: Array<Batch>, cancel?: NativeCancel | undefined | null): Promise<GenerateResult>
+  /** Shares of the source's steps for each step of the decoder's input, `[B, T, S]`; `inputs` are all of the model's. */
+  alignment(decoderInput: number, inputs: Array<Batch>, cancel?: NativeCancel | undefined | null): Promise<BatchResult>
   /** How each layer is treated while decoding, as JSON; throws if the decoder is not causal. */
   inspectDecoder(requestJson: string): string
   /** Writes all weights as safetensors, atomically; metadata is a JSON object of strings. */

@@ -24,6 +24,8 @@ export interface DecodedRow {
   ids: Int32Array;
   /** Sum of log-probabilities. */
   score: number;
+  /** For each id the shares of the source's ids, if they are wanted. */
+  attention?: Float32Array[];
 }
 
 /** The sequences of a native result. */

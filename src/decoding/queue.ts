@@ -7,13 +7,14 @@ export interface QueueOptions {
   /** Most texts that are decoded together. */
   readonly batchSize: number;
   readonly recompute: boolean;
+  readonly outputAttentions?: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
 /** Decodes sources in one native call; the signal cancels it. */
 export type DecodeBatch = (
   sources: readonly Int32Array[],
-  options: Pick<QueueOptions, "maxNewTokens" | "recompute">,
+  options: Pick<QueueOptions, "maxNewTokens" | "recompute" | "outputAttentions">,
   signal: AbortSignal,
 ) => Promise<DecodedRow[]>;
 
@@ -169,5 +170,7 @@ function equalCount(items: readonly Item[], limit: number): number {
 }
 
 function sameKind({ options: a }: Call, { options: b }: Call): boolean {
-  return a.maxNewTokens === b.maxNewTokens && a.batchSize === b.batchSize && a.recompute === b.recompute;
+  const kinds = ["maxNewTokens", "batchSize", "recompute"] as const;
+  const attentions = (a.outputAttentions ?? false) === (b.outputAttentions ?? false);
+  return attentions && kinds.every((kind) => a[kind] === b[kind]);
 }

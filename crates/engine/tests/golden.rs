@@ -150,7 +150,7 @@ impl Case {
             .unwrap_or_else(|error| panic!("{what}: {error}"));
         for (index, weight) in self.weights.iter().enumerate() {
             let what = format!("{what}: gradient of {}", model.name(index));
-            let nothing = weight.gradient.iter().all(|slope| slope.abs() <= 1e-9);
+            let nothing = weight.gradient.iter().all(|slope| slope.abs() <= 1e-6);
             if trainable[index] && nothing && weight.name.ends_with("key/bias") {
                 // It adds the same to all scores of a query, unless they are capped: what is not 0 is rounding.
                 let found = model.keras_gradient(index, found[index].as_ref());

@@ -3,6 +3,7 @@ import { type DecodedRow, decodedRows, type GreedyRequest } from "../../decoding
 import type { Decoding, Generation } from "../../decoding/options.ts";
 import { DecodingQueue } from "../../decoding/queue.ts";
 import type { Model } from "../model.ts";
+import { aligned } from "./alignment.ts";
 import { fed } from "./batches.ts";
 import type { PairEncoder } from "./pairs.ts";
 import type { Roles } from "./roles.ts";
@@ -19,11 +20,14 @@ export class Decoder {
     this.#encoder = encoder;
     this.#roles = roles;
     const { size } = encoder.source.vocabulary;
-    this.#queue = new DecodingQueue(async (sources, { maxNewTokens, recompute }, signal) => {
+    this.#queue = new DecodingQueue(async (sources, { maxNewTokens, recompute, outputAttentions }, signal) => {
       const { data, shape } = fed(sources, roles.sourceFeed, size);
       const request = this.request(maxNewTokens, recompute);
       const batch = { data, shape: [...shape] };
-      return decodedRows(await model.handle().generate(JSON.stringify(request), [batch], signal), request.endId);
+      const rows = decodedRows(await model.handle().generate(JSON.stringify(request), [batch], signal), request.endId);
+      if (outputAttentions !== true) return rows;
+      const sizes = { source: size, target: encoder.target.vocabulary.size };
+      return aligned({ handle: model.handle(), roles, sizes, begin: request.beginId }, sources, rows, signal);
     }, !roles.masked);
   }
 
@@ -50,13 +54,15 @@ export class Decoder {
       filled.map((index) => sources[index]!),
       decoding,
     );
-    const results: Generation[] = texts.map(() => ({ text: "", tokens: [], score: 0 }));
+    const nothing = decoding.outputAttentions ? { attention: [] } : {};
+    const results: Generation[] = texts.map(() => ({ text: "", tokens: [], score: 0, ...nothing }));
     for (const [place, index] of filled.entries()) results[index] = shown(rows[place]!, this.#encoder.target);
     return results;
   }
 }
 
 /** Ids as tokens and text. */
-function shown({ ids, score }: DecodedRow, target: Tokenizer): Generation {
-  return { text: target.decode(ids), tokens: Array.from(ids, (id) => target.vocabulary.token(id)), score };
+function shown({ ids, score, attention }: DecodedRow, target: Tokenizer): Generation {
+  const tokens = Array.from(ids, (id) => target.vocabulary.token(id));
+  return { text: target.decode(ids), tokens, score, ...(attention === undefined ? {} : { attention }) };
 }

@@ -18,7 +18,7 @@ fn output_weights_and_all_gradients_equal_the_reference() {
     let mut cases: Vec<Case> = (0..40).map(|_| Case::random(&mut random)).collect();
     for sizes in [[0, 3, 3], [1, 0, 5], [2, 5, 0], [1, 1, 1], [2, 1, 300], [1, 4, 33], [1, 200, 200], [1, 97, 193]] {
         for causal in [false, true] {
-            for window in [None, Some(1), Some(20), Some(150)] {
+            for window in [None, Some(20)] {
                 let mut options = options(2, 1, 16, 33);
                 (options.causal, options.window) = (causal, window);
                 options.cap = window.map(|window| 1.0 + 0.01 * window as f32);

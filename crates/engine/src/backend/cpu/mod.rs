@@ -97,7 +97,7 @@ enum Saved {
     Shapes(tensor::Shapes),
     Scan(super::scan::Carries),
     Attention(attention::Kept),
-    AttentionRnn(Box<sconce_kernels::attentive_rnn::AttentiveSaved>),
+    AttentionRnn(Box<attention_rnn::Kept>),
 }
 
 /// One run of a program.
