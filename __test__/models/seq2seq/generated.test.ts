@@ -177,7 +177,10 @@ test("wrong options are refused by name", async (t) => {
   };
   const validation = pairs;
   await refused({ validationMetrics: ["bleu"] }, /validationMetrics needs pairs.*give validation/);
-  await refused({ validation, validationMetrics: ["meteor"] }, /validationMetrics must be one of bleu, chrf,.*exactMatch/);
+  await refused(
+    { validation, validationMetrics: ["meteor"] },
+    /validationMetrics must be one of bleu, chrf,.*exactMatch/,
+  );
   await refused({ validation, validationMetrics: "bleu" }, /validationMetrics must be a list/);
   await refused({ validation, validationGeneration: {} }, /validationGeneration needs validationMetrics/);
   const generation = (validationGeneration: object) => ({

@@ -1,3 +1,4 @@
+import { Turn } from "../../data/turn.ts";
 import { segmentsOf, summed } from "./statistics.ts";
 import type { Scored, SegmentTable } from "./text-metric.ts";
 
@@ -30,10 +31,22 @@ export interface Comparison {
 /** A score of sums over some segments. */
 export type ScoreOfSums = (sums: Float64Array, segments: number) => Scored;
 
-/** Spread of a score over given samples of segments. */
-export function spreadOf(table: SegmentTable, score: ScoreOfSums, samples: Iterable<Uint32Array>): BootstrappedScore {
+/** Spread of a score over given samples of segments; other work of the process gets its turns. */
+export async function spreadOf(
+  table: SegmentTable,
+  score: ScoreOfSums,
+  samples: Iterable<Uint32Array>,
+  signal: AbortSignal | undefined,
+): Promise<BootstrappedScore> {
   const scores: number[] = [];
-  for (const sample of samples) scores.push(score(summed(table, sample), sample.length).score);
+  const turn = new Turn(1);
+  for (const sample of samples) {
+    scores.push(score(summed(table, sample), sample.length).score);
+    const others = turn.count();
+    if (others === undefined) continue;
+    await others;
+    signal?.throwIfAborted();
+  }
   return spread(score(summed(table), segmentsOf(table)).score, scores);
 }
 

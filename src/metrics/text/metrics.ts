@@ -4,7 +4,7 @@ import { bleuMetric } from "../bleu/bleu.ts";
 import { type BleuOptions, checkBleu } from "../bleu/options.ts";
 import { chrfMetric } from "../chrf/chrf.ts";
 import { type ChrfOptions, checkChrf } from "../chrf/options.ts";
-import { checkRouge, type RougeType, type RougeWordOptions } from "../rouge/options.ts";
+import { checkRouge, type RougeType, type RougeWordOptions, rougeKeys } from "../rouge/options.ts";
 import { rougeMetric } from "../rouge/rouge.ts";
 import { checkTer, type TerOptions } from "../ter/options.ts";
 import { terMetric } from "../ter/ter.ts";
@@ -94,5 +94,7 @@ export function checkTextMetricOptions(where: string, { bleu, chrf, ter, rouge }
   if (bleu !== undefined) checkBleu(`${where}: bleu`, bleu, false);
   if (chrf !== undefined) checkChrf(`${where}: chrf`, chrf);
   if (ter !== undefined) checkTer(`${where}: ter`, ter);
-  if (rouge !== undefined) checkRouge(`${where}: rouge`, rouge);
+  if (rouge === undefined) return;
+  checkKeys(`${where}: rouge`, rouge, rougeKeys);
+  checkRouge(`${where}: rouge`, rouge);
 }

@@ -104,13 +104,14 @@ export async function scoreTexts(
     texts,
     signal,
   );
-  const scores = metrics.map(([name, metric], index) => {
+  const scores: [TextMetricName, TextScore][] = [];
+  for (const [index, [name, metric]] of metrics.entries()) {
     const table = tables[index]!;
-    const found = { ...metric.score(summed(table), segmentsOf(table)) };
-    if (drawn === undefined) return [name, { ...found, signature: signatureOf(metric, texts.counts) }] as const;
-    const spread = spreadOf(table, metric.score, draws(drawn, segmentsOf(table)));
-    const signature = signatureOf(metric, texts.counts, { bs: drawn.samples, seed: drawn.seed });
-    return [name, { ...found, ...spread, signature }] as const;
-  });
+    const segments = segmentsOf(table);
+    const found = metric.score(summed(table), segments);
+    const spread = drawn === undefined ? {} : await spreadOf(table, metric.score, draws(drawn, segments), signal);
+    const extra = drawn === undefined ? {} : { bs: drawn.samples, seed: drawn.seed };
+    scores.push([name, { ...found, ...spread, signature: signatureOf(metric, texts.counts, extra) }]);
+  }
   return Object.fromEntries(scores);
 }

@@ -41,23 +41,24 @@ pub(super) struct Buffers {
 /// What sacreBLEU takes for a Chinese character. The range from U+2001 is wider than it was meant: there `"\u20000"` was written for
 /// U+20000, so that dashes and quotation marks stand alone, and characters beyond U+FFFF do not. Published scores depend on it.
 fn is_chinese(character: char) -> bool {
-    matches!(
-        character,
-        '\u{2001}'..='\u{2a6d}'
-            | '\u{2e80}'..='\u{2fdf}'
-            | '\u{2ff0}'..='\u{303f}'
-            | '\u{3100}'..='\u{312f}'
-            | '\u{31a0}'..='\u{31bf}'
-            | '\u{31c0}'..='\u{31ef}'
-            | '\u{3200}'..='\u{4db5}'
-            | '\u{4e00}'..='\u{9fbb}'
-            | '\u{f900}'..='\u{fa2d}'
-            | '\u{fa30}'..='\u{fa6a}'
-            | '\u{fa70}'..='\u{fad9}'
-            | '\u{fe10}'..='\u{fe1f}'
-            | '\u{fe30}'..='\u{fe4f}'
-            | '\u{ff00}'..='\u{ffef}'
-    )
+    character >= '\u{2001}'
+        && matches!(
+            character,
+            '\u{4e00}'..='\u{9fbb}'
+                | '\u{2001}'..='\u{2a6d}'
+                | '\u{2e80}'..='\u{2fdf}'
+                | '\u{2ff0}'..='\u{303f}'
+                | '\u{3100}'..='\u{312f}'
+                | '\u{31a0}'..='\u{31bf}'
+                | '\u{31c0}'..='\u{31ef}'
+                | '\u{3200}'..='\u{4db5}'
+                | '\u{f900}'..='\u{fa2d}'
+                | '\u{fa30}'..='\u{fa6a}'
+                | '\u{fa70}'..='\u{fad9}'
+                | '\u{fe10}'..='\u{fe1f}'
+                | '\u{fe30}'..='\u{fe4f}'
+                | '\u{ff00}'..='\u{ffef}'
+        )
 }
 
 impl Tokenizer {
@@ -70,20 +71,8 @@ impl Tokenizer {
                 let mut room = [0; 4];
                 line.chars().filter(|&each| !is_space(each)).for_each(|each| visit(each.encode_utf8(&mut room)));
             }
-            Self::V13a => western_words(&without_markup(line), true, buffers, visit),
-            Self::Chinese => {
-                let mut spaced = std::mem::take(&mut buffers.line);
-                spaced.clear();
-                for character in line.trim_start_matches(is_space).chars() {
-                    if is_chinese(character) {
-                        spaced.extend([' ', character, ' ']);
-                    } else {
-                        spaced.push(character);
-                    }
-                }
-                western_words(&spaced, false, buffers, visit);
-                buffers.line = spaced;
-            }
+            Self::V13a => western_words(&without_markup(line), [true; 2], buffers, visit),
+            Self::Chinese => chinese_words(line.trim_start_matches(is_space), buffers, visit),
             Self::International => {
                 international(line, &mut buffers.line, &mut buffers.spare);
                 words(&buffers.line).for_each(visit);
@@ -101,16 +90,37 @@ fn without_markup(line: &str) -> std::borrow::Cow<'_, str> {
     if line.contains('&') { western::without_entities(&line).into() } else { line.into() }
 }
 
-/// Words by western punctuation; with `framed` there is a space before and after the line.
-fn western_words(line: &str, framed: bool, buffers: &mut Buffers, visit: &mut dyn FnMut(&str)) {
+/// Chinese characters one by one, and words of what is between them, as if there were spaces around each character.
+fn chinese_words(line: &str, buffers: &mut Buffers, visit: &mut dyn FnMut(&str)) {
+    let (mut start, mut after_character) = (0, false);
+    for (at, character) in line.char_indices().filter(|&(_, character)| is_chinese(character)) {
+        western_words(&line[start..at], [after_character, true], buffers, visit);
+        let end = at + character.len_utf8();
+        if !is_space(character) {
+            visit(&line[at..end]);
+        }
+        (start, after_character) = (end, true);
+    }
+    western_words(&line[start..], [after_character, false], buffers, visit);
+}
+
+/// Words by western punctuation, with a space before or after the line if `framed` says so.
+fn western_words(line: &str, framed: [bool; 2], buffers: &mut Buffers, visit: &mut dyn FnMut(&str)) {
+    // No rule is about letters and digits alone.
+    if line.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        if !line.is_empty() {
+            visit(line);
+        }
+        return;
+    }
     let Buffers { first, second, .. } = buffers;
     western::punctuation(line.as_bytes(), second);
     first.clear();
-    if framed {
+    if framed[0] {
         first.push(b' ');
     }
     first.append(second);
-    if framed {
+    if framed[1] {
         first.push(b' ');
     }
     western::marks(first, second);
