@@ -9,7 +9,7 @@ from sacrebleu.metrics import CHRF, TER
 
 random.seed(20261129)
 
-WORDS = "a b c d e f g the cat 's sat. mat, (on) it's 3.5".split(" ")
+WORDS = "a b c d e f g the cat 's sat. mat, (on) it's 3.5 dog's, it's. &amp;'s".split(" ")
 
 
 def shuffled():

@@ -90,7 +90,7 @@ export function pairedBootstrap(
  * import { compareStatistics } from "sconce";
  *
  * // Whether each answer was right: the score is a mean.
- * const { difference, pValue } = compareStatistics([[1], [0], [0]], [[1], [1], [0]], ([right], count) => right / count);
+ * const { difference, pValue } = compareStatistics([[1], [0], [0]], [[1], [1], [0]], ([right], count) => (right ?? 0) / count);
  * console.log(difference, pValue);
  * ```
  */

@@ -27,7 +27,7 @@ use crate::Run;
 pub const LONGEST_ORDER: usize = 64;
 
 /// Bytes of hypotheses that one piece of work takes.
-const WORK: usize = 1 << 12;
+const WORK: usize = 1 << 13;
 
 /// What is counted.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -137,8 +137,11 @@ pub fn statistics<T: AsRef<str> + Sync>(
     }
     let pieces = pieces(hypotheses);
     let results: Vec<Mutex<Option<Result<Vec<Vec<f64>>>>>> = pieces.iter().map(|_| Mutex::new(None)).collect();
+    // Tables that were made for a piece are used for the next.
+    let rooms: Mutex<Vec<Room>> = Mutex::default();
     run(pieces.len(), &|piece| {
-        let mut room = Room::default();
+        let spare = rooms.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut room = spare.unwrap_or_default();
         let mut work = || -> Result<Vec<Vec<f64>>> {
             let mut made = vec![Vec::new(); metrics.len()];
             for index in pieces[piece].clone() {
@@ -153,7 +156,9 @@ pub fn statistics<T: AsRef<str> + Sync>(
             }
             Ok(made)
         };
-        *results[piece].lock().unwrap_or_else(PoisonError::into_inner) = Some(work());
+        let result = work();
+        *results[piece].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        rooms.lock().unwrap_or_else(PoisonError::into_inner).push(room);
     });
     let mut all: Vec<Vec<f64>> = metrics.iter().map(|it| Vec::with_capacity(it.width() * hypotheses.len())).collect();
     for result in results {

@@ -49,14 +49,6 @@ impl Bleu {
         2 + 2 * self.max_ngram_order
     }
 
-    /// How many words a text has.
-    #[must_use]
-    pub fn count_words(&self, text: &str) -> usize {
-        let mut words = 0;
-        self.each_word(text, &mut Buffers::default(), &mut |_| words += 1);
-        words
-    }
-
     fn each_word(&self, text: &str, buffers: &mut Buffers, visit: &mut dyn FnMut(&str)) {
         if self.lowercase {
             self.tokenize.each_word(&text.to_lowercase(), buffers, visit);

@@ -35,6 +35,16 @@ impl Ter {
         self.normalization.each_word(text, &mut |word| symbols.push(lexicon.number(word)));
     }
 
+    /// sacreBLEU prepares references twice, which is not the same as once: `dog's,` becomes `dog's ,` and then `dog 's ,`.
+    fn read_reference(self, text: &str, lexicon: &mut super::lexicon::Lexicon, symbols: &mut Vec<u32>) {
+        if !self.normalization.normalized {
+            return self.read(text, lexicon, symbols);
+        }
+        let mut once = String::with_capacity(2 * text.len());
+        self.normalization.each_word(text, &mut |word| once.extend([word, " "]));
+        self.read(&once, lexicon, symbols);
+    }
+
     pub(super) fn segment<T: AsRef<str>>(
         self,
         hypothesis: &str,
@@ -48,7 +58,7 @@ impl Ter {
         self.read(hypothesis, lexicon, own);
         let (mut fewest, mut lengths) = (u32::MAX, 0);
         for reference in references {
-            self.read(reference.as_ref(), lexicon, other);
+            self.read_reference(reference.as_ref(), lexicon, other);
             fewest = fewest.min(shift::edits(own, other, cancelled)?);
             lengths += other.len();
         }
