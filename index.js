@@ -773,15 +773,18 @@ if (
   }
 }
 
-const { NativeCancel, NativeLayer, NativeModel, NativeTokenizer, NativeTokenizerTrainer, NativeTrainer, environment, inferLayer, readGlove, shuffle, syncFile } = nativeBinding
+const { NativeCancel, NativeLayer, NativeModel, NativeTokenizer, NativeTokenizerTrainer, NativeTrainer, chrfScore, countTexts, environment, inferLayer, queueTexts, readGlove, shuffle, syncFile } = nativeBinding
 export { NativeCancel }
 export { NativeLayer }
 export { NativeModel }
 export { NativeTokenizer }
 export { NativeTokenizerTrainer }
 export { NativeTrainer }
+export { chrfScore }
+export { countTexts }
 export { environment }
 export { inferLayer }
+export { queueTexts }
 export { readGlove }
 export { shuffle }
 export { syncFile }

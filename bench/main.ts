@@ -10,6 +10,7 @@ import { languageModel } from "./language-model.ts";
 import { longRun } from "./long-run.ts";
 import { lstmStep } from "./lstm-step.ts";
 import { memory } from "./memory.ts";
+import { metrics } from "./metrics.ts";
 import { multi30kEpoch } from "./multi30k-epoch.ts";
 import { recomputation } from "./recomputation.ts";
 import type { Report } from "./report.ts";
@@ -36,6 +37,7 @@ const benches: Record<string, (options: BenchOptions) => Promise<Report>> = {
   "input-pipeline": inputPipeline,
   tokenizer,
   "language-model": languageModel,
+  metrics,
 };
 
 try {

@@ -209,21 +209,59 @@ export type { LabelSmoothing, LabelSmoothingDefinition, LabelSmoothingOptions } 
 export type { Loss, LossType } from "./losses/loss.ts";
 export type { LossName } from "./losses/resolve.ts";
 export type { PerplexityOptions, ThresholdOptions, TopKOptions } from "./metrics/accuracy.ts";
-export { type Bleu, bleu, sentenceBleu } from "./metrics/bleu/bleu.ts";
-export type { BleuOptions, BleuSmoothing } from "./metrics/bleu/options.ts";
 export {
-  type BootstrappedScore,
-  type PairedBootstrap,
-  type PairedBootstrapOptions,
-  pairedBootstrap,
-} from "./metrics/bleu/paired-bootstrap.ts";
-export type { BleuReferences } from "./metrics/bleu/references.ts";
+  type AnsweredQuestion,
+  type AnswerScores,
+  type CmrcScores,
+  cmrc,
+  type Predictions,
+  type SquadOptions,
+  type SquadScores,
+  squad,
+  squadQuestions,
+} from "./metrics/answers/answers.ts";
+export { type Bleu, bleu, sentenceBleu } from "./metrics/bleu/bleu.ts";
+export type { BleuOptions, BleuSmoothing, BleuTokenizer } from "./metrics/bleu/options.ts";
 export type { BleuScore } from "./metrics/bleu/score.ts";
-export type { BleuTokenizer } from "./metrics/bleu/tokenizers.ts";
+export { type Chrf, type ChrfScore, chrf, sentenceChrf } from "./metrics/chrf/chrf.ts";
+export type { ChrfOptions } from "./metrics/chrf/options.ts";
 export * as metrics from "./metrics/index.ts";
 export type { SparseCrossentropyMetricOptions } from "./metrics/losses.ts";
 export type { Metric, MetricOptions, MetricType } from "./metrics/metric.ts";
 export type { MetricName } from "./metrics/resolve.ts";
+export {
+  type Relevance,
+  type RetrievalOptions,
+  type RetrievalScores,
+  type RetrievalValues,
+  retrieval,
+} from "./metrics/retrieval/retrieval.ts";
+export type { RougeOptions, RougeTokenizer, RougeType, RougeWordOptions } from "./metrics/rouge/options.ts";
+export {
+  type AggregateRougeOptions,
+  aggregateRouge,
+  type Rouge,
+  type RougeAggregate,
+  type RougeByType,
+  type RougeValues,
+  rouge,
+  sentenceRouge,
+} from "./metrics/rouge/rouge.ts";
+export type { TerOptions } from "./metrics/ter/options.ts";
+export { sentenceTer, type Ter, type TerScore, ter } from "./metrics/ter/ter.ts";
+export type { BootstrappedScore, Comparison } from "./metrics/text/bootstrap.ts";
+export type { BootstrapOptions } from "./metrics/text/draws.ts";
+export { type TextMetricName, type TextMetricOptions, textMetricNames } from "./metrics/text/metrics.ts";
+export {
+  compareStatistics,
+  type PairedBootstrap,
+  type PairedBootstrapOptions,
+  pairedBootstrap,
+} from "./metrics/text/paired-bootstrap.ts";
+export { corpusPerplexity } from "./metrics/text/perplexity.ts";
+export type { TextReferences } from "./metrics/text/references.ts";
+export { type ScoreTextsOptions, scoreTexts, type TextScore, type TextScores } from "./metrics/text/score-texts.ts";
+export type { Scored } from "./metrics/text/text-metric.ts";
 export type { CompileOptions, LossOption, MetricsOption } from "./models/compile.ts";
 export { type ModelOptions, type MultiOutputModel, model, type SingleOutputModel } from "./models/define.ts";
 export type { Documents } from "./models/language-model/blocks.ts";

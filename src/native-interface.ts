@@ -224,6 +224,21 @@ export interface NativeAddon {
   NativeTokenizerTrainer: new (
     optionsJson: string,
   ) => NativeTokenizerTrainer;
+  /**
+   * What texts have in common with references: for each metric `[hypotheses, width]`, row by row; hypothesis i has the next
+   * `counts[i]` references. JSON: `({ bleu } | { chrf } | { ter } | { rouge })[]`, each with its options, as in `src/metrics`.
+   */
+  countTexts(metricsJson: string, hypotheses: string[], references: string[], counts: Uint32Array): Float64Array[];
+  /** The same on the compute threads. */
+  queueTexts(
+    metricsJson: string,
+    hypotheses: string[],
+    references: string[],
+    counts: Uint32Array,
+    cancel?: NativeCancel,
+  ): Promise<Float64Array[]>;
+  /** chrF from 0 to 100 of summed statistics; JSON of its options. */
+  chrfScore(optionsJson: string, sums: Float64Array): number;
   /** Makes the content of a file, or the entries of a folder, durable. */
   syncFile(path: string): Promise<void>;
   /** The permutation of `0..length` that belongs to a seed and an epoch. */

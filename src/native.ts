@@ -340,6 +340,33 @@ export function readGlove(
   return cancellable(signal, (cancel) => addon.readGlove(path, words, dimension, cancel));
 }
 
+/** {@link NativeAddon.countTexts}. */
+export function countTexts(
+  metrics: readonly object[],
+  hypotheses: readonly string[],
+  references: readonly string[],
+  counts: Uint32Array,
+): Float64Array[] {
+  return guard(() => addon.countTexts(JSON.stringify(metrics), [...hypotheses], [...references], counts));
+}
+
+/** {@link NativeAddon.queueTexts}. */
+export function queueTexts(
+  metrics: readonly object[],
+  hypotheses: readonly string[],
+  references: readonly string[],
+  counts: Uint32Array,
+  signal: AbortSignal | undefined,
+): Promise<Float64Array[]> {
+  const json = JSON.stringify(metrics);
+  return cancellable(signal, (cancel) => addon.queueTexts(json, [...hypotheses], [...references], counts, cancel));
+}
+
+/** {@link NativeAddon.chrfScore}. */
+export function chrfScore(optionsJson: string, sums: Float64Array): number {
+  return guard(() => addon.chrfScore(optionsJson, sums));
+}
+
 /** Makes the content of a file, or the entries of a folder, durable. */
 export function syncFile(path: string): Promise<void> {
   return guardAsync(() => addon.syncFile(path));

@@ -6,6 +6,7 @@ import test from "ava";
 import type { Place } from "../../bench/lstm-step-cases.ts";
 import { prepareMulti30k } from "../../bench/multi30k.ts";
 import { measured, Worker } from "../../bench/worker.ts";
+import { bleu, chrf } from "../../src/index.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "sconce-text-cases-"));
 test.after.always(() => rmSync(folder, { recursive: true }));
@@ -120,4 +121,27 @@ test("a language model of words: lines end in a token, nothing is unknown, and i
   } finally {
     worker.close();
   }
+});
+
+test("systems are scored on our side as by the public functions", async (t) => {
+  const rows = [
+    ["src", "refA", "refB", "one", "two"],
+    ["a dog", "一只狗。", "一条狗。", "一只狗", "狗"],
+    ["a cat", "一只猫", "猫", "一只猫", "一只狗"],
+  ];
+  const file = written(
+    "systems.tsv.gz",
+    rows.map((row) => row.join("\t")),
+  );
+  const column = (name: number) => rows.slice(1).map((row) => row[name]!);
+  const worker = new Worker(measured("metrics.mjs"));
+  t.teardown(() => worker.close());
+  t.deepEqual(await worker.ask({ command: "open", file, lines: null }), { systems: 2, segments: 2 });
+  const { scores } = await worker.ask<{ scores: number[][] }>({ command: "score", references: ["refB", "refA"] });
+  const references = [column(2), column(1)];
+  const expected = [3, 4].map((system) => [
+    bleu(column(system), references, { tokenize: "zh" }).score,
+    chrf(column(system), references).score,
+  ]);
+  t.deepEqual(scores, expected);
 });

@@ -43,7 +43,7 @@ test("evaluate prints BLEU with its signature", async (t) => {
 
   const alone = await sconce(["evaluate", place, "--test", file, "--tokenize", "char"]);
   t.is(alone.status, 2);
-  t.regex(alone.error, /need --metrics bleu/);
+  t.regex(alone.error, /need a metric of texts, such as --metrics bleu/);
   const wrong = await sconce(["evaluate", place, "--test", file, "--metrics", "bleu", "--tokenize", "14a"]);
   t.is(wrong.status, 2);
   t.regex(wrong.error, /tokenize must be one of 13a, zh, char, none, intl/);

@@ -53,7 +53,7 @@ test("train, evaluate and translate; a trained model is not written over", async
   t.is((JSON.parse(less.output) as { exactMatch?: number }).exactMatch, undefined);
   const wrong = await sconce(["evaluate", out, "--test", pairs, "--metrics", "blue"]);
   t.is(wrong.status, 2);
-  t.regex(wrong.error, /metrics must be one of loss, perplexity, tokenAccuracy, exactMatch, bleu, got "blue"/);
+  t.regex(wrong.error, /metrics must be one of loss, perplexity, tokenAccuracy, exactMatch, bleu, .*, got "blue"/);
 
   const translated = await sconce(["translate", out], "abc\n\nxyz");
   t.is(translated.status, 0, translated.error);

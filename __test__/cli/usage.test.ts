@@ -5,7 +5,7 @@ import { sconce } from "../helpers/run-command.ts";
 const version = (JSON.parse(readFileSync("package.json", "utf8")) as { version: string }).version;
 
 test("help and version are answers, not errors", async (t) => {
-  const commands = ["train", "translate", "evaluate", "inspect", "doctor", "average"];
+  const commands = ["train", "translate", "evaluate", "score", "inspect", "doctor", "average"];
   const help = await sconce(["--help"]);
   t.is(help.status, 0);
   for (const command of commands) {

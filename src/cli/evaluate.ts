@@ -1,28 +1,28 @@
-import { type BleuTokenizer, type Evaluation, type EvaluationMetric, Seq2Seq } from "../index.ts";
+import { type Evaluation, type EvaluationMetric, Seq2Seq, type TextMetricName } from "../index.ts";
 import { checkPositionals, numberFlag, readArguments, textFlag } from "./arguments.ts";
 import { type Command, type Streams, UsageError } from "./command.ts";
 import { pairFlags, pairsHelp, parsedFlags } from "./config/flags.ts";
 import { pairOptions } from "./config/pair-options.ts";
 import { readGeneration } from "./generation-file.ts";
+import { isTextMetric, metricFlags, metricHelp, metricNames, metricOptions, shownScore } from "./metric-options.ts";
 import { readPairs } from "./pairs.ts";
 
 const help = `Usage: sconce evaluate DIR --test PAIRS [OPTIONS]
 
 Loss, perplexity and accuracy per target token, the end tokens included, the share of pairs whose translation is the
-reference, and BLEU of the translations, equal to sacreBLEU's and with its signature.
+reference, and metrics of the translations: BLEU, chrF and TER equal to sacreBLEU's, ROUGE to rouge-score's, with signatures.
 
-Example: sconce evaluate runs/en-zh --test test.tsv.gz --metrics bleu
+Example: sconce evaluate runs/en-zh --test test.tsv.gz --metrics bleu,chrf
 
   DIR                      a folder that sconce train or Seq2Seq.save wrote
   --test PAIRS             sentence pairs: tab-separated, CSV, JSON Lines or Parquet
   --test-target FILE       translations of the lines of --test, if they are in a file of their own
-${pairsHelp}  --metrics A,B            of loss, perplexity, tokenAccuracy, exactMatch, bleu; default all but bleu. exactMatch and bleu translate
-                           every source
-  --tokenize NAME          how BLEU cuts texts into words: 13a, zh, char, intl or none; default zh for Chinese references, else 13a
-  --lowercase              BLEU ignores case
-  --max-new-tokens N       most tokens of a translation for BLEU; default that of the run, else 128
+${pairsHelp}  --metrics A,B            of loss, perplexity, tokenAccuracy, exactMatch (these by default), bleu, chrf, chrf++, ter, rouge1, rouge2,
+                           rougeL, rougeLsum, squadExactMatch, squadF1, cmrcExactMatch, cmrcF1. exactMatch and those after it
+                           translate every source
+${metricHelp}  --max-new-tokens N       most tokens of a translation for metrics of texts; default that of the run, else 128
   --batch-size N           pairs computed together, default 64
-  --json                   print one JSON object: { "loss", "perplexity", "tokenAccuracy", "exactMatch", "bleu", "signatures",
+  --json                   print one JSON object: { "loss", "perplexity", "tokenAccuracy", "exactMatch", "bleu", ..., "signatures",
                            "tokens", "pairs" }
   -h, --help               this text
 `;
@@ -34,9 +34,7 @@ export const evaluate: Command = {
       test: { type: "string" },
       "test-target": { type: "string" },
       ...parsedFlags(pairFlags),
-      metrics: { type: "string" },
-      tokenize: { type: "string" },
-      lowercase: { type: "boolean" },
+      ...metricFlags,
       "max-new-tokens": { type: "string" },
       "batch-size": { type: "string" },
       json: { type: "boolean" },
@@ -51,14 +49,14 @@ export const evaluate: Command = {
     const batchSize = numberFlag(parsed, "batch-size", 1) ?? 64;
     const target = textFlag(parsed, "test-target");
     const pairs = await readPairs(target === undefined ? test : [test, target], pairOptions(parsed));
-    // Names are checked by the call.
-    const metrics = textFlag(parsed, "metrics")?.split(",") as EvaluationMetric[] | undefined;
-    const tokenize = textFlag(parsed, "tokenize") as BleuTokenizer | undefined;
-    const lowercase = parsed.values.lowercase === true;
+    const metrics = metricNames<EvaluationMetric>(parsed);
+    const options = metricOptions(parsed);
     const limit = numberFlag(parsed, "max-new-tokens", 1);
-    const wantsBleu = metrics?.includes("bleu") === true;
-    if (!wantsBleu && (tokenize !== undefined || lowercase || limit !== undefined)) {
-      throw new UsageError("--tokenize, --lowercase and --max-new-tokens need --metrics bleu");
+    const wantsTexts = metrics?.some(isTextMetric) === true;
+    if (!wantsTexts && (Object.keys(options).length > 0 || limit !== undefined)) {
+      throw new UsageError(
+        "--tokenize, --lowercase, --set and --max-new-tokens need a metric of texts, such as --metrics bleu",
+      );
     }
     const folder = parsed.positionals[0]!;
     await using translator = await Seq2Seq.load(folder);
@@ -66,11 +64,8 @@ export const evaluate: Command = {
     const values = await translator.evaluate(pairs, {
       batchSize,
       ...(metrics === undefined ? {} : { metrics }),
-      ...(wantsBleu
-        ? {
-            bleu: { lowercase, ...(tokenize === undefined ? {} : { tokenize }) },
-            generate: { ...generation, ...(limit === undefined ? {} : { maxNewTokens: limit }) },
-          }
+      ...(wantsTexts
+        ? { ...options, generate: { ...generation, ...(limit === undefined ? {} : { maxNewTokens: limit }) } }
         : {}),
     });
     if (parsed.values.json === true) {
@@ -83,10 +78,12 @@ export const evaluate: Command = {
 };
 
 function shown(values: Evaluation): string {
-  const { pairs, tokens, loss, perplexity, tokenAccuracy, exactMatch, bleu, signatures } = values;
+  const { pairs, tokens, loss, perplexity, tokenAccuracy, exactMatch, signatures = {} } = values;
   const parts = [`loss ${loss.toFixed(4)}`, `perplexity ${perplexity.toFixed(2)}`];
   if (tokenAccuracy !== undefined) parts.push(`token accuracy ${tokenAccuracy.toFixed(4)}`);
   if (exactMatch !== undefined) parts.push(`exact match ${exactMatch.toFixed(4)}`);
-  if (bleu !== undefined) parts.push(`BLEU ${bleu.toFixed(2)} (${signatures!.bleu})`);
+  for (const [name, signature] of Object.entries(signatures)) {
+    parts.push(`${name === "bleu" ? "BLEU" : name} ${shownScore(name, values[name as TextMetricName])} (${signature})`);
+  }
   return `${pairs} pairs, ${tokens} tokens: ${parts.join(", ")}\n`;
 }

@@ -9,6 +9,7 @@ import { styled } from "./style.ts";
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   train: async () => (await import("./train.ts")).train,
   translate: async () => (await import("./translate.ts")).translate,
+  score: async () => (await import("./score.ts")).score,
   evaluate: async () => (await import("./evaluate.ts")).evaluate,
   average: async () => (await import("./average.ts")).average,
   inspect: async () => (await import("./inspect.ts")).inspect,
@@ -22,7 +23,8 @@ Define, train, evaluate and run encoder-decoder language models.
 Commands:
   train      learn to translate from sentence pairs
   translate  translate lines of text
-  evaluate   loss, perplexity, token accuracy and exact match on sentence pairs
+  evaluate   loss, perplexity, token accuracy, exact match, BLEU, chrF and more on sentence pairs
+  score      BLEU, chrF, TER, ROUGE and more of texts that were generated, by whatever
   average    one translator from the weights of several
   inspect    what a saved model is made of
   doctor     what this machine and installation can do

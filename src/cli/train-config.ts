@@ -47,8 +47,8 @@ ${pairsHelp}  --max-length N           pairs with more tokens on a side are left
   --threads N              threads that compute, default all cores
   --save-every N           steps between two checkpoints, default 500
   --keep-models N          models of so many last epochs are kept in models, to be averaged; default 0
-  --valid-metrics A,B      of bleu and exactMatch: the pairs of --valid are translated after each epoch
-  --monitor NAME           value that the best model has: valLoss (default), valBleu, valExactMatch, valAccuracy, loss or accuracy
+  --valid-metrics A,B      of exactMatch and the metrics of sconce score: the pairs of --valid are translated after each epoch
+  --monitor NAME           value that the best model has: valLoss (default), valBleu, valChrf, valExactMatch, valAccuracy, loss, accuracy...
   --set PLACE=VALUE        any other place of the configuration, such as --set model.bridge=dense; may be repeated
   --print-config           print the configuration with all that follows from it, and end
   --json                   print nothing but one JSON object at the end

@@ -12,12 +12,14 @@ import {
   modelCheckpoint,
   type ParallelText,
   Seq2Seq,
+  type TextMetricName,
 } from "../index.ts";
 import { checkPositionals, readArguments } from "./arguments.ts";
 import type { Command, Streams } from "./command.ts";
 import type { ResolvedConfig } from "./config/config.ts";
 import { optimizerOf } from "./config/optimizer.ts";
 import { generationFile } from "./generation-file.ts";
+import { isTextMetric, shownScore } from "./metric-options.ts";
 import { readPairs } from "./pairs.ts";
 import { KeepModels, SampleFile } from "./run-callbacks.ts";
 import { RunFolder } from "./run-folder.ts";
@@ -137,10 +139,13 @@ async function learn(
     return;
   }
   if (validation !== undefined) {
-    const { loss, perplexity, exactMatch = 0, bleu, signatures } = validation;
+    const { loss, perplexity, exactMatch = 0, signatures = {} } = validation;
+    const texts = Object.entries(signatures).map(
+      ([name, signature]) => `, ${name} ${shownScore(name, validation[name as TextMetricName])} (${signature})`,
+    );
     say(
       `validation of the best epoch: loss ${loss.toFixed(4)}, perplexity ${perplexity.toFixed(2)} per token, ` +
-        `exact match ${exactMatch.toFixed(4)}${bleu === undefined ? "" : `, BLEU ${bleu.toFixed(2)} (${signatures!.bleu})`}`,
+        `exact match ${exactMatch.toFixed(4)}${texts.join("")}`,
     );
   }
   say(`saved in ${folder.path}; try: echo "..." | sconce translate ${folder.path}`);
@@ -200,7 +205,8 @@ async function evaluated(
   signal: AbortSignal,
 ): Promise<Evaluation> {
   await using best = await Seq2Seq.load(place);
-  if (!validation.metrics.includes("bleu")) return await best.evaluate(pairs, { maxLength, signal });
-  const metrics = ["loss", "perplexity", "tokenAccuracy", "exactMatch", "bleu"] as const;
+  const texts = validation.metrics.filter(isTextMetric);
+  if (texts.length === 0) return await best.evaluate(pairs, { maxLength, signal });
+  const metrics = ["loss", "perplexity", "tokenAccuracy", "exactMatch", ...texts] as const;
   return await best.evaluate(pairs, { maxLength, signal, metrics, generate: generation });
 }

@@ -14,7 +14,13 @@ import { Model, type SaveOptions } from "./model.ts";
 import { batchOf, equalLengths, lengthOf } from "./seq2seq/batches.ts";
 import { Decoder } from "./seq2seq/decoder.ts";
 import { readSeq2SeqDocument, type Seq2SeqDocument, seq2seqFile } from "./seq2seq/document.ts";
-import { checkEvaluate, type Evaluation, evaluateBatches, type Seq2SeqEvaluateOptions } from "./seq2seq/evaluate.ts";
+import {
+  checkEvaluate,
+  type Evaluation,
+  evaluateBatches,
+  type Seq2SeqEvaluateOptions,
+  textValues,
+} from "./seq2seq/evaluate.ts";
 import { checkFit, compileFor, type Seq2SeqFitOptions } from "./seq2seq/fit.ts";
 import { GeneratedValidation } from "./seq2seq/generated-validation.ts";
 import { type EncodedPair, PairEncoder, type Pairs, textOf } from "./seq2seq/pairs.ts";
@@ -22,7 +28,7 @@ import { type TransformerPreset, type TransformerPresetName, transformerPreset }
 import { type RecurrentSeq2SeqOptions, recurrentModel } from "./seq2seq/recurrent.ts";
 import { type Border, type Feed, findRoles, type Roles, type TensorChoice } from "./seq2seq/roles.ts";
 import { type TransformerSeq2SeqOptions, transformerModel } from "./seq2seq/transformer.ts";
-import { bleuOf, type TranslationRequest, type Translations, translations } from "./seq2seq/translations.ts";
+import { scoresOf, type TranslationRequest, type Translations, translations } from "./seq2seq/translations.ts";
 
 /** Options of {@link Seq2Seq.fromModel}. */
 export interface Seq2SeqOptions {
@@ -253,7 +259,7 @@ export class Seq2Seq {
 
   /**
    * Loss, perplexity and accuracy over all target tokens with their end tokens, the share of pairs whose translation is the
-   * reference, and BLEU.
+   * reference, and metrics of text such as BLEU.
    *
    * @param pairs - Pairs with references.
    * @param options - Batches, what is wanted, signal.
@@ -261,7 +267,7 @@ export class Seq2Seq {
    */
   async evaluate(pairs: Pairs, options: Seq2SeqEvaluateOptions = {}): Promise<Evaluation> {
     const checked = checkEvaluate(options);
-    const { batchSize, maxLength, signal, bleu, decoding } = checked;
+    const { batchSize, maxLength, signal, texts, scoring, decoding } = checked;
     // A list that can be run through only once is run through twice.
     const all = pairs instanceof Dataset ? pairs : textOf("evaluate", pairs);
     const encoded = await this.#encoder.dataset("evaluate", all, maxLength, signal);
@@ -271,12 +277,12 @@ export class Seq2Seq {
       : await equalLengths(encoded, batchSize);
     const { model, source, target } = this;
     const subject = { model, roles: this.#roles, decoder: this.#decoder, source, target };
-    if (bleu === undefined) return evaluateBatches(subject, batches, checked);
+    if (texts.length === 0) return evaluateBatches(subject, batches, checked);
     const values = await evaluateBatches(subject, batches, { ...checked, exactMatch: false });
     const made = await this.#translations("evaluate", all, { decoding, maxLength, limit: Number.POSITIVE_INFINITY });
-    const { score, signature } = bleuOf(made, bleu);
+    const scores = await scoresOf(made, texts, scoring, signal);
     const exactMatch = checked.exactMatch ? { exactMatch: made.matches / made.hypotheses.length } : {};
-    return { ...values, ...exactMatch, bleu: score, signatures: { bleu: signature } };
+    return { ...values, ...exactMatch, ...textValues(scores) };
   }
 
   /**

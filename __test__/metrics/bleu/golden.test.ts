@@ -1,10 +1,11 @@
-import { readFileSync } from "node:fs";
 import test from "ava";
 import { bleu } from "../../../src/index.ts";
-import { corpusStatistics } from "../../../src/metrics/bleu/bleu.ts";
-import { type BleuOptions, checkBleu } from "../../../src/metrics/bleu/options.ts";
-import { bootstrap } from "../../../src/metrics/bleu/paired-bootstrap.ts";
-import { type BleuTokenizer, bleuTokenizers } from "../../../src/metrics/bleu/tokenizers.ts";
+import { bleuMetric } from "../../../src/metrics/bleu/bleu.ts";
+import type { BleuTokenizer } from "../../../src/metrics/bleu/options.ts";
+import { compare } from "../../../src/metrics/text/bootstrap.ts";
+import { checkedTexts } from "../../../src/metrics/text/references.ts";
+import { statistics } from "../../../src/metrics/text/statistics.ts";
+import { camelCase, goldenMetrics, near, withoutVersion } from "../../helpers/metrics.ts";
 
 interface Case {
   hypotheses: string[];
@@ -36,16 +37,7 @@ interface Golden {
   }[];
 }
 
-const golden = JSON.parse(readFileSync(new URL("../../golden/metrics/bleu.json", import.meta.url), "utf8")) as Golden;
-
-function camelCase(options: Record<string, unknown>): BleuOptions {
-  return Object.fromEntries(
-    Object.entries(options).map(([name, value]) => [name.replace(/_(.)/g, (_, letter) => letter.toUpperCase()), value]),
-  );
-}
-
-const near = (value: number, expected: number, tolerance = 1e-9) =>
-  Math.abs(value - expected) <= tolerance * Math.max(1, Math.abs(expected));
+const golden = goldenMetrics<Golden>("bleu.json");
 
 test("random corpora give every field of sacreBLEU", (t) => {
   for (const [number, { hypotheses, references, options, signature, ...expected }] of golden.cases.entries()) {
@@ -60,8 +52,7 @@ test("random corpora give every field of sacreBLEU", (t) => {
         `${where}: ${name} is ${own}, expected ${theirs}`,
       );
     }
-    const version = /version:(.*)$/;
-    t.is(found.signature.replace(version, ""), signature.replace(version, ""), where);
+    t.is(withoutVersion(found.signature), withoutVersion(signature), where);
     t.regex(found.signature, /\|version:sconce-\d+\.\d+\.\d+/);
   }
 });
@@ -76,10 +67,11 @@ test("every character is cut as sacreBLEU cuts it", (t) => {
   for (const name of ["13a", "zh", "intl", "char"] as const) {
     const expected = golden.characters[name];
     t.is(expected.length, 2 * characters.length);
-    const words = (text: string) => bleuTokenizers[name](text).length;
+    const texts = characters.flatMap((character) => [`a${character}b`, `1${character}2`]);
+    const { rows, width } = statistics(bleuMetric("test", { tokenize: name }), checkedTexts("test", texts, texts));
+    const words = (text: number) => rows[text * width];
     const other = characters.filter(
-      (character, index) =>
-        `${words(`a${character}b`)}${words(`1${character}2`)}` !== expected.slice(2 * index, 2 * index + 2),
+      (_, index) => `${words(2 * index)}${words(2 * index + 1)}` !== expected.slice(2 * index, 2 * index + 2),
     );
     t.deepEqual(
       other.map((character) => character.codePointAt(0)!.toString(16)),
@@ -91,14 +83,10 @@ test("every character is cut as sacreBLEU cuts it", (t) => {
 
 test("a paired bootstrap on given samples has sacreBLEU's means, ranges and probability", (t) => {
   for (const { baseline, system, references, indices, results, pValue } of golden.paired) {
-    const options = checkBleu("test", {}, false);
-    const own = references[0]!.map((text) => [text]);
-    const found = bootstrap(
-      corpusStatistics(baseline, own, options),
-      corpusStatistics(system, own, options),
-      indices.map((sample) => Uint32Array.from(sample)),
-      options,
-    );
+    const metric = bleuMetric("test", {});
+    const counted = (texts: string[]) => statistics(metric, checkedTexts("test", texts, references));
+    const samples = indices.map((sample) => Uint32Array.from(sample));
+    const found = compare(counted(baseline), counted(system), metric.score, samples);
     for (const [name, expected] of [["baseline", results[0]!] as const, ["system", results[1]!] as const]) {
       for (const field of ["score", "mean", "ci"] as const) {
         // sacreBLEU divides what it has drawn in 32 bits.

@@ -52,7 +52,7 @@ test("BLEU of an evaluation is that of what generate gives", async (t) => {
   t.is(plain.loss, found.loss);
 
   const spaced = await own.evaluate(pairs, { metrics: ["bleu"], bleu: { tokenize: "13a", smoothMethod: "add-k" } });
-  t.regex(spaced.signatures!.bleu, /tok:13a\|smooth:add-k/);
+  t.regex(spaced.signatures!.bleu!, /tok:13a\|smooth:add-k/);
   t.is(spaced.exactMatch, undefined);
 
   const short = await own.evaluate(pairs, { metrics: ["bleu"], maxLength: 4, generate: { maxNewTokens: 4 } });
@@ -177,7 +177,10 @@ test("wrong options are refused by name", async (t) => {
   };
   const validation = pairs;
   await refused({ validationMetrics: ["bleu"] }, /validationMetrics needs pairs.*give validation/);
-  await refused({ validation, validationMetrics: ["ter"] }, /validationMetrics must be one of bleu, exactMatch/);
+  await refused(
+    { validation, validationMetrics: ["meteor"] },
+    /validationMetrics must be one of bleu, chrf,.*exactMatch/,
+  );
   await refused({ validation, validationMetrics: "bleu" }, /validationMetrics must be a list/);
   await refused({ validation, validationGeneration: {} }, /validationGeneration needs validationMetrics/);
   const generation = (validationGeneration: object) => ({
@@ -196,5 +199,5 @@ test("wrong options are refused by name", async (t) => {
   };
   await evaluation({ metrics: ["blue"] }, /metrics must be one of loss, perplexity, tokenAccuracy, exactMatch, bleu/);
   await evaluation({ metrics: ["bleu"], bleu: { order: 3 } }, /evaluate: bleu: unknown option "order"/);
-  await evaluation({ generate: {} }, /put it into metrics/);
+  await evaluation({ generate: {} }, /generate is an option of metrics of text/);
 });

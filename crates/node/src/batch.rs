@@ -2,7 +2,8 @@
 use napi::{
     Env, ValueType,
     bindgen_prelude::{
-        Either, Float32Array, Float32ArraySlice, Int32Array, Int32ArraySlice, ToNapiValue, TypeName, Uint8ArraySlice,
+        Either, Float32Array, Float32ArraySlice, Float64ArraySlice, Int32Array, Int32ArraySlice, ToNapiValue, TypeName,
+        Uint8ArraySlice,
     },
     sys,
 };
@@ -77,6 +78,7 @@ macro_rules! array {
 
 array!(Floats, Buffer, Float32ArraySlice, "Floats on their way to a `Float32Array`.");
 array!(FloatVector, Vec<f32>, Float32ArraySlice, "Floats on their way to a `Float32Array`.");
+array!(Doubles, Vec<f64>, Float64ArraySlice, "Numbers on their way to a `Float64Array`.");
 array!(Integers, Vec<i32>, Int32ArraySlice, "Integers on their way to an `Int32Array`.");
 array!(Bytes, Vec<u8>, Uint8ArraySlice, "Bytes on their way to a `Uint8Array`.");
 

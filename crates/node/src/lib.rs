@@ -4,6 +4,7 @@ pub mod error;
 pub mod files;
 pub mod infer;
 pub mod layer;
+pub mod metrics;
 pub mod model;
 pub mod settle;
 pub mod tokenizer;

@@ -8,14 +8,19 @@ use std::{
 
 use napi::{
     Env, JsValue,
-    bindgen_prelude::{JsObjectValue, Object, ToNapiValue},
+    bindgen_prelude::{ClassInstance, JsObjectValue, Object, ToNapiValue},
 };
 use sconce_engine::{
     Code, Error,
+    interrupt::Flag,
     scheduler::{Scheduler, Turn},
 };
+use sconce_kernels::Context;
 
-use crate::error::{Result, thrown};
+use crate::{
+    error::{Result, thrown},
+    layer::NativeCancel,
+};
 
 type Resolver<T> = Box<dyn FnOnce(Env) -> napi::Result<T>>;
 type Deferred<T> = napi::JsDeferred<T, Resolver<T>>;
@@ -112,6 +117,33 @@ pub fn queue<T: ToNapiValue + Send + 'static>(
         settle.settle(Err(error));
     }
     Ok(promise)
+}
+
+/// Work on the compute threads.
+pub fn run(pieces: usize, work: &(dyn Fn(usize) + Sync)) {
+    Context::global().pool.run(pieces, work);
+}
+
+/// What raises the flag of a call, if anything.
+pub fn flag(cancel: Option<ClassInstance<'_, NativeCancel>>) -> Flag {
+    cancel.map_or_else(Flag::default, |cancel| cancel.flag.clone())
+}
+
+/// Queues one turn of work.
+pub fn queue_once<T: ToNapiValue + Send + 'static>(
+    env: &Env,
+    family: u64,
+    work: impl FnOnce() -> sconce_engine::Result<T> + Send + 'static,
+) -> Result<Object<'_>> {
+    let mut work = Some(work);
+    queue(
+        env,
+        move || family,
+        move || match work.take() {
+            Some(work) => work().map(Some),
+            None => Err(Error::new(Code::Internal, "a call ran twice")),
+        },
+    )
 }
 
 /// Runs work that only reads and writes files on a thread of its own.

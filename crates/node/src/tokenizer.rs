@@ -10,8 +10,7 @@ use napi::{
     bindgen_prelude::{ClassInstance, Int32Array, Int32ArraySlice, Object},
 };
 use napi_derive::napi;
-use sconce_engine::{Code, Error, family::Family, interrupt::Flag};
-use sconce_kernels::Context;
+use sconce_engine::{Code, Error, family::Family};
 use sconce_text::tokenizer::{
     Encoded, Fault, LARGEST_DOCUMENT, SpecialNames, Tokenizer, TokenizerError,
     training::{Counting, Learning, Progress, TrainingOptions},
@@ -21,7 +20,7 @@ use crate::{
     batch::Integers,
     error::{Result, thrown},
     layer::NativeCancel,
-    settle::{queue, spawn, watch_panics},
+    settle::{flag, queue, queue_once, run, spawn, watch_panics},
 };
 
 /// How long learning goes on before other calls get a turn.
@@ -37,31 +36,6 @@ fn tokenizer_error(error: TokenizerError) -> Error {
         Fault::Cancelled => Code::Cancelled,
     };
     Error::new(code, error.message)
-}
-
-fn run(pieces: usize, work: &(dyn Fn(usize) + Sync)) {
-    Context::global().pool.run(pieces, work);
-}
-
-fn flag(cancel: Option<ClassInstance<'_, NativeCancel>>) -> Flag {
-    cancel.map_or_else(Flag::default, |cancel| cancel.flag.clone())
-}
-
-/// Queues one turn of work.
-fn queue_once<T: napi::bindgen_prelude::ToNapiValue + Send + 'static>(
-    env: &Env,
-    family: u64,
-    work: impl FnOnce() -> sconce_engine::Result<T> + Send + 'static,
-) -> Result<Object<'_>> {
-    let mut work = Some(work);
-    queue(
-        env,
-        move || family,
-        move || match work.take() {
-            Some(work) => work().map(Some),
-            None => Err(Error::new(Code::Internal, "a call ran twice")),
-        },
-    )
 }
 
 /// Tokens that stand for padding, unknown, begin and end, as JSON.

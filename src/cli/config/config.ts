@@ -1,6 +1,7 @@
 import { basename, dirname, resolve } from "node:path";
 import { OptionError } from "../../errors.ts";
 import { checkMixedPrecision } from "../../training/mixed-precision.ts";
+import { prefixed } from "../../training/names.ts";
 import { checkAgainst, type Origin } from "./check.ts";
 import { type TransformerConfig, type transformerEntries, transformerOf } from "./model.ts";
 import { type OptimizerConfig, optimizerOf } from "./optimizer.ts";
@@ -89,7 +90,7 @@ function complete(config: Config, said: unknown, origin: Origin): ResolvedConfig
   if (metrics.length > 0 && data.valid === undefined) {
     throw new OptionError(`${origin("validation.metrics")} needs pairs to translate: give data.valid`);
   }
-  const translated = metrics.map((name) => (name === "bleu" ? "valBleu" : "valExactMatch"));
+  const translated = metrics.map((name) => prefixed("val", name));
   const known = ["loss", "accuracy", ...(data.valid === undefined ? [] : ["valLoss", "valAccuracy", ...translated])];
   if (monitor !== undefined && !known.includes(monitor)) {
     throw new OptionError(`${origin("validation.monitor")}: ${monitor} is not logged; there are ${known.join(", ")}`);

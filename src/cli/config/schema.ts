@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { textMetricNames, type ValidationMetric } from "../../index.ts";
 import { couple, flag, integer, isText, number, oneOf, rate, text } from "./kinds.ts";
 import { tied, transformerEntries } from "./model.ts";
 
@@ -116,13 +117,15 @@ const training = v.strictObject({
   keepModels: v.optional(integer(0), 0),
 });
 
+const validationNames: readonly unknown[] = [...textMetricNames, "exactMatch"];
+
 const validation = v.strictObject({
   every: v.optional(integer(1), 1),
   samples: v.optional(integer(0), 2),
   metrics: v.optional(
-    v.custom<("bleu" | "exactMatch")[]>(
-      (value) => Array.isArray(value) && value.every((name) => name === "bleu" || name === "exactMatch"),
-      "a list of bleu and exactMatch",
+    v.custom<ValidationMetric[]>(
+      (value) => Array.isArray(value) && value.every((name) => validationNames.includes(name)),
+      `a list of ${validationNames.join(", ")}`,
     ),
     [],
   ),

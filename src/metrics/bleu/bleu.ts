@@ -1,9 +1,8 @@
-import { environment } from "../../native.ts";
-import { type BleuOptions, type CheckedBleu, checkBleu, hasValue } from "./options.ts";
-import { type BleuReferences, checkedTexts } from "./references.ts";
-import { type BleuScore, scoreOf } from "./score.ts";
-import { type SegmentStatistics, segmentReferences, segmentStatistics, summed } from "./statistics.ts";
-import { bleuTokenizers, withoutEnd } from "./tokenizers.ts";
+import { scored, streamsOf } from "../text/now.ts";
+import type { TextReferences } from "../text/references.ts";
+import type { TextMetric } from "../text/text-metric.ts";
+import { type BleuOptions, checkBleu, hasValue } from "./options.ts";
+import { type BleuScore, scoreOf, sumsOf } from "./score.ts";
 
 /** What {@link bleu} gives. */
 export interface Bleu extends BleuScore {
@@ -14,8 +13,28 @@ export interface Bleu extends BleuScore {
   readonly signature: string;
 }
 
+/** BLEU with checked options. */
+export function bleuMetric(where: string, options: BleuOptions): TextMetric<BleuScore> {
+  const checked = checkBleu(where, options, false);
+  const { tokenize, lowercase, maxNgramOrder, effectiveOrder, smoothMethod, smoothValue } = checked;
+  return {
+    name: "bleu",
+    counts: { bleu: { tokenize, lowercase, maxNgramOrder } },
+    width: 2 + 2 * maxNgramOrder,
+    score: (sums) => scoreOf(sumsOf(sums, maxNgramOrder), checked),
+    signature: {
+      case: lowercase ? "lc" : "mixed",
+      eff: effectiveOrder,
+      tok: tokenize,
+      smooth: hasValue(smoothMethod) ? `${smoothMethod}[${smoothValue.toFixed(2)}]` : smoothMethod,
+    },
+  };
+}
+
 /**
  * BLEU of a corpus, equal to sacreBLEU's: `bp exp(mean_n log precision_n)` over n-grams of 1 to 4 words of all segments together.
+ *
+ * It counts at once; {@link scoreTexts} counts on other threads.
  *
  * @param hypotheses - Texts as they were generated, not tokenised.
  * @param references - A text for each hypothesis; with several references a list of such lists, one for each set of references.
@@ -33,15 +52,8 @@ export interface Bleu extends BleuScore {
  * console.log(score.toFixed(1), signature);
  * ```
  */
-export function bleu(hypotheses: readonly string[], references: BleuReferences, options: BleuOptions = {}): Bleu {
-  const where = "bleu";
-  const checked = checkBleu(where, options, false);
-  const texts = checkedTexts(where, hypotheses, references);
-  const segments = corpusStatistics(texts.hypotheses, texts.references, checked);
-  return {
-    ...scoreOf(summed(segments, checked.maxNgramOrder), checked),
-    signature: signatureOf(texts.references, checked),
-  };
+export function bleu(hypotheses: readonly string[], references: TextReferences, options: BleuOptions = {}): Bleu {
+  return scored(bleuMetric("bleu", options), hypotheses, references);
 }
 
 /**
@@ -58,43 +70,5 @@ export function sentenceBleu(
   references: string | readonly string[],
   options: BleuOptions = {},
 ): Bleu {
-  const streams = (typeof references === "string" ? [references] : references).map((text) => [text]);
-  return bleu([hypothesis], streams, { effectiveOrder: true, ...options });
-}
-
-/** Statistics of each segment. */
-export function corpusStatistics(
-  hypotheses: readonly string[],
-  references: readonly (readonly string[])[],
-  { tokenize, lowercase, maxNgramOrder }: CheckedBleu,
-): SegmentStatistics[] {
-  const words = (text: string) => bleuTokenizers[tokenize](withoutEnd(lowercase ? text.toLowerCase() : text));
-  return hypotheses.map((hypothesis, index) =>
-    segmentStatistics(
-      words(hypothesis),
-      segmentReferences(references[index]!.map(words), maxNgramOrder),
-      maxNgramOrder,
-    ),
-  );
-}
-
-/** How the score was computed; `extra` says what was done besides. */
-export function signatureOf(
-  references: readonly (readonly string[])[],
-  { lowercase, effectiveOrder, tokenize, smoothMethod, smoothValue }: CheckedBleu,
-  extra: Readonly<Record<string, string | number>> = {},
-): string {
-  const counts = new Set(references.map(({ length }) => length));
-  const fields = {
-    nrefs: counts.size === 1 ? [...counts][0]! : "var",
-    ...extra,
-    case: lowercase ? "lc" : "mixed",
-    eff: effectiveOrder ? "yes" : "no",
-    tok: tokenize,
-    smooth: hasValue(smoothMethod) ? `${smoothMethod}[${smoothValue.toFixed(2)}]` : smoothMethod,
-    version: `sconce-${environment().version}`,
-  };
-  return Object.entries(fields)
-    .map(([name, value]) => `${name}:${value}`)
-    .join("|");
+  return bleu([hypothesis], streamsOf(references), { effectiveOrder: true, ...options });
 }

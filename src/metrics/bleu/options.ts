@@ -1,5 +1,7 @@
 import { booleanOption, checkKeys, integerOption, nameOption, numberOption } from "../../options.ts";
-import type { BleuTokenizer } from "./tokenizers.ts";
+
+/** How lines are cut into words before they are compared. */
+export type BleuTokenizer = "13a" | "zh" | "char" | "none" | "intl";
 
 /** What stands for a precision of 0. */
 export type BleuSmoothing = "exp" | "floor" | "add-k" | "none";
@@ -22,7 +24,7 @@ export interface BleuOptions {
   smoothValue?: number;
   /** Whether orders of which the hypotheses have no n-gram are left out, default `false`; {@link sentenceBleu} `true`. */
   effectiveOrder?: boolean;
-  /** Longest n-grams, in words; at least 1, default 4. */
+  /** Longest n-grams, in words; from 1 to 64, default 4. */
   maxNgramOrder?: number;
 }
 
@@ -32,6 +34,16 @@ export type CheckedBleu = Required<BleuOptions>;
 /** Ways to cut lines into words. */
 export const bleuTokenizerNames: readonly BleuTokenizer[] = ["13a", "zh", "char", "none", "intl"];
 const smoothings: readonly BleuSmoothing[] = ["exp", "floor", "add-k", "none"];
+
+/** Names of all options. */
+export const bleuKeys: readonly (keyof BleuOptions)[] = [
+  "tokenize",
+  "lowercase",
+  "smoothMethod",
+  "smoothValue",
+  "effectiveOrder",
+  "maxNgramOrder",
+];
 
 /** What a method has for its value if none is given. */
 const smoothDefaults: Readonly<Record<BleuSmoothing, number>> = { exp: 0, floor: 0.1, "add-k": 1, none: 0 };
@@ -47,14 +59,7 @@ export function hasValue(smoothing: BleuSmoothing): boolean {
  * @throws OptionError if one is unknown or wrong.
  */
 export function checkBleu(where: string, options: BleuOptions, effectiveOrder: boolean): CheckedBleu {
-  checkKeys(where, options, [
-    "tokenize",
-    "lowercase",
-    "smoothMethod",
-    "smoothValue",
-    "effectiveOrder",
-    "maxNgramOrder",
-  ]);
+  checkKeys(where, options, bleuKeys);
   const smoothMethod = nameOption(where, "smoothMethod", options.smoothMethod ?? "exp", smoothings);
   return {
     tokenize: nameOption(where, "tokenize", options.tokenize ?? "13a", bleuTokenizerNames),

@@ -1,5 +1,4 @@
 import type { CheckedBleu } from "./options.ts";
-import type { SegmentStatistics } from "./statistics.ts";
 
 /** BLEU with what it is made of; the fields of sacreBLEU. */
 export interface BleuScore {
@@ -24,9 +23,27 @@ export interface BleuScore {
 /** What sacreBLEU has for the logarithm of 0. */
 const lowest = -9999999999;
 
+/** Sums over segments, as the addon counts them: lengths, then n-grams of each order that a reference has too, then all. */
+export function sumsOf(sums: ArrayLike<number>, order: number): BleuSums {
+  const part = (start: number) => Array.from({ length: order }, (_, index) => sums[start + index]!);
+  return { hypothesisLength: sums[0]!, referenceLength: sums[1]!, counts: part(2), totals: part(2 + order) };
+}
+
+/** What BLEU is made of. */
+export interface BleuSums {
+  /** Words of the hypotheses. */
+  readonly hypothesisLength: number;
+  /** Words of the references whose lengths are nearest; of two the shorter. */
+  readonly referenceLength: number;
+  /** For each order from 1, n-grams of the hypotheses that a reference has too, each as often as in one of them at most. */
+  readonly counts: readonly number[];
+  /** For each order from 1, n-grams of the hypotheses. */
+  readonly totals: readonly number[];
+}
+
 /** BLEU of summed statistics. */
 export function scoreOf(
-  { hypothesisLength: sysLen, referenceLength: refLen, ...found }: SegmentStatistics,
+  { hypothesisLength: sysLen, referenceLength: refLen, ...found }: BleuSums,
   { smoothMethod, smoothValue, effectiveOrder, maxNgramOrder }: CheckedBleu,
 ): BleuScore {
   const counts = [...found.counts];

@@ -2,7 +2,16 @@ import type { Dataset } from "../../data/dataset.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
 import { checkGenerate, type Decoding, type GenerateOptions } from "../../decoding/options.ts";
 import { DataError, OptionError } from "../../errors.ts";
-import { type BleuOptions, checkBleu } from "../../metrics/bleu/options.ts";
+import type { BleuOptions } from "../../metrics/bleu/options.ts";
+import type { RougeWordOptions } from "../../metrics/rouge/options.ts";
+import {
+  checkTextMetricOptions,
+  type TextMetricName,
+  type TextMetricOptions,
+  textMetricKeys,
+  textMetricNames,
+} from "../../metrics/text/metrics.ts";
+import type { TextScores } from "../../metrics/text/score-texts.ts";
 import { checkKeys, checkSignal, integerOption, nameOption } from "../../options.ts";
 import { judged } from "../../training/source.ts";
 import { testRequest } from "../../training/step-request.ts";
@@ -14,26 +23,28 @@ import type { EncodedPair } from "./pairs.ts";
 import type { Roles } from "./roles.ts";
 
 /** What `Seq2Seq.evaluate` can find out. */
-export type EvaluationMetric = "loss" | "perplexity" | "tokenAccuracy" | "exactMatch" | "bleu";
+export type EvaluationMetric = "loss" | "perplexity" | "tokenAccuracy" | "exactMatch" | TextMetricName;
 
 const standard: readonly EvaluationMetric[] = ["loss", "perplexity", "tokenAccuracy", "exactMatch"];
-const evaluationMetrics: readonly EvaluationMetric[] = [...standard, "bleu"];
+const evaluationMetrics: readonly EvaluationMetric[] = [...standard, ...textMetricNames];
 
 /** Options of `Seq2Seq.evaluate`. */
-export interface Seq2SeqEvaluateOptions {
+export interface Seq2SeqEvaluateOptions extends TextMetricOptions {
   /** Pairs in a batch, at least 1; default 64. */
   batchSize?: number;
   /** Pairs with a longer side are left out, in tokens with the end token; default no limit. */
   maxLength?: number;
   /**
-   * What is wanted; default all but `"bleu"`. `"exactMatch"` and `"bleu"` translate every source, which takes longest; the others
-   * come together.
+   * What is wanted; default `"loss"`, `"perplexity"`, `"tokenAccuracy"` and `"exactMatch"`. `"exactMatch"` and the metrics of text
+   * translate every source, which takes longest; the others come together.
    */
   metrics?: readonly EvaluationMetric[];
-  /** How sources are translated for `"bleu"`; default as `Seq2Seq.generate` does. */
+  /** How sources are translated for metrics of text; default as `Seq2Seq.generate` does. */
   generate?: Omit<GenerateOptions, "signal">;
   /** How BLEU is computed; `tokenize` is by default `"zh"` if the references are Chinese, else `"13a"`. */
   bleu?: BleuOptions;
+  /** How ROUGE cuts texts into words; `tokenizer` is by default `"zh"` if the references are Chinese, else `"default"`. */
+  rouge?: RougeWordOptions;
   /** Stops between two batches, or two tokens; the rejection is its reason. */
   signal?: AbortSignal;
 }
@@ -50,8 +61,30 @@ export interface Evaluation {
   exactMatch?: number;
   /** BLEU of the translations, from 0 to 100, equal to sacreBLEU's; only if it was asked for. */
   bleu?: number;
-  /** How BLEU was computed, in sacreBLEU's form; publish it with the number. */
-  signatures?: { bleu: string };
+  /** chrF and chrF++, from 0 to 100, equal to sacreBLEU's. */
+  chrf?: number;
+  /** chrF++, from 0 to 100. */
+  "chrf++"?: number;
+  /** Translation edit rate: edits for 100 words of the references. */
+  ter?: number;
+  /** F1 of words, from 0 to 1, as rouge-score has it. */
+  rouge1?: number;
+  /** F1 of pairs of words. */
+  rouge2?: number;
+  /** F1 of longest common subsequences. */
+  rougeL?: number;
+  /** F1 of longest common subsequences of sentences, one on each line. */
+  rougeLsum?: number;
+  /** Share of answers that are right by the rules of SQuAD 2.0, from 0 to 100. */
+  squadExactMatch?: number;
+  /** F1 of the words of answers, from 0 to 100. */
+  squadF1?: number;
+  /** Share of answers that are right by the rules of CMRC 2018, from 0 to 100. */
+  cmrcExactMatch?: number;
+  /** F1 of the longest run of characters and words, from 0 to 100. */
+  cmrcF1?: number;
+  /** How the metrics of text were computed, in sacreBLEU's form; publish them with the numbers. */
+  signatures?: Partial<Record<TextMetricName, string>>;
   /** Count of tokens. */
   tokens: number;
   /** Count of pairs. */
@@ -63,8 +96,9 @@ export interface CheckedEvaluate {
   readonly batchSize: number;
   readonly maxLength: number | undefined;
   readonly exactMatch: boolean;
-  /** How BLEU is computed, if it is. */
-  readonly bleu: BleuOptions | undefined;
+  /** Metrics of text. */
+  readonly texts: readonly TextMetricName[];
+  readonly scoring: TextMetricOptions;
   readonly decoding: Decoding;
   readonly signal: AbortSignal | undefined;
 }
@@ -72,18 +106,22 @@ export interface CheckedEvaluate {
 /** Checks the options of `Seq2Seq.evaluate`. */
 export function checkEvaluate(options: Seq2SeqEvaluateOptions): CheckedEvaluate {
   const where = "evaluate";
-  checkKeys(where, options, ["batchSize", "maxLength", "metrics", "generate", "bleu", "signal"]);
+  checkKeys(where, options, ["batchSize", "maxLength", "metrics", "generate", ...textMetricKeys, "signal"]);
   checkSignal(where, options.signal);
-  const { maxLength, metrics = standard, signal } = options;
+  const { maxLength, metrics = standard, signal, bleu = {}, chrf = {}, ter = {}, rouge = {} } = options;
   if (!Array.isArray(metrics)) throw new OptionError(`${where}: metrics must be a list of names`);
   for (const name of metrics) nameOption(where, "metrics", name, evaluationMetrics);
-  if (!metrics.includes("bleu") && (options.bleu !== undefined || options.generate !== undefined)) {
-    throw new OptionError(`${where}: bleu and generate are options of the metric "bleu": put it into metrics`);
+  const texts = textMetricNames.filter((name) => metrics.includes(name));
+  const generated: readonly (keyof Seq2SeqEvaluateOptions)[] = [...textMetricKeys, "generate"];
+  const useless = generated.find((key) => texts.length === 0 && options[key] !== undefined);
+  if (useless !== undefined) {
+    throw new OptionError(`${where}: ${useless} is an option of metrics of text: put one into metrics, such as "bleu"`);
   }
-  const bleuOptions = options.bleu ?? {};
-  checkBleu(`${where}: bleu`, bleuOptions, false);
+  const scoring = { bleu, chrf, ter, rouge };
+  checkTextMetricOptions(where, scoring);
   return {
-    bleu: metrics.includes("bleu") ? bleuOptions : undefined,
+    texts,
+    scoring,
     decoding: checkGenerate({ ...options.generate, ...(signal === undefined ? {} : { signal }) }),
     batchSize: integerOption(where, "batchSize", options.batchSize ?? 64, 1),
     maxLength: maxLength === undefined ? undefined : integerOption(where, "maxLength", maxLength, 1),
@@ -99,6 +137,14 @@ interface Subject {
   readonly decoder: Decoder;
   readonly source: Tokenizer;
   readonly target: Tokenizer;
+}
+
+/** Values and signatures of metrics of text, as `evaluate` gives them. */
+export function textValues(scores: TextScores): Pick<Evaluation, TextMetricName | "signatures"> {
+  const entries = Object.entries(scores);
+  const of = <Value>(field: (score: (typeof entries)[number][1]) => Value) =>
+    Object.fromEntries(entries.map(([name, score]) => [name, field(score)]));
+  return { ...of(({ score }) => score), signatures: of(({ signature }) => signature) };
 }
 
 /** Runs a compiled model over batches of pairs. */

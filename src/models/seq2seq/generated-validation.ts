@@ -1,33 +1,46 @@
 import { checkGenerate, type Decoding, type GenerateOptions } from "../../decoding/options.ts";
 import { OptionError } from "../../errors.ts";
-import { type BleuOptions, checkBleu } from "../../metrics/bleu/options.ts";
+import type { BleuOptions } from "../../metrics/bleu/options.ts";
+import type { RougeWordOptions } from "../../metrics/rouge/options.ts";
+import {
+  checkTextMetricOptions,
+  type TextMetricName,
+  type TextMetricOptions,
+  textMetricKeys,
+  textMetricNames,
+} from "../../metrics/text/metrics.ts";
 import { checkKeys, integerOption, nameOption } from "../../options.ts";
 import type { Callback } from "../../training/callbacks/callback.ts";
 import type { Logs } from "../../training/history.ts";
 import { prefixed } from "../../training/names.ts";
-import { bleuOf, type Translations } from "./translations.ts";
+import { scoresOf, type Translations } from "./translations.ts";
 
 /** What `Seq2Seq.fit` can find out by translating the pairs that validate. */
-export type ValidationMetric = "bleu" | "exactMatch";
+export type ValidationMetric = TextMetricName | "exactMatch";
 
 /** How `Seq2Seq.fit` translates the pairs that validate. */
-export interface ValidationGenerationOptions extends Omit<GenerateOptions, "signal" | "recompute"> {
+export interface ValidationGenerationOptions
+  extends Omit<GenerateOptions, "signal" | "recompute">,
+    Omit<TextMetricOptions, "bleu" | "rouge"> {
   /** Epochs from one translation to the next, at least 1; default 1. */
   every?: number;
   /** How many of the pairs are translated, the first ones; at least 1, default all. */
   pairs?: number;
   /** How BLEU is computed; `tokenize` is by default `"zh"` if the references are Chinese, else `"13a"`. */
   bleu?: BleuOptions;
+  /** How ROUGE cuts texts into words; `tokenizer` is by default `"zh"` if the references are Chinese, else `"default"`. */
+  rouge?: RougeWordOptions;
 }
 
-const validationMetrics: readonly ValidationMetric[] = ["bleu", "exactMatch"];
+/** What can be found out by translating. */
+export const validationMetrics: readonly ValidationMetric[] = [...textMetricNames, "exactMatch"];
 
 /** Checked options, with defaults. */
 export interface CheckedGeneration {
   readonly metrics: readonly ValidationMetric[];
   readonly every: number;
   readonly limit: number;
-  readonly bleu: BleuOptions;
+  readonly scoring: TextMetricOptions;
   readonly decoding: Decoding;
 }
 
@@ -53,14 +66,15 @@ export function checkGeneration(
     throw new OptionError('fit: validationGeneration needs validationMetrics, such as ["bleu"]');
   }
   const where = "fit: validationGeneration";
-  checkKeys(where, options ?? {}, ["every", "pairs", "bleu", "maxNewTokens", "batchSize"]);
-  const { every, pairs, bleu = {}, ...rest } = options ?? {};
-  checkBleu(`${where}: bleu`, bleu, false);
+  checkKeys(where, options ?? {}, ["every", "pairs", ...textMetricKeys, "maxNewTokens", "batchSize"]);
+  const { every, pairs, bleu = {}, chrf = {}, ter = {}, rouge = {}, ...rest } = options ?? {};
+  const scoring = { bleu, chrf, ter, rouge };
+  checkTextMetricOptions(where, scoring);
   return {
     metrics: names,
     every: integerOption(where, "every", every ?? 1, 1),
     limit: pairs === undefined ? Number.POSITIVE_INFINITY : integerOption(where, "pairs", pairs, 1),
-    bleu,
+    scoring,
     decoding: checkGenerate(signal === undefined ? rest : { ...rest, signal }),
   };
 }
@@ -79,13 +93,14 @@ export class GeneratedValidation implements Callback {
   }
 
   async onEpochEnd(epoch: number, logs: Logs): Promise<void> {
-    const { metrics, every, bleu } = this.#options;
+    const { metrics, every, scoring, decoding } = this.#options;
     if ((epoch + 1) % every !== 0) return;
     const made = await this.#translate();
-    const values: Readonly<Record<ValidationMetric, () => number>> = {
-      bleu: () => bleuOf(made, bleu).score,
-      exactMatch: () => made.matches / made.hypotheses.length,
-    };
-    for (const name of metrics) logs[prefixed("val", name)] = values[name]();
+    const texts = metrics.filter((name) => name !== "exactMatch");
+    const scores = texts.length === 0 ? {} : await scoresOf(made, texts, scoring, decoding.signal);
+    for (const name of metrics) {
+      const value = name === "exactMatch" ? made.matches / made.hypotheses.length : scores[name]!.score;
+      logs[prefixed("val", name)] = value;
+    }
   }
 }

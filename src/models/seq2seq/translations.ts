@@ -1,8 +1,8 @@
 import type { Decoding } from "../../decoding/options.ts";
 import { DataError } from "../../errors.ts";
-import { bleu } from "../../metrics/bleu/bleu.ts";
-import { tokenizerFor } from "../../metrics/bleu/choice.ts";
-import type { BleuOptions } from "../../metrics/bleu/options.ts";
+import { isChinese } from "../../metrics/text/language.ts";
+import type { TextMetricName, TextMetricOptions } from "../../metrics/text/metrics.ts";
+import { scoreTexts, type TextScores } from "../../metrics/text/score-texts.ts";
 import type { Decoder } from "./decoder.ts";
 import type { PairEncoder, Pairs } from "./pairs.ts";
 
@@ -62,10 +62,19 @@ export async function translations(
   return { hypotheses, references, matches };
 }
 
-/** BLEU of translations, and how it was computed. */
-export function bleuOf(
+/** Scores of translations; BLEU and ROUGE cut Chinese references into characters unless their options say otherwise. */
+export function scoresOf(
   { hypotheses, references }: Pick<Translations, "hypotheses" | "references">,
-  options: BleuOptions,
-): { score: number; signature: string } {
-  return bleu(hypotheses, references, { tokenize: tokenizerFor(references), ...options });
+  metrics: readonly TextMetricName[],
+  { bleu, rouge, ...others }: TextMetricOptions,
+  signal: AbortSignal | undefined,
+): Promise<TextScores> {
+  const chinese = isChinese(references);
+  return scoreTexts(hypotheses, references, {
+    ...others,
+    metrics,
+    bleu: { tokenize: chinese ? "zh" : "13a", ...bleu },
+    rouge: { tokenizer: chinese ? "zh" : "default", ...rouge },
+    ...(signal === undefined ? {} : { signal }),
+  });
 }

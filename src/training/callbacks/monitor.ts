@@ -60,8 +60,8 @@ export class Monitor {
 function direction(where: string, name: string, mode: MonitorMode): 1 | -1 {
   if (mode !== "auto") return mode === "max" ? 1 : -1;
   const lower = name.toLowerCase();
-  if (lower.endsWith("loss") || lower.endsWith("perplexity")) return -1;
-  if (["accuracy", "bleu", "exactmatch"].some((end) => lower.endsWith(end))) return 1;
+  if (/(loss|perplexity|^ter|^valter)$/.test(lower)) return -1;
+  if (/(accuracy|bleu|chrf|chrf\+\+|rouge.|rougelsum|f1|exactmatch)$/.test(lower)) return 1;
   throw new OptionError(
     `${where}: cannot tell whether ${JSON.stringify(name)} should rise or fall; set mode to "min" or "max"`,
   );

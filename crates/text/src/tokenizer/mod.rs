@@ -5,7 +5,6 @@ use std::sync::{Mutex, PoisonError};
 
 use ahash::AHashMap;
 
-mod classes;
 mod cutter;
 mod document;
 mod error;
@@ -18,10 +17,10 @@ mod specials;
 pub mod training;
 mod words;
 
+use crate::Run;
 pub use document::{LARGEST_DOCUMENT, SPECIALS};
 pub use error::{Fault, Result, TokenizerError};
 pub use normalize::Step;
-pub use parallel::Run;
 pub use specials::{SpecialNames, Specials};
 
 use cutter::{Cut, Cutter, Part};

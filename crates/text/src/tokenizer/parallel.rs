@@ -2,9 +2,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::{Result, TokenizerError};
-
-/// Runs `work(piece)` once for each piece in `0..pieces`, on as many threads as it likes, and returns when all have ended.
-pub type Run<'run> = &'run (dyn Fn(usize, &(dyn Fn(usize) + Sync)) + Sync);
+use crate::Run;
 
 /// Bytes of text that one piece of work takes.
 pub(super) const WORK: usize = 1 << 15;

@@ -1,7 +1,7 @@
 //! How text is cut before byte pairs are merged: no merge crosses the border of a piece.
 use std::sync::LazyLock;
 
-use super::classes::{IDEOGRAPH, IDEOGRAPHS, LETTER, MARK, NUMBER, SPACE, class};
+use crate::classes::{IDEOGRAPH, IDEOGRAPHS, LETTER, MARK, NUMBER, SPACE, class};
 
 /// Stands for a space, at the beginning of a word.
 pub(super) const WORD_START: char = '▁';

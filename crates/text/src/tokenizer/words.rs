@@ -1,6 +1,6 @@
 //! Words and punctuation marks, close to how the texts of GloVe were cut: `don't` becomes `do n't`, `1,000.5` and
 //! `well-known` stay whole. Characters of Chinese and Japanese are one token each.
-use super::classes::{IDEOGRAPH, IDEOGRAPHS, LETTER, MARK, NUMBER, SPACE, class};
+use crate::classes::{IDEOGRAPH, IDEOGRAPHS, LETTER, MARK, NUMBER, SPACE, class};
 
 /// What [`split`] does, as a regular expression: in this order, what an earlier alternative takes, no later one sees.
 pub(super) fn pattern() -> String {

@@ -5,18 +5,24 @@ use ahash::AHashMap;
 use regex_syntax::hir::{Class, HirKind};
 
 /// Letters (`\p{L}`).
-pub(super) const LETTER: u8 = 1;
+pub(crate) const LETTER: u8 = 1;
 /// Combining marks (`\p{M}`).
-pub(super) const MARK: u8 = 2;
+pub(crate) const MARK: u8 = 2;
 /// Digits and other numbers (`\p{N}`).
-pub(super) const NUMBER: u8 = 4;
+pub(crate) const NUMBER: u8 = 4;
 /// Characters of Chinese and Japanese: scripts Han, Hiragana and Katakana.
-pub(super) const IDEOGRAPH: u8 = 8;
+pub(crate) const IDEOGRAPH: u8 = 8;
 /// White space (`\s`).
-pub(super) const SPACE: u8 = 16;
+pub(crate) const SPACE: u8 = 16;
+/// Punctuation (`\p{P}`).
+pub(crate) const PUNCTUATION: u8 = 32;
+/// Symbols (`\p{S}`).
+pub(crate) const SYMBOL: u8 = 64;
+/// Chinese characters: script Han.
+pub(crate) const HAN: u8 = 128;
 
 /// The set of [`IDEOGRAPH`] as a regular expression.
-pub(super) const IDEOGRAPHS: &str = r"[\p{Han}\p{Hiragana}\p{Katakana}]";
+pub(crate) const IDEOGRAPHS: &str = r"[\p{Han}\p{Hiragana}\p{Katakana}]";
 
 const BLOCK: usize = 256;
 
@@ -30,7 +36,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(Table::new);
 
 /// The class bits of a character.
 #[inline]
-pub(super) fn class(character: char) -> u8 {
+pub(crate) fn class(character: char) -> u8 {
     let code = character as usize;
     let table = &*TABLE;
     table.bits[usize::from(table.blocks[code / BLOCK])][code % BLOCK]
@@ -39,9 +45,16 @@ pub(super) fn class(character: char) -> u8 {
 impl Table {
     fn new() -> Self {
         let mut flat = vec![0u8; 0x110_000];
-        for (pattern, bit) in
-            [(r"\p{L}", LETTER), (r"\p{M}", MARK), (r"\p{N}", NUMBER), (IDEOGRAPHS, IDEOGRAPH), (r"\s", SPACE)]
-        {
+        for (pattern, bit) in [
+            (r"\p{L}", LETTER),
+            (r"\p{M}", MARK),
+            (r"\p{N}", NUMBER),
+            (IDEOGRAPHS, IDEOGRAPH),
+            (r"\s", SPACE),
+            (r"\p{P}", PUNCTUATION),
+            (r"\p{S}", SYMBOL),
+            (r"\p{Han}", HAN),
+        ] {
             // The patterns are constants that a test parses.
             let Ok(parsed) = regex_syntax::parse(pattern) else { continue };
             let HirKind::Class(Class::Unicode(class)) = parsed.kind() else { continue };
@@ -68,7 +81,7 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use super::{IDEOGRAPH, LETTER, MARK, NUMBER, SPACE, class};
+    use super::{HAN, IDEOGRAPH, LETTER, MARK, NUMBER, PUNCTUATION, SPACE, SYMBOL, class};
 
     #[test]
     fn characters_have_their_classes() {
@@ -78,15 +91,17 @@ mod tests {
             ('\u{301}', MARK),
             ('7', NUMBER),
             ('½', NUMBER),
-            ('我', LETTER | IDEOGRAPH),
-            ('〇', NUMBER | IDEOGRAPH),
+            ('我', LETTER | IDEOGRAPH | HAN),
+            ('〇', NUMBER | IDEOGRAPH | HAN),
             ('す', LETTER | IDEOGRAPH),
             ('\u{a0}', SPACE),
             ('\n', SPACE),
             ('\u{feff}', 0),
-            ('_', 0),
-            ('▁', 0),
-            ('👍', 0),
+            ('_', PUNCTUATION),
+            ('。', PUNCTUATION),
+            ('$', SYMBOL),
+            ('▁', SYMBOL),
+            ('👍', SYMBOL),
             ('\u{10ffff}', 0),
         ] {
             assert_eq!(class(character), expected, "{character:?}");

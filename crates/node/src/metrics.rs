@@ -1,0 +1,74 @@
+//! Counts of what generated texts have in common with references: small ones at once, others on the compute threads.
+use napi::{
+    Env,
+    bindgen_prelude::{ClassInstance, Float64Array, Object, Uint32Array},
+};
+use napi_derive::napi;
+use sconce_engine::{Code, Error, family::Family};
+use sconce_text::metrics::{Chrf, Metric, MetricError, statistics};
+
+use crate::{
+    batch::Doubles,
+    error::{Result, thrown},
+    layer::NativeCancel,
+    settle::{flag, queue_once, run, watch_panics},
+};
+
+fn metric_error(error: MetricError) -> Error {
+    let code = match error {
+        MetricError::Option(_) => Code::Option,
+        MetricError::Counts { .. } | MetricError::NoReference { .. } => Code::Data,
+        MetricError::TooLong { .. } => Code::Limit,
+        MetricError::Cancelled => Code::Cancelled,
+    };
+    Error::new(code, error.to_string())
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(json: &str) -> sconce_engine::Result<T> {
+    serde_json::from_str(json).map_err(|error| Error::new(Code::Option, format!("metrics: {error}")))
+}
+
+/// Statistics of each segment, for each metric: `[hypotheses, width]`, row by row. Hypothesis i has the next `counts[i]` references.
+/// JSON: a list of metrics with their options.
+#[napi(catch_unwind, ts_return_type = "Float64Array[]")]
+pub fn count_texts(
+    metrics_json: String,
+    hypotheses: Vec<String>,
+    references: Vec<String>,
+    counts: Uint32Array,
+) -> Result<Vec<Doubles>> {
+    watch_panics();
+    let serial = |pieces: usize, work: &(dyn Fn(usize) + Sync)| (0..pieces).for_each(work);
+    let made = parsed::<Vec<Metric>>(&metrics_json).and_then(|metrics| {
+        statistics(&metrics, &hypotheses, &references, &counts, &serial, &|| false).map_err(metric_error)
+    });
+    made.map(|tables| tables.into_iter().map(Doubles).collect()).map_err(thrown)
+}
+
+/// The same on the compute threads.
+#[napi(catch_unwind, ts_return_type = "Promise<Float64Array[]>")]
+pub fn queue_texts<'env>(
+    env: &'env Env,
+    metrics_json: String,
+    hypotheses: Vec<String>,
+    references: Vec<String>,
+    counts: Uint32Array,
+    cancel: Option<ClassInstance<'_, NativeCancel>>,
+) -> Result<Object<'env>> {
+    let flag = flag(cancel);
+    let counts = counts.to_vec();
+    let family = Family::new();
+    queue_once(env, family.number(), move || {
+        let metrics: Vec<Metric> = parsed(&metrics_json)?;
+        let cancelled = || flag.is_raised();
+        let tables = statistics(&metrics, &hypotheses, &references, &counts, &run, &cancelled).map_err(metric_error)?;
+        Ok(tables.into_iter().map(Doubles).collect::<Vec<_>>())
+    })
+}
+
+/// chrF from 0 to 100 of summed statistics; JSON of its options.
+#[napi(catch_unwind)]
+pub fn chrf_score(options_json: String, sums: Float64Array) -> Result<f64> {
+    watch_panics();
+    parsed::<Chrf>(&options_json).map(|options| options.score(&sums)).map_err(thrown)
+}

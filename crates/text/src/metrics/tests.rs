@@ -1,0 +1,87 @@
+use super::{Bleu, BleuTokenizer, Chrf, Metric, MetricError, Normalization, Rouge, RougeKind, Ter, statistics};
+
+fn bleu(tokenize: BleuTokenizer) -> Metric {
+    Metric::Bleu(Bleu { tokenize, lowercase: false, max_ngram_order: 4 })
+}
+
+fn all() -> Vec<Metric> {
+    let normalization = Normalization { normalized: true, no_punct: false, asian_support: true, case_sensitive: false };
+    let types = vec![RougeKind::Ngrams(2), RougeKind::Longest, RougeKind::LongestBySentence];
+    vec![
+        bleu(BleuTokenizer::V13a),
+        Metric::Chrf(Chrf {
+            char_order: 6,
+            word_order: 2,
+            beta: 2.0,
+            lowercase: false,
+            whitespace: false,
+            eps_smoothing: false,
+        }),
+        Metric::Ter(Ter { normalization }),
+        Metric::Rouge(Rouge { types, use_stemmer: true, tokenizer: super::RougeTokenizer::Chinese }),
+    ]
+}
+
+fn serial(pieces: usize, work: &(dyn Fn(usize) + Sync)) {
+    (0..pieces).for_each(work);
+}
+
+fn threaded(pieces: usize, work: &(dyn Fn(usize) + Sync)) {
+    std::thread::scope(|scope| {
+        (0..pieces).rev().for_each(|piece| {
+            scope.spawn(move || work(piece));
+        });
+    });
+}
+
+fn texts(count: usize) -> (Vec<String>, Vec<String>, Vec<u32>) {
+    let words = ["the", "dog.", "bit", "我们", "3.14", "(a)", "", "\u{3000}", "running"];
+    let text = |seed: usize| {
+        let chosen: Vec<_> = (0..seed % 23).map(|index| words[(seed * 7 + index * index) % words.len()]).collect();
+        chosen.join(" ")
+    };
+    let hypotheses = (0..count).map(|index| text(index * 3)).collect();
+    let counts: Vec<u32> = (0..count).map(|index| 1 + (index % 3) as u32).collect();
+    let references = (0..counts.iter().sum::<u32>() as usize).map(|index| text(index * 5 + 1)).collect();
+    (hypotheses, references, counts)
+}
+
+#[test]
+fn threads_change_nothing() {
+    let (hypotheses, references, counts) = texts(500);
+    let metrics = all();
+    let expected = statistics(&metrics, &hypotheses, &references, &counts, &serial, &|| false).unwrap();
+    for (metric, rows) in metrics.iter().zip(&expected) {
+        assert_eq!(rows.len(), 500 * metric.width());
+        assert!(rows.iter().all(|value| value.is_finite() && *value >= 0.0));
+        assert!(rows.iter().any(|value| *value > 0.0));
+    }
+    assert_eq!(statistics(&metrics, &hypotheses, &references, &counts, &threaded, &|| false), Ok(expected));
+}
+
+#[test]
+fn counts_are_those_of_the_paper() {
+    // Papineni et al., example 2: seven times "the" against two references.
+    let references = ["The cat is on the mat.", "There is a cat on the mat."];
+    let hypothesis = ["the the the the the the the"];
+    let metric = Metric::Bleu(Bleu { tokenize: BleuTokenizer::None, lowercase: true, max_ngram_order: 2 });
+    let rows = statistics(&[metric], &hypothesis, &references, &[2], &serial, &|| false).unwrap();
+    assert_eq!(rows, [[7.0, 7.0, 2.0, 0.0, 7.0, 6.0]]);
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let none: [&str; 0] = [];
+    let run = |hypotheses: &[&str], references: &[&str], counts: &[u32]| {
+        statistics(&all(), hypotheses, references, counts, &serial, &|| false)
+    };
+    assert_eq!(run(&none, &none, &[]).map(|rows| rows.concat().len()), Ok(0));
+    assert_eq!(run(&["a", "b"], &["a"], &[1, 0]), Err(MetricError::NoReference { segment: 1 }));
+    assert!(matches!(run(&["a", "b"], &["a"], &[1]), Err(MetricError::Counts { .. })));
+    assert!(matches!(run(&["a"], &["a", "b"], &[1]), Err(MetricError::Counts { .. })));
+    let long = Metric::Bleu(Bleu { tokenize: BleuTokenizer::None, lowercase: true, max_ngram_order: 65 });
+    let refused = statistics(&[long], &["a"], &["a"], &[1], &serial, &|| false);
+    assert!(matches!(refused, Err(MetricError::Option(_))));
+    let stopped = statistics(&all(), &["a"], &["a"], &[1], &serial, &|| true);
+    assert_eq!(stopped, Err(MetricError::Cancelled));
+}

@@ -1,0 +1,68 @@
+import { DataError } from "../../errors.ts";
+import { countTexts, queueTexts } from "../../native.ts";
+import type { CheckedTexts } from "./references.ts";
+import { countHere, type SegmentTable, type TextMetric } from "./text-metric.ts";
+
+function table(metric: TextMetric, rows: Float64Array): SegmentTable {
+  return { width: metric.width, rows };
+}
+
+/** Statistics of each segment, counted at once. */
+export function statistics(metric: TextMetric, texts: CheckedTexts): SegmentTable {
+  const { hypotheses, references, counts } = texts;
+  const rows = countHere(metric, texts) ?? countTexts([metric.counts as object], hypotheses, references, counts)[0]!;
+  return table(metric, rows);
+}
+
+/** Statistics of each segment for each metric, counted on the compute threads where the addon counts. */
+export async function statisticsLater(
+  metrics: readonly TextMetric[],
+  texts: CheckedTexts,
+  signal: AbortSignal | undefined,
+): Promise<SegmentTable[]> {
+  const { hypotheses, references, counts } = texts;
+  const native = metrics.map((metric) => metric.counts).filter((count) => typeof count !== "function");
+  const made = native.length === 0 ? [] : await queueTexts(native, hypotheses, references, counts, signal);
+  return metrics.map((metric) => table(metric, countHere(metric, texts) ?? made.shift()!));
+}
+
+/** How many segments a table has. */
+export function segmentsOf({ width, rows }: SegmentTable): number {
+  return rows.length / width;
+}
+
+/** Sums over segments, all or those with these numbers. */
+export function summed({ width, rows }: SegmentTable, segments?: Uint32Array): Float64Array {
+  const sums = new Float64Array(width);
+  const count = segments?.length ?? rows.length / width;
+  for (let index = 0; index < count; index++) {
+    const start = width * (segments === undefined ? index : segments[index]!);
+    for (let column = 0; column < width; column++) sums[column]! += rows[start + column]!;
+  }
+  return sums;
+}
+
+/**
+ * Tables of two systems.
+ *
+ * @throws DataError unless both have as many rows of as many finite numbers.
+ */
+export function tablesOf(
+  where: string,
+  ...systems: readonly [baseline: readonly (readonly number[])[], system: readonly (readonly number[])[]]
+): [SegmentTable, SegmentTable] {
+  const width = systems[0][0]?.length ?? 0;
+  if (width === 0) throw new DataError(`${where}: there are no statistics`);
+  if (systems[0].length !== systems[1].length) {
+    const counts = systems.map(({ length }) => length).join(" and ");
+    throw new DataError(`${where}: both systems need statistics of the same segments, got ${counts}`);
+  }
+  return systems.map((rows, system) => {
+    for (const [index, row] of rows.entries()) {
+      if (Array.isArray(row) && row.length === width && row.every(Number.isFinite)) continue;
+      const name = system === 0 ? "baseline" : "system";
+      throw new DataError(`${where}: ${name}[${index}] must be a list of ${width} finite numbers`);
+    }
+    return { width, rows: Float64Array.from(rows.flat()) };
+  }) as [SegmentTable, SegmentTable];
+}
