@@ -5,6 +5,7 @@ pub mod files;
 pub mod infer;
 pub mod layer;
 pub mod model;
+pub mod search;
 pub mod settle;
 pub mod tokenizer;
 pub mod trainer;

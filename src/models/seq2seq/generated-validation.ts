@@ -1,4 +1,4 @@
-import { checkGenerate, type Decoding, type GenerateOptions } from "../../decoding/options.ts";
+import { checkGenerate, type Decoding, type GenerateOptions, generateOptions } from "../../decoding/options.ts";
 import { OptionError } from "../../errors.ts";
 import { type BleuOptions, checkBleu } from "../../metrics/bleu/options.ts";
 import { checkKeys, integerOption, nameOption } from "../../options.ts";
@@ -53,7 +53,8 @@ export function checkGeneration(
     throw new OptionError('fit: validationGeneration needs validationMetrics, such as ["bleu"]');
   }
   const where = "fit: validationGeneration";
-  checkKeys(where, options ?? {}, ["every", "pairs", "bleu", "maxNewTokens", "batchSize"]);
+  const decoding = generateOptions.filter((name) => name !== "signal" && name !== "recompute");
+  checkKeys(where, options ?? {}, ["every", "pairs", "bleu", ...decoding]);
   const { every, pairs, bleu = {}, ...rest } = options ?? {};
   checkBleu(`${where}: bleu`, bleu, false);
   return {

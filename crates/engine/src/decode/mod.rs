@@ -1,13 +1,24 @@
-//! Decoding: the incremental decoder that follows from a graph, and greedy search with it.
+//! Decoding: the incremental decoder that follows from a graph, and greedy search, beam search and sampling with it.
 mod attention;
 mod attention_rnn;
+mod beams;
+mod candidates;
+mod draw;
 mod generation;
+mod given_targets;
 mod incremental;
+mod processors;
+mod request;
+mod stepper;
 mod steps;
 mod tensor;
 
-pub use generation::{Feed, Generated, Generation, GenerationRequest};
+pub use generation::{Generated, Generation};
+pub use given_targets::{TargetScores, target_scores};
 pub use incremental::{Incremental, Treatment};
+pub use request::{EarlyStopping, Feed, GenerationRequest, ProcessorOptions, Sampling, SearchOptions};
 
+#[cfg(test)]
+mod searching;
 #[cfg(test)]
 mod tests;
