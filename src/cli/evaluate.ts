@@ -21,6 +21,8 @@ ${pairsHelp}  --metrics A,B            of loss, perplexity, tokenAccuracy, exact
   --tokenize NAME          how BLEU cuts texts into words: 13a, zh, char, intl or none; default zh for Chinese references, else 13a
   --lowercase              BLEU ignores case
   --max-new-tokens N       most tokens of a translation for BLEU; default that of the run, else 128
+  --beams N                beam search with so many sequences for BLEU, default that of the run, else 1
+  --length-penalty X       power of the length that scores are divided by in beam search, default that of the run, else 1
   --batch-size N           pairs computed together, default 64
   --json                   print one JSON object: { "loss", "perplexity", "tokenAccuracy", "exactMatch", "bleu", "signatures",
                            "tokens", "pairs" }
@@ -38,6 +40,8 @@ export const evaluate: Command = {
       tokenize: { type: "string" },
       lowercase: { type: "boolean" },
       "max-new-tokens": { type: "string" },
+      beams: { type: "string" },
+      "length-penalty": { type: "string" },
       "batch-size": { type: "string" },
       json: { type: "boolean" },
     });
@@ -56,9 +60,18 @@ export const evaluate: Command = {
     const tokenize = textFlag(parsed, "tokenize") as BleuTokenizer | undefined;
     const lowercase = parsed.values.lowercase === true;
     const limit = numberFlag(parsed, "max-new-tokens", 1);
+    const numBeams = numberFlag(parsed, "beams", 1);
+    const lengthPenalty = numberFlag(parsed, "length-penalty", Number.NEGATIVE_INFINITY, "number");
+    const search = {
+      ...(limit === undefined ? {} : { maxNewTokens: limit }),
+      ...(numBeams === undefined ? {} : { numBeams }),
+      ...(lengthPenalty === undefined ? {} : { lengthPenalty }),
+    };
     const wantsBleu = metrics?.includes("bleu") === true;
-    if (!wantsBleu && (tokenize !== undefined || lowercase || limit !== undefined)) {
-      throw new UsageError("--tokenize, --lowercase and --max-new-tokens need --metrics bleu");
+    if (!wantsBleu && (tokenize !== undefined || lowercase || Object.keys(search).length > 0)) {
+      throw new UsageError(
+        "--tokenize, --lowercase, --max-new-tokens, --beams and --length-penalty need --metrics bleu",
+      );
     }
     const folder = parsed.positionals[0]!;
     await using translator = await Seq2Seq.load(folder);
@@ -69,7 +82,7 @@ export const evaluate: Command = {
       ...(wantsBleu
         ? {
             bleu: { lowercase, ...(tokenize === undefined ? {} : { tokenize }) },
-            generate: { ...generation, ...(limit === undefined ? {} : { maxNewTokens: limit }) },
+            generate: { ...generation, ...search },
           }
         : {}),
     });
