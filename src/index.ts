@@ -55,6 +55,7 @@ export { EncodedTexts } from "./data/tokenizers/encoded.ts";
 export type { TokenStatistics } from "./data/tokenizers/statistics.ts";
 export { type SpecialIds, Vocabulary, type VocabularyOptions } from "./data/vocabulary.ts";
 export type { GeneratedSequence, GenerateOptions, Generation } from "./decoding/options.ts";
+export type { ScoredTarget, ScoreOptions } from "./decoding/score.ts";
 export {
   DataError,
   type ErrorCode,
@@ -239,7 +240,6 @@ export type { Pairs } from "./models/seq2seq/pairs.ts";
 export type { TransformerPreset, TransformerPresetName, TransformerPresetOptions } from "./models/seq2seq/presets.ts";
 export type { RecurrentSeq2SeqOptions } from "./models/seq2seq/recurrent.ts";
 export type { Feed, TensorChoice } from "./models/seq2seq/roles.ts";
-export type { ScoredTarget, ScoreOptions } from "./models/seq2seq/score.ts";
 export type { TiedEmbeddings, TransformerSeq2SeqOptions } from "./models/seq2seq/transformer.ts";
 export type { TranslateOptions } from "./models/seq2seq/translate-options.ts";
 export { Seq2Seq, type Seq2SeqOptions } from "./models/seq2seq.ts";

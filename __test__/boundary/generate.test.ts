@@ -73,6 +73,7 @@ test("options of generate that are out of range are refused, naming the option",
   for (const options of wrong) {
     await t.throwsAsync(own.generate(["abc"], options as never), { instanceOf: OptionError }, JSON.stringify(options));
   }
+  await t.throwsAsync(own.generate(["abc"], { numBeams: 2 ** 40 }), { code: "LIMIT" });
   for (const texts of [7, null, "abc", [1], [null], { length: 3 }]) {
     const error = await t.throwsAsync(own.generate(texts as never), { instanceOf: SconceError }, JSON.stringify(texts));
     t.not((error as SconceError).code, "INTERNAL");

@@ -1,5 +1,5 @@
 import test from "ava";
-import { LanguageModel, type Seq2Seq, StateError, Tokenizer } from "../../src/index.ts";
+import { LanguageModel, ndarray, type Seq2Seq, StateError, Tokenizer } from "../../src/index.ts";
 import { translatorOf } from "./hugging-face.ts";
 
 const texts = ["abcde", "ponm", "gg", "kabfh"];
@@ -103,9 +103,9 @@ test("alternatives are the next best, and ends are those that are named", async 
     scores,
     [...scores].sort((a, b) => b - a),
   );
-  const eosTokenId = ids(translator, [..."abcdefghijklmnop"]);
-  const short = await translator.generate(texts, { eosTokenId, minNewTokens: 1, maxNewTokens: 20 });
-  t.true(short.every(({ tokens }) => tokens.length === 0));
+  const letters = [..."abcdefghijklmnop"];
+  const short = await translator.generate(texts, { eosTokenId: ids(translator, letters), maxNewTokens: 20 });
+  t.true(short.every(({ text }) => !letters.some((letter) => text.includes(letter))));
   t.deepEqual(await translator.generate([" "], { returnLogProbabilities: true }), [
     { text: "", tokens: [], score: 0, logProbabilities: [] },
   ]);
@@ -148,6 +148,23 @@ test("language models search and draw too, and prompts of any length do not dist
     LanguageModel.recurrent({ tokenizer, units: 16, layers: 1 }),
   ]) {
     const prompts = ["abcdefgh", "", "ab", "hgfedcb", "abc"];
+    const { end, size } = tokenizer.vocabulary;
+    const scored = await writer.score(["hgfedcba", "ab", ""]);
+    t.deepEqual(await writer.score(["hgfedcba", "ab", ""], { batchSize: 1 }), scored);
+    for (const [index, text] of ["hgfedcba", "ab", ""].entries()) {
+      const target = [...tokenizer.encode(text), end];
+      const read = ndarray(Int32Array.from([end, ...target.slice(0, -1)]), [1, target.length]);
+      const { data } = (await writer.model.predict(read)) as { data: Float32Array };
+      t.deepEqual(
+        scored[index]!.tokens,
+        target.map((id) => tokenizer.vocabulary.token(id)),
+      );
+      for (const [step, id] of target.entries()) {
+        t.true(Math.abs(scored[index]!.logProbabilities[step]! - Math.log(data[step * size + id]!)) < 1e-5);
+      }
+    }
+    await t.throwsAsync(writer.score("ab" as never), { code: "OPTION" });
+    await t.throwsAsync(writer.score([5 as never]), { code: "DATA" });
     for (const options of [
       { numBeams: 3, numReturnSequences: 2, noRepeatNgramSize: 2 },
       { encoderNoRepeatNgramSize: 1 },

@@ -5,6 +5,7 @@ import type { Tokenizer } from "../data/tokenizer.ts";
 import type { GenerateOptions, Generation } from "../decoding/options.ts";
 import { checkGenerate, checkStream } from "../decoding/options.ts";
 import { inspectionOf } from "../decoding/request.ts";
+import { checkScore, type ScoredTarget, type ScoreOptions } from "../decoding/score.ts";
 import { DataError, FormatError, fromFile, GraphError, OptionError, SconceError, StateError } from "../errors.ts";
 import { checkKeys } from "../options.ts";
 import { loadModel } from "../saving/load-model.ts";
@@ -269,6 +270,21 @@ export class LanguageModel {
     const decoding = checkStream(options);
     if (typeof prompt !== "string") throw new DataError("stream: expected a text");
     yield* this.#continuer.stream(prompt, decoding);
+  }
+
+  /**
+   * The log-probabilities of texts, each from its first token to the end token behind it. They are those of the whole distribution
+   * of each next token, the padding included.
+   *
+   * @param texts - Any texts.
+   * @param options - Batches, signal.
+   * @returns One result for each text, in their order.
+   * @throws OptionError if an option is wrong; DataError if an item is no string.
+   */
+  async score(texts: readonly string[], options: ScoreOptions = {}): Promise<ScoredTarget[]> {
+    const checked = checkScore(options);
+    if (!Array.isArray(texts)) throw new OptionError("score: expected a list of texts");
+    return this.#continuer.score(texts, checked);
   }
 
   /**

@@ -6,8 +6,9 @@ import type { TextPair } from "../data/parallel-text.ts";
 import { Tokenizer } from "../data/tokenizer.ts";
 import { checkGenerate, checkStream, type Generation } from "../decoding/options.ts";
 import { type GenerationRequest, inspectionOf } from "../decoding/request.ts";
+import { checkScore, type ScoredTarget, type ScoreOptions } from "../decoding/score.ts";
 import { DataError, FormatError, fromFile, OptionError, SconceError } from "../errors.ts";
-import { checkKeys } from "../options.ts";
+import { booleanOption, checkKeys } from "../options.ts";
 import { loadModel } from "../saving/load-model.ts";
 import { modelFolder } from "../saving/run-folder.ts";
 import type { History } from "../training/history.ts";
@@ -22,7 +23,7 @@ import { type EncodedPair, PairEncoder, type Pairs, textOf } from "./seq2seq/pai
 import { type TransformerPreset, type TransformerPresetName, transformerPreset } from "./seq2seq/presets.ts";
 import { type RecurrentSeq2SeqOptions, recurrentModel } from "./seq2seq/recurrent.ts";
 import { type Border, type Feed, findRoles, type Roles, type TensorChoice } from "./seq2seq/roles.ts";
-import { checkScore, type ScoredTarget, type ScoreOptions, scorePairs } from "./seq2seq/score.ts";
+import { scorePairs } from "./seq2seq/score.ts";
 import { type TransformerSeq2SeqOptions, transformerModel } from "./seq2seq/transformer.ts";
 import { prefixesOf, type TranslateOptions } from "./seq2seq/translate-options.ts";
 import { bleuOf, type TranslationRequest, type Translations, translations } from "./seq2seq/translations.ts";
@@ -47,6 +48,8 @@ export interface Seq2SeqOptions {
   beginToken?: string;
   /** The token after the last of a target; default that of the vocabulary. */
   endToken?: string;
+  /** Whether sources are followed by the end token of their vocabulary; default `true`. */
+  sourceEnd?: boolean;
 }
 
 /** A model from text to text: a functional model with two inputs, and the tokenizers of both sides. */
@@ -148,8 +151,10 @@ export class Seq2Seq {
       "feed",
       "beginToken",
       "endToken",
+      "sourceEnd",
     ]);
-    const { model, source, target, beginToken, endToken, ...choices } = options;
+    const { model, source, target, beginToken, endToken, sourceEnd = true, ...choices } = options;
+    booleanOption(where, "sourceEnd", sourceEnd);
     if (!(model instanceof Model)) throw new OptionError(`${where}: model must be a model made by model()`);
     for (const [name, tokenizer] of [["source", source] as const, ["target", target] as const]) {
       if (!(tokenizer instanceof Tokenizer)) throw new OptionError(`${where}: ${name} must be a Tokenizer`);
@@ -187,7 +192,7 @@ export class Seq2Seq {
     const roles = findRoles(border, choices, sizes, isCausal);
     // The error names the layer that looks ahead.
     handle.inspectDecoder(JSON.stringify(request(roles.decoderInput, roles.output)));
-    return new Seq2Seq(model, new PairEncoder(source, target, frame), roles);
+    return new Seq2Seq(model, new PairEncoder(source, target, frame, sourceEnd), roles);
   }
 
   /**
@@ -203,7 +208,7 @@ export class Seq2Seq {
       const text = await readFile(join(folder, seq2seqFile), "utf8").catch((error: unknown) => {
         throw fromFile("cannot read", join(folder, seq2seqFile), error);
       });
-      const { source, target, choices, begin, end } = readSeq2SeqDocument(text);
+      const { source, target, choices, begin, end, sourceEnd } = readSeq2SeqDocument(text);
       const { vocabulary } = target;
       return Seq2Seq.fromModel({
         model,
@@ -212,6 +217,7 @@ export class Seq2Seq {
         ...choices,
         beginToken: vocabulary.token(begin),
         endToken: vocabulary.token(end),
+        sourceEnd,
       });
     } catch (error) {
       model.dispose();
@@ -347,7 +353,8 @@ export class Seq2Seq {
    */
   async save(folder: string, options: SaveOptions = {}): Promise<void> {
     const { encoderInput, decoderInput, output } = this.#roles;
-    const { begin, end } = this.#encoder.frame;
+    const { frame, sourceEnd } = this.#encoder;
+    const { begin, end } = frame;
     const document: Seq2SeqDocument = {
       format: "sconce-seq2seq",
       version: 1,
@@ -358,6 +365,7 @@ export class Seq2Seq {
       output,
       begin,
       end,
+      ...(sourceEnd ? {} : { sourceEnd }),
     };
     const extraFiles = { ...options.extraFiles, [seq2seqFile]: `${JSON.stringify(document)}\n` };
     await this.model.save(folder, { ...options, extraFiles });

@@ -3,6 +3,7 @@ import type { Decoding, GeneratedSequence, Generation } from "../../decoding/opt
 import { DecodingQueue } from "../../decoding/queue.ts";
 import { type DecodedRow, type GenerationRequest, type ModelRequest, requestOf } from "../../decoding/request.ts";
 import { decodeBatch, type Run, streamText } from "../../decoding/run.ts";
+import { type CheckedScore, type ScoredTarget, scoreTargets } from "../../decoding/score.ts";
 import type { Model } from "../model.ts";
 
 /** Turns encoded prompts into tokens that follow them, for all calls of a language model. */
@@ -51,6 +52,24 @@ export class Continuer {
     return rows.map((sequences, index) => {
       const [best, ...others] = sequences.map((row) => this.#shown(encoded[index]!, row, decoding));
       return search.numReturnSequences > 1 ? { ...best!, alternatives: others } : best!;
+    });
+  }
+
+  /** Log-probabilities of whole texts, each after an end token and followed by one. */
+  async score(texts: readonly string[], checked: CheckedScore): Promise<ScoredTarget[]> {
+    const { signal } = checked;
+    await this.#model.build(signal === undefined ? {} : { signal });
+    const all = texts.map((text) => {
+      const target = Int32Array.from([...this.#tokenizer.encode(text), this.#end]);
+      return { target, length: target.length, group: 0 };
+    });
+    const token = (id: number) => this.#tokenizer.vocabulary.token(id);
+    return scoreTargets(all, {
+      ...checked,
+      handle: this.#model.handle(),
+      request: this.request(),
+      inputs: () => [],
+      token,
     });
   }
 

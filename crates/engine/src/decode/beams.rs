@@ -3,9 +3,7 @@
 //! # Source
 //! The rules, and the order in which numbers are rounded, are those of `_beam_search` in
 //! `huggingface/transformers:src/transformers/generation/utils.py` (version 5.23) for a batch of one sentence.
-use std::cmp::Ordering;
-
-use super::request::EarlyStopping;
+use super::{candidates::descending, request::EarlyStopping};
 
 /// The score of what must not be chosen while there is anything else.
 const OUT: f32 = -1e9;
@@ -90,11 +88,6 @@ pub(super) struct Hypothesis {
     pub log_probabilities: Vec<f32>,
     /// What it is ranked by.
     pub score: f32,
-}
-
-/// The largest first; equal ones stay in order.
-fn descending(a: f32, b: f32) -> Ordering {
-    b.partial_cmp(&a).unwrap_or(Ordering::Equal)
 }
 
 impl Beams {

@@ -1,8 +1,17 @@
 //! The best tokens of a row of scores.
+use std::cmp::Ordering;
+
 use sconce_kernels::{Context, simd::LANES, softmax};
 
 /// A token with its score.
 pub(super) type Scored = (f32, u32);
+
+/// The order of scores from large to small; what is no number comes last.
+pub(super) fn descending(a: f32, b: f32) -> Ordering {
+    // Zeros of both signs are equal.
+    let key = |score: f32| if score.is_nan() { f32::NEG_INFINITY } else { score + 0.0 };
+    key(b).total_cmp(&key(a))
+}
 
 /// The largest score.
 pub(super) fn largest(scores: &[f32]) -> f32 {
@@ -61,7 +70,15 @@ pub(super) fn top(scores: &[f32], count: usize, excluded: Option<u32>) -> Vec<Sc
 
 #[cfg(test)]
 mod tests {
-    use super::{best, log_sum_exp, top};
+    use super::{best, descending, log_sum_exp, top};
+
+    #[test]
+    fn scores_are_ordered_whatever_they_are() {
+        let mut scores = [f32::NAN, -0.0, 3.0, f32::NEG_INFINITY, 0.0, f32::INFINITY, -f32::NAN];
+        scores.sort_by(|&a, &b| descending(a, b));
+        assert_eq!(scores[..4], [f32::INFINITY, 3.0, -0.0, 0.0]);
+        assert!(scores[2].is_sign_negative() && scores[4..].iter().all(|score| score.is_nan() || *score < 0.0));
+    }
 
     #[test]
     fn the_best_tokens_are_those_of_a_sorted_row() {

@@ -5,7 +5,7 @@ use sconce_kernels::{Context, buffer::Buffer, rows::for_rows};
 
 use super::{
     beams::{Beams, Candidate, Hypothesis},
-    candidates::{Scored, best, log_sum_exp, top},
+    candidates::{Scored, best, descending, log_sum_exp, top},
     draw::Draws,
     processors::{Chain, History},
     request::{Feed, GenerationRequest, Sampling, SearchOptions},
@@ -14,7 +14,9 @@ use super::{
 use crate::{
     error::{Code, Error, Result},
     interrupt::Interrupt,
+    memory,
     model::Model,
+    shape::Dimension,
     tensor::Tensor,
 };
 
@@ -193,7 +195,7 @@ fn chosen(mut all: Vec<Candidate>, count: usize, draws: Option<Draws>) -> Vec<Ca
         let scores: Vec<f32> = all.iter().map(|candidate| candidate.score).collect();
         return draws.without_replacement(&scores, count).into_iter().map(|place| all[place]).collect();
     }
-    all.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap_or(std::cmp::Ordering::Equal));
+    all.sort_by(|a, b| descending(a.score, b.score));
     all.truncate(count);
     all
 }
@@ -347,6 +349,11 @@ impl Generation {
                 ));
             }
         }
+        // Scores of all rows, before and after processors.
+        let classes = model.plan.outputs.get(request.output).and_then(|&output| model.plan.values[output].shape.last());
+        let classes = if let Some(Dimension::Size(classes)) = classes { *classes } else { 1 };
+        let bytes = [batch, request.search.rows(), classes, 8].into_iter().fold(1, usize::saturating_mul);
+        memory::check("a step of generate", bytes, memory::available(), "use fewer beams or sequences")?;
         // What all rows are given runs at once.
         let common = request.prompts.iter().map(Vec::len).min().unwrap_or(0);
         let sentences: Vec<Sentence> = (0..batch).map(|place| Sentence::new(&request, place, common)).collect();

@@ -246,6 +246,17 @@ fn options_that_contradict_each_other_are_refused() {
         );
     }
     assert!(refused(&|_| {}).is_ok());
+    for search in [
+        SearchOptions { num_beams: usize::MAX, ..SearchOptions::default() },
+        SearchOptions { num_return_sequences: usize::MAX / 64, ..drawn(1) },
+    ] {
+        assert_eq!(refused(&|request| request.search = search.clone()).unwrap_err().code, Code::Limit);
+    }
+    // Powers of the length without bounds.
+    for length_penalty in [1e300, -1e300, 1e4, -1e4] {
+        let found = refused(&|request| request.search = SearchOptions { length_penalty, ..beams(3) });
+        assert!(found.is_ok() || found.unwrap_err().code == Code::Option);
+    }
 }
 
 #[test]

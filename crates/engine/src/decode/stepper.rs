@@ -206,13 +206,19 @@ impl Stepper {
     /// Takes row `rows[n]` in the place of row `n`. `sentences` are those that are left, if some are not.
     pub fn select(&mut self, rows: &[usize], sentences: Option<&[usize]>) {
         let before = self.owners.len();
-        self.owners = rows.iter().map(|&row| self.owners[row]).collect();
+        let owners: Vec<usize> = rows.iter().map(|&row| self.owners[row]).collect();
+        // What was computed once is the same for all rows of a sentence.
+        let is_same = owners == self.owners;
+        self.owners = owners;
         if self.recompute || self.decoding.position == 0 {
             return;
         }
         self.decoding.select(rows);
         for state in &mut self.states {
             *state = chosen(state, rows);
+        }
+        if is_same {
+            return;
         }
         for (place, value) in self.once.iter_mut().enumerate() {
             let mask = &mut self.decoding.masks[place + 1];

@@ -65,7 +65,7 @@ impl Chain {
             chain.push(Box::new(words::MinNewTokens { count: options.min_new_tokens, ends: ends.clone() }));
         }
         if constrained {
-            chain.push(Box::new(allowed::Allowed));
+            chain.push(Box::new(allowed::Allowed { forced: request.search.num_beams == 1 }));
         }
         if let Some(id) = options.forced_bos_token_id {
             chain.push(Box::new(forced::First(id)));

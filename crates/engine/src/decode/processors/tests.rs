@@ -74,6 +74,11 @@ fn only_allowed_tokens_are_left() {
     let history = History { tokens: &[0], given: 1, sentence: 0, allowed: Some(&[2, 0, 9, -3]) };
     Chain::processors(&GenerationRequest::default(), true).process(&history, &mut scores);
     assert_eq!(scores, [1.0, OUT, 3.0]);
+    // What was excluded comes all the same if nothing else may.
+    let mut scores = vec![OUT, 2.0, 3.0];
+    let history = History { allowed: Some(&[0]), ..history };
+    Chain::processors(&GenerationRequest::default(), true).process(&history, &mut scores);
+    assert_eq!(scores, [0.0, OUT, OUT]);
 }
 
 /// Which of the probabilities 0.4, 0.3, 0.15, 0.1, 0.05 are left.
