@@ -79,6 +79,41 @@ for (const name of ["t5", "marian", "bart"] as ModelName[]) {
   });
 }
 
+test("500 texts give the same tokens and scores in any batches, in any order", async (t) => {
+  let state = 9;
+  const random = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+  const texts = Array.from({ length: 500 }, () =>
+    textOf(Array.from({ length: 1 + Math.floor(random() ** 2 * 28) }, () => 4 + Math.floor(random() * 16))),
+  );
+  for (const name of ["t5", "bart"] as ModelName[]) {
+    const translator = await translatorOf(name);
+    for (const options of [{}, { numBeams: 4, numReturnSequences: 2, lengthPenalty: 0.6 }]) {
+      const all = { ...options, maxNewTokens: 10, returnLogProbabilities: true };
+      const whole = await translator.generate(texts, { ...all, batchSize: 500 });
+      const order = texts.map((_, index) => index).sort(() => random() - 0.5);
+      const parts: Promise<Generation[]>[] = [];
+      const places: number[] = [];
+      while (places.length < texts.length) {
+        const some = order.slice(places.length, places.length + 1 + Math.floor(random() * 40));
+        places.push(...some);
+        const batchSize = 1 + Math.floor(random() * 30);
+        parts.push(
+          translator.generate(
+            some.map((index) => texts[index]!),
+            { ...all, batchSize },
+          ),
+        );
+      }
+      const found = (await Promise.all(parts)).flat();
+      t.true(places.every((index, place) => JSON.stringify(found[place]) === JSON.stringify(whole[index])));
+    }
+    translator.dispose();
+  }
+});
+
 function without<T extends object>(options: T): Omit<T, "numReturnSequences"> {
   return Object.fromEntries(Object.entries(options).filter(([name]) => name !== "numReturnSequences")) as T;
 }

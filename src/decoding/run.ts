@@ -1,4 +1,4 @@
-import { OptionError } from "../errors.ts";
+import { InternalError, OptionError } from "../errors.ts";
 import type { ModelHandle } from "../native.ts";
 import type { Batch } from "../native-interface.ts";
 import type { AllowedTokens } from "./options.ts";
@@ -25,7 +25,7 @@ export async function decodeBatch({ handle, request, inputs, ...rest }: Run): Pr
   for await (const { result } of handle.search(json, inputs, { tokens: () => 1, allowed, signal })) {
     if (result !== undefined) return decodedRows(result, request.endId);
   }
-  throw new Error("a search ended without a result");
+  throw new InternalError("a search ended without a result");
 }
 
 /**

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{
-    EarlyStopping, Generated, GenerationRequest, Sampling, SearchOptions, target_scores,
+    EarlyStopping, Generated, GenerationRequest, Incremental, Sampling, SearchOptions, target_scores,
     tests::{cpu, layer, model, rows, searched, stacked, transformer},
 };
 use crate::{backend::candle::Candle, error::Code, interrupt::Interrupt, model::Model, tensor::Tensor};
@@ -72,6 +72,17 @@ fn cached_steps_search_as_the_whole_graph_does() {
             }
         }
     }
+}
+
+#[test]
+fn rows_of_a_sentence_share_the_keys_and_values_of_its_encoder() {
+    let shared = |document: &Value| {
+        let model = model(document, cpu());
+        let incremental = Incremental::new(&model.plan, 1, 0).unwrap();
+        incremental.shared.iter().filter(|&&shared| shared).count()
+    };
+    assert_eq!(shared(&attending()), 2);
+    assert_eq!(shared(&stacked(false)), 0);
 }
 
 #[test]
