@@ -51,6 +51,8 @@ export declare class NativeModel {
   search(requestJson: string, inputs: Array<Batch>, constrained: boolean, cancel?: NativeCancel | undefined | null): NativeSearch
   /** Log-probabilities of the tokens of given targets, row after row; `targets`: all ids, `lengths`: of each row. */
   scoreTargets(requestJson: string, inputs: Array<Batch>, targets: Int32Array, lengths: Int32Array, cancel?: NativeCancel | undefined | null): Promise<Float32Array>
+  /** Shares of the source's steps for each step of the decoder's input, `[B, T, S]`; `inputs` are all of the model's. */
+  alignment(decoderInput: number, inputs: Array<Batch>, cancel?: NativeCancel | undefined | null): Promise<BatchResult>
   /** How each layer is treated while decoding, as JSON; throws if the decoder is not causal. */
   inspectDecoder(requestJson: string): string
   /** Writes all weights as safetensors, atomically; metadata is a JSON object of strings. */

@@ -182,7 +182,13 @@ export type {
 } from "./layers/simple-rnn.ts";
 export type { SoftmaxCallOptions, SoftmaxLayer, SoftmaxOptions } from "./layers/softmax.ts";
 export type { StepLayer, TimeDistributedLayer, TimeDistributedOptions } from "./layers/time-distributed.ts";
-export type { RotaryOrder, TransformerDecoderLayer, TransformerLayerOptions } from "./layers/transformer.ts";
+export type {
+  RotaryOrder,
+  TransformerCallOptions,
+  TransformerDecoderLayer,
+  TransformerEncoderLayer,
+  TransformerLayerOptions,
+} from "./layers/transformer.ts";
 export type {
   BetaRules,
   BiasRules,

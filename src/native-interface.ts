@@ -178,6 +178,11 @@ export interface NativeModel {
     cancel?: NativeCancel,
   ): Promise<Float32Array>;
   /**
+   * Shares of the source's steps for each step of the decoder's input, `[B, T, S]`, for one batch of all inputs: of the last
+   * attention of what depends on that input to what does not, the mean over heads. `GRAPH` if there is none.
+   */
+  alignment(decoderInput: number, inputs: Batch[], cancel?: NativeCancel): Promise<Batch>;
+  /**
    * JSON: `{ nodes: { layer, treatment: "once" | "pointwise" | "recurrent" }[] }`; `GRAPH` with the name of the layer if the
    * decoder looks ahead.
    */

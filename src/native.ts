@@ -176,6 +176,11 @@ export class ModelHandle {
     return cancellable(signal, (cancel) => this.#native.predict(inputs, cancel));
   }
 
+  async alignment(decoderInput: number, inputs: Batch[], signal: AbortSignal | undefined): Promise<Batch> {
+    inputs.forEach(checkBatch);
+    return cancellable(signal, (cancel) => this.#native.alignment(decoderInput, inputs, cancel));
+  }
+
   async generate(requestJson: string, inputs: Batch[], signal: AbortSignal | undefined): Promise<GenerateResult> {
     inputs.forEach(checkBatch);
     return cancellable(signal, (cancel) => this.#native.generate(requestJson, inputs, cancel));

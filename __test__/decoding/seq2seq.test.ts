@@ -1,5 +1,5 @@
 import test from "ava";
-import { LanguageModel, ndarray, type Seq2Seq, StateError, Tokenizer } from "../../src/index.ts";
+import { input, LanguageModel, layers, model, ndarray, Seq2Seq, StateError, Tokenizer } from "../../src/index.ts";
 import { translatorOf } from "./hugging-face.ts";
 
 const texts = ["abcde", "ponm", "gg", "kabfh"];
@@ -109,6 +109,52 @@ test("alternatives are the next best, and ends are those that are named", async 
   t.deepEqual(await translator.generate([" "], { returnLogProbabilities: true }), [
     { text: "", tokens: [], score: 0, logProbabilities: [] },
   ]);
+});
+
+test("every sequence says what its tokens look at, given ones too", async (t) => {
+  const translator = await translatorOf("bart");
+  const options = { numBeams: 3, numReturnSequences: 2, maxNewTokens: 8, targetPrefix: "ab" };
+  const made = await translator.generate(texts, { ...options, outputAttentions: true });
+  const plain = await translator.generate(texts, options);
+  for (const [index, { alternatives, ...best }] of made.entries()) {
+    t.deepEqual(
+      [best, ...alternatives!].map(({ text }) => text),
+      [plain[index]!, ...plain[index]!.alternatives!].map(({ text }) => text),
+    );
+    for (const { tokens, attention } of [best, ...alternatives!]) {
+      t.is(attention!.length, tokens.length);
+      t.true(attention!.every((shares) => shares.length === texts[index]!.length + 1));
+      t.true(attention!.every((shares) => Math.abs(shares.reduce((sum, share) => sum + share, 0) - 1) < 1e-5));
+    }
+  }
+});
+
+test("beams of a decoder that looks at the source through a window step as whole graphs do", async (t) => {
+  const tokenizer = await Tokenizer.train(["abcdefgh"], { type: "character" });
+  const { size } = tokenizer.vocabulary;
+  const ids = () => input({ shape: [null], dtype: "int32" });
+  const [source, target] = [ids(), ids()];
+  const table = layers.embedding({
+    inputDim: size,
+    outputDim: 8,
+    maskZero: true,
+    embeddingsInitializer: "randomNormal",
+  });
+  const states = layers.lstm({ units: 8, returnSequences: true })(table(target));
+  const seen = layers.multiHeadAttention({ numHeads: 2, keyDim: 4, slidingWindow: 2 })(states, table(source));
+  const outputs = layers.dense({ units: size, activation: "softmax" })(layers.concatenate()([states, seen]));
+  const net = model({ inputs: [source, target], outputs });
+  await net.build({ seed: 5 });
+  const translator = Seq2Seq.fromModel({ model: net, source: tokenizer, target: tokenizer });
+  const options = { numBeams: 4, maxNewTokens: 7 };
+  const words = ["abcdefgh", "hgf", "ccddee"];
+  const found = await translator.generate(words, options);
+  const slow = await translator.generate(words, { ...options, recompute: true });
+  for (const [index, { tokens, score }] of found.entries()) {
+    t.deepEqual(tokens, slow[index]!.tokens);
+    t.true(Math.abs(score - slow[index]!.score) < 1e-4);
+  }
+  net.dispose();
 });
 
 test("streams end with their signal, their model and with what is wrong", async (t) => {

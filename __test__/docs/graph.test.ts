@@ -22,6 +22,7 @@ function documented(): Map<string, string[]> {
 }
 
 test("docs/graph.md lists the options that a graph document has", (t) => {
+  const limited = { slidingWindow: 2, logitSoftCap: 1, useGate: true, seed: 1 };
   const built = [
     input({ shape: [2] }).node.layer,
     layers.embedding({ inputDim: 3, outputDim: 2 }),
@@ -54,9 +55,14 @@ test("docs/graph.md lists the options that a graph document has", (t) => {
     layers.softmax(),
     layers.multiHeadAttention({ numHeads: 1, keyDim: 2 }),
     layers.groupedQueryAttention({ numQueryHeads: 2, numKeyValueHeads: 1, headDim: 2 }),
+    layers.multiHeadAttention({ numHeads: 1, keyDim: 2, ...limited }),
+    layers.groupedQueryAttention({ numQueryHeads: 2, numKeyValueHeads: 1, headDim: 2, ...limited }),
     layers.attention(),
+    layers.attention({ seed: 1 }),
     layers.additiveAttention(),
+    layers.additiveAttention({ seed: 1 }),
     layers.attentionRnn({ units: 2 }),
+    layers.attentionRnn({ units: 2, dropout: 0.1, recurrentDropout: 0.1 }),
     layers.attentionRnn({ units: 2, cell: "gru", attention: "bahdanau" }),
     layers.timeDistributed(layers.dense({ units: 2 })),
     layers.reshape({ targetShape: [2] }),

@@ -140,6 +140,8 @@ test("options and inputs that do not fit are errors that say what to do", (t) =>
     [{ units: 2, resetAfter: true }, /resetAfter is no option of cell "lstm"/],
     [{ units: 2, cell: "gru", unitForgetBias: true }, /unitForgetBias is no option of cell "gru"/],
     [{ units: 2, useBias: 1 }, /useBias must be true or false/],
+    [{ units: 2, dropout: 1 }, /dropout must be below 1/],
+    [{ units: 2, recurrentDropout: -0.5 }, /recurrentDropout must be a number from 0 to 1/],
   ];
   for (const [given, message] of options) {
     t.throws(() => layers.attentionRnn(given as AttentionRnnOptions), { instanceOf: OptionError, message });

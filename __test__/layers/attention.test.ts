@@ -61,6 +61,14 @@ test("bad options and calls are refused by name", (t) => {
     /multiHeadAttention: numHeads must be an integer/,
   );
   refused(() => layers.multiHeadAttention({ ...heads, dropout: 1 }), /dropout must be below 1/);
+  refused(
+    () => layers.multiHeadAttention({ ...heads, slidingWindow: 0 }),
+    /slidingWindow must be an integer of at least 1/,
+  );
+  refused(() => layers.multiHeadAttention({ ...heads, logitSoftCap: 0 }), /logitSoftCap must be above 0/);
+  refused(() => layers.multiHeadAttention({ ...heads, logitSoftCap: -1 }), /logitSoftCap must be a number/);
+  refused(() => layers.attention({ seed: -1 }), /attention: seed must be an integer of at least 0/);
+  refused(() => layers.multiHeadAttention({ ...heads, useGate: 1 as never }), /useGate must be true or false/);
   // @ts-expect-error one axis of time only.
   refused(() => layers.multiHeadAttention({ ...heads, attentionAxes: [1, 2] }), /unknown option "attentionAxes"/);
   const uneven = { numQueryHeads: 4, numKeyValueHeads: 3, headDim: 2 };
@@ -86,6 +94,66 @@ test("bad options and calls are refused by name", (t) => {
     /layer own: expected attentionMask to have shape/,
     ShapeError,
   );
+});
+
+test("a gate has weights between those of keys and values, as in Keras", (t) => {
+  const grouped = { numQueryHeads: 4, numKeyValueHeads: 2, headDim: 3, useBias: false, useGate: true };
+  const named = (layer: { weights: readonly { name: string; shape: readonly number[] }[] }) =>
+    layer.weights.map(({ name, shape }) => `${name} ${shape.join()}`);
+  const layer = layers.multiHeadAttention({ ...heads, valueDim: 5, useBias: false, useGate: true });
+  layer(query(), value());
+  t.deepEqual(named(layer), [
+    "query/kernel 6,2,3",
+    "key/kernel 4,2,3",
+    "gate/kernel 6,2,5",
+    "value/kernel 4,2,5",
+    "attentionOutput/kernel 2,5,6",
+  ]);
+  const few = layers.groupedQueryAttention(grouped);
+  few(query(), value());
+  t.deepEqual(named(few)[2], "gate/kernel 6,4,3");
+});
+
+test("dropout with a seed of its own depends on no other layer and not on the model's seed", async (t) => {
+  /** The loss of a step of a model, with other layers before or not. */
+  const loss = async (seed: number | null, modelSeed: number, more: boolean): Promise<number> => {
+    let x = input({ shape: [7, 6], name: "query" });
+    const given = x;
+    if (more) x = layers.dropout({ rate: 0 })(layers.activation({ activation: "linear" })(x));
+    const y = layers.multiHeadAttention({ ...heads, dropout: 0.5, seed })(x, x);
+    await using tested = model({ inputs: given, outputs: y });
+    tested.compile({ optimizer: "sgd", loss: "meanSquaredError", seed: modelSeed });
+    await tested.build();
+    const start = await tested.getWeights();
+    await tested.setWeights(start.map(({ data, shape }, at) => ({ data: formulaValues(at, data.length, 0.7), shape })));
+    const data = ndarray(formulaValues(9, 2 * 7 * 6, 1), [2, 7, 6]);
+    const result = await tested.trainOnBatch(data, ndarray(formulaValues(8, 2 * 7 * 6, 1), [2, 7, 6]));
+    return result.loss;
+  };
+  const own = await loss(5, 1, false);
+  t.is(await loss(5, 2, true), own);
+  t.not(await loss(6, 1, false), own);
+  t.not(await loss(null, 1, false), await loss(null, 2, false));
+});
+
+test("decoders go on with windows, caps and gates", async (t) => {
+  const [source, target] = [0, 1].map((side) => input({ shape: [null], dtype: "int32", name: `side${side}` }));
+  const words = layers.embedding({ inputDim: 9, outputDim: 8, maskZero: true });
+  const [x, z] = [words(source!), words(target!)];
+  const limited = { slidingWindow: 3, logitSoftCap: 0.8, useGate: true } as const;
+  const own = layers.multiHeadAttention({ numHeads: 2, keyDim: 4, ...limited })(z, z, { useCausalMask: true });
+  const grouped = layers.groupedQueryAttention({ numQueryHeads: 4, numKeyValueHeads: 2, headDim: 3, ...limited });
+  const other = grouped(own, x);
+  const probabilities = layers.dense({ units: 9, activation: "softmax" })(layers.add()([own, other]));
+  await using made = model({ inputs: [source!, target!], outputs: probabilities });
+  await made.build({ seed: 3 });
+  const request = { decoderInput: 1, output: 0, beginId: 1, endId: [], padId: 0, maxNewTokens: 9, feed: "ids" };
+  const given = { data: Int32Array.from([3, 4, 5, 6, 7, 2, 6, 7, 0, 0]), shape: [2, 5] };
+  const run = (recompute: boolean) =>
+    made.handle().generate(JSON.stringify({ ...request, recompute }), [given], new AbortController().signal);
+  const [stepped, whole] = [await run(false), await run(true)];
+  t.deepEqual(stepped.ids, whole.ids);
+  t.true(stepped.scores.every((score, row) => Math.abs(score - whole.scores[row]!) < 1e-4));
 });
 
 /** Every layer at once: masks of ids, a mask and a bias of pairs, scores. */

@@ -45,6 +45,21 @@ const makers: [name: string, make: () => Promise<LanguageModel>][] = [
         normalizeFirst: false,
       }),
   ],
+  [
+    "Transformer, buckets of distances",
+    async () =>
+      LanguageModel.transformer({
+        tokenizer: await tokenizer,
+        ...small,
+        positions: "buckets",
+        positionBuckets: 5,
+        positionMaxDistance: 9,
+      }),
+  ],
+  [
+    "Transformer, fixed slopes of distances",
+    async () => LanguageModel.transformer({ tokenizer: await tokenizer, ...small, positions: "alibi" }),
+  ],
   ["LSTM", async () => LanguageModel.recurrent({ tokenizer: await tokenizer, units: 32 })],
   [
     "GRU with one table",

@@ -74,6 +74,11 @@ export interface GenerateOptions {
    * incremental decoder; default `false`.
    */
   recompute?: boolean;
+  /**
+   * Whether each result says which tokens of the source each of its own looks at; default `false`. Of models whose decoder attends to
+   * the source; the model runs once more over the whole result.
+   */
+  outputAttentions?: boolean;
   /** Stops between two tokens; the rejection is its reason. */
   signal?: AbortSignal;
 }
@@ -92,6 +97,11 @@ export interface GeneratedSequence {
   score: number;
   /** The terms of that sum: of each token, then of the end token if it was reached; only with `returnLogProbabilities`. */
   logProbabilities?: number[];
+  /**
+   * With `outputAttentions`: for each of `tokens` the shares of the source's tokens (in the order and number in which the model reads
+   * them, the end token included), from the decoder's last attention to the source, the mean over its heads.
+   */
+  attention?: Float32Array[];
 }
 
 /** What `generate` makes of a text. */
@@ -108,6 +118,7 @@ export interface Decoding {
   readonly maxNewTokens: number;
   readonly batchSize: number;
   readonly recompute: boolean;
+  readonly outputAttentions: boolean;
   readonly signal: AbortSignal | undefined;
   readonly returnLogProbabilities: boolean;
   /** Other ends than the model's. */
@@ -145,6 +156,7 @@ export const generateOptions: readonly string[] = [
   "returnLogProbabilities",
   "batchSize",
   "recompute",
+  "outputAttentions",
   "signal",
 ];
 
@@ -251,6 +263,7 @@ export function checkGenerate(options: GenerateOptions): Decoding {
     maxNewTokens,
     batchSize: integerOption(where, "batchSize", options.batchSize ?? 32, 1),
     recompute: booleanOption(where, "recompute", options.recompute ?? false),
+    outputAttentions: booleanOption(where, "outputAttentions", options.outputAttentions ?? false),
     signal: options.signal,
     returnLogProbabilities: booleanOption(where, "returnLogProbabilities", options.returnLogProbabilities ?? false),
     endIds: eosTokenId === undefined ? undefined : idOrIdsOption("eosTokenId", eosTokenId),

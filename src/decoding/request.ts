@@ -70,6 +70,8 @@ export interface DecodedRow {
   score: number;
   /** Of each token, then that of the end token if there is one. */
   logProbabilities: Float32Array;
+  /** For each id, the given ones included, the shares of the source's ids, if they are wanted. */
+  attention?: Float32Array[];
 }
 
 /** The sequences of a native result: those of each source, the best first. */

@@ -1,5 +1,6 @@
 import { booleanOption, checkKeys } from "../options.ts";
 import { type AttentionLayer, dropoutRate, PlainAttention } from "./attention.ts";
+import { seedOption } from "./attention-call.ts";
 import { commonOptions, type LayerOptions } from "./layer.ts";
 
 /** Options of {@link additiveAttention}. */
@@ -8,6 +9,8 @@ export interface AdditiveAttentionOptions extends LayerOptions {
   useScale?: boolean;
   /** Share of the scores that become 0 in training, from 0 to below 1; default 0. */
   dropout?: number;
+  /** Seed of the layer's dropout, an integer of at least 0, as that of `multiHeadAttention`; default `null`: the seed of the model. */
+  seed?: number | null;
 }
 
 /**
@@ -22,13 +25,14 @@ export interface AdditiveAttentionOptions extends LayerOptions {
  */
 export function additiveAttention(options: AdditiveAttentionOptions = {}): AttentionLayer {
   const type = "additiveAttention";
-  checkKeys(type, options, [...commonOptions, "useScale", "dropout"]);
+  checkKeys(type, options, [...commonOptions, "useScale", "dropout", "seed"]);
   return new PlainAttention({
     type,
     common: options,
     options: {
       useScale: booleanOption(type, "useScale", options.useScale ?? true),
       dropout: dropoutRate(type, options.dropout),
+      ...seedOption(type, options.seed),
     },
   }) as unknown as AttentionLayer;
 }

@@ -2,7 +2,7 @@
 import { OptionError } from "../errors.ts";
 import type { CallDocument } from "../graph/document.ts";
 import type { SymbolicTensor } from "../graph/tensor.ts";
-import { booleanOption, checkKeys } from "../options.ts";
+import { booleanOption, checkKeys, integerOption } from "../options.ts";
 
 /** Options that calls of all attention layers have. */
 export interface AttentionCallOptions {
@@ -56,6 +56,11 @@ export function attentionCall(
     },
     scores,
   };
+}
+
+/** The seed of a layer's own dropout as an option of its document, which has none otherwise. */
+export function seedOption(type: string, value: number | null | undefined): { seed?: number } {
+  return value == null ? {} : { seed: integerOption(type, "seed", value, 0) };
 }
 
 /** Throws if a call has more arguments than it takes. */

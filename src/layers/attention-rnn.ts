@@ -3,7 +3,7 @@ import type { LayerOptionsDocument } from "../graph/document.ts";
 import type { SymbolicTensor } from "../graph/tensor.ts";
 import type { Initializer } from "../initializers/initializer.ts";
 import { type InitializerName, resolveInitializer } from "../initializers/resolve.ts";
-import { booleanOption, checkKeys, integerOption, nameOption } from "../options.ts";
+import { booleanOption, checkKeys, integerOption, nameOption, numberOption } from "../options.ts";
 import { commonOptions, Layer, type LayerOptions, type LayerSetup } from "./layer.ts";
 import { type BiasRules, type KernelRules, type RecurrentRules, weightRuleNames, weightRules } from "./weight-rules.ts";
 
@@ -36,6 +36,16 @@ export interface AttentionRnnOptions extends LayerOptions, KernelRules, Recurren
   inputFeeding?: boolean;
   /** Whether the cell has a bias; default `true`. */
   useBias?: boolean;
+  /**
+   * Share of what goes into the cell, the context or output that is fed to it too, that becomes 0 in training, for all steps alike; from
+   * 0 to below 1, default 0.
+   */
+  dropout?: number;
+  /**
+   * Share of the outputs of the cell that go into its next step that becomes 0 in training, for all steps alike; from 0 to below 1,
+   * default 0. With it, each gate has a choice of its own, as in Keras. Queries of the attention are whole.
+   */
+  recurrentDropout?: number;
   /** The bias of the forget gate of an LSTM begins at 1; default `true`. */
   unitForgetBias?: boolean;
   /** The reset gate of a GRU is applied after the recurrent product of the candidate instead of before it; default `true`. */
@@ -137,6 +147,8 @@ const names = [
   "attentionUnits",
   "inputFeeding",
   "useBias",
+  "dropout",
+  "recurrentDropout",
   "unitForgetBias",
   "resetAfter",
   "kernelInitializer",
@@ -196,6 +208,8 @@ export function attentionRnn(options: AttentionRnnOptions): AttentionRnnUnionLay
     ...(additive && { attentionUnits: integerOption(type, "attentionUnits", options.attentionUnits ?? units, 1) }),
     inputFeeding: flag("inputFeeding", attention !== "bahdanau"),
     useBias: flag("useBias", true),
+    ...rate("dropout", options.dropout),
+    ...rate("recurrentDropout", options.recurrentDropout),
     ...(cell === "lstm" ? { unitForgetBias: flag("unitForgetBias", true) } : { resetAfter: flag("resetAfter", true) }),
     kernelInitializer: rule("kernelInitializer", options.kernelInitializer ?? "glorotUniform"),
     recurrentInitializer: rule("recurrentInitializer", options.recurrentInitializer ?? "orthogonal"),
@@ -207,6 +221,13 @@ export function attentionRnn(options: AttentionRnnOptions): AttentionRnnUnionLay
   };
   const setup: LayerSetup = { type, common: options, options: resolved };
   return new AttentionRnn(setup) as unknown as AttentionRnnUnionLayer;
+}
+
+/** A rate of dropout as an option of the document, which has none if it is 0. */
+function rate(option: "dropout" | "recurrentDropout", given: number | undefined): Record<string, number> {
+  const checked = numberOption(type, option, given ?? 0, 0, 1);
+  if (checked === 1) throw new OptionError(`${type}: ${option} must be below 1, got 1`);
+  return checked === 0 ? {} : { [option]: checked };
 }
 
 type Flag =

@@ -1,7 +1,13 @@
 import { OptionError } from "../errors.ts";
 import type { SymbolicTensor } from "../graph/tensor.ts";
 import { booleanOption, checkKeys, nameOption, numberOption } from "../options.ts";
-import { type AttentionCallOptions, type AttentionOutputs, attentionCall, noMore } from "./attention-call.ts";
+import {
+  type AttentionCallOptions,
+  type AttentionOutputs,
+  attentionCall,
+  noMore,
+  seedOption,
+} from "./attention-call.ts";
 import { commonOptions, Layer, type LayerOptions } from "./layer.ts";
 
 /** How an attention compares queries and keys. */
@@ -18,6 +24,8 @@ export interface AttentionOptions extends LayerOptions {
   scoreMode?: ScoreMode;
   /** Share of the scores that become 0 in training, from 0 to below 1; default 0. */
   dropout?: number;
+  /** Seed of the layer's dropout, an integer of at least 0, as that of `multiHeadAttention`; default `null`: the seed of the model. */
+  seed?: number | null;
 }
 
 /** An attention layer without projections: it is called with a list of query, value and, if it is another tensor, key. */
@@ -87,7 +95,7 @@ export function dropoutRate(type: string, value: number | undefined): number {
  */
 export function attention(options: AttentionOptions = {}): AttentionLayer {
   const type = "attention";
-  checkKeys(type, options, [...commonOptions, "useScale", "scoreMode", "dropout"]);
+  checkKeys(type, options, [...commonOptions, "useScale", "scoreMode", "dropout", "seed"]);
   return new PlainAttention({
     type,
     common: options,
@@ -95,6 +103,7 @@ export function attention(options: AttentionOptions = {}): AttentionLayer {
       useScale: booleanOption(type, "useScale", options.useScale ?? false),
       scoreMode: nameOption<ScoreMode>(type, "scoreMode", options.scoreMode ?? "dot", ["dot", "concat"]),
       dropout: dropoutRate(type, options.dropout),
+      ...seedOption(type, options.seed),
     },
   }) as unknown as AttentionLayer;
 }

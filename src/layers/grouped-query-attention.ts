@@ -23,8 +23,8 @@ export interface GroupedQueryAttentionOptions extends ProjectedAttentionOptions 
  *
  * @param options - Heads and their features.
  * @returns A layer from a query `[batch, T, D]` and a value `[batch, S, E]` to `[batch, T, D]`, with weights
- * `query/kernel [D, numQueryHeads, headDim]`, `query/bias`, `key/kernel [E, numKeyValueHeads, headDim]`, `key/bias`, those of
- * `value`, `attentionOutput/kernel [numQueryHeads, headDim, D]` and `attentionOutput/bias [D]`. It throws `ShapeError` for
+ * `query/kernel [D, numQueryHeads, headDim]`, `query/bias`, `key/kernel [E, numKeyValueHeads, headDim]`, `key/bias`, with
+ * `useGate` `gate/kernel [D, numQueryHeads, headDim]` and `gate/bias`, those of `value`, `attentionOutput/kernel [numQueryHeads, headDim, D]` and `attentionOutput/bias [D]`. It throws `ShapeError` for
  * tensors that do not fit.
  * @throws OptionError if an option is unknown or out of range, or the heads do not divide.
  * @see `keras.layers.GroupQueryAttention`

@@ -1,9 +1,16 @@
 import { OptionError } from "../errors.ts";
+import type { LayerOptionsDocument } from "../graph/document.ts";
 import type { SymbolicTensor } from "../graph/tensor.ts";
 import type { Initializer } from "../initializers/initializer.ts";
 import { type InitializerName, resolveInitializer } from "../initializers/resolve.ts";
 import { booleanOption, checkKeys, integerOption, numberOption } from "../options.ts";
-import { type AttentionCallOptions, type AttentionOutputs, attentionCall, noMore } from "./attention-call.ts";
+import {
+  type AttentionCallOptions,
+  type AttentionOutputs,
+  attentionCall,
+  noMore,
+  seedOption,
+} from "./attention-call.ts";
 import { commonOptions, Layer, type LayerOptions, type LayerSetup } from "./layer.ts";
 import { type BiasRules, type KernelRules, weightRuleNames, weightRules } from "./weight-rules.ts";
 
@@ -15,6 +22,26 @@ export interface ProjectedAttentionOptions extends LayerOptions, KernelRules, Bi
   dropout?: number;
   /** Whether the projections have biases; default `true`. */
   useBias?: boolean;
+  /**
+   * How many keys a query sees on either side, itself included, at least 1: key `s` counts for query `t` if `|t - s| < slidingWindow`.
+   * With `useCausalMask` these are its own place and those before, as in Mistral. Keys outside take no time. Default `null`: all.
+   */
+  slidingWindow?: number | null;
+  /**
+   * Between minus and plus which scaled scores are brought, softly, before bias, mask and softmax: `cap * tanh(score / cap)`, as in
+   * Gemma 2. A number above 0; default `null`: scores are left as they are. Keras has no such option.
+   */
+  logitSoftCap?: number | null;
+  /**
+   * Whether what the heads give is multiplied by the sigmoid of one more projection of the query, element by element, before the last
+   * projection (Qiu et al., 2025); default `false`.
+   */
+  useGate?: boolean;
+  /**
+   * Seed of the layer's dropout, an integer of at least 0: what is dropped then depends on it and on the number of the step, not on the
+   * model's seed or on other layers. Default `null`: the seed of the model.
+   */
+  seed?: number | null;
   /** Default `"glorotUniform"`. */
   kernelInitializer?: InitializerName | Initializer;
   /** Default `"zeros"`. */
@@ -102,6 +129,10 @@ export const projectedOptions = [
   ...commonOptions,
   "dropout",
   "useBias",
+  "slidingWindow",
+  "logitSoftCap",
+  "useGate",
+  "seed",
   "kernelInitializer",
   "biasInitializer",
   ...weightRuleNames(weights),
@@ -137,12 +168,35 @@ export function projectedAttention(
       ...sizes,
       dropout,
       useBias: booleanOption(type, "useBias", options.useBias ?? true),
+      ...limits(type, options),
+      ...seedOption(type, options.seed),
       kernelInitializer: rule("kernelInitializer", "glorotUniform"),
       biasInitializer: rule("biasInitializer", "zeros"),
       ...weightRules(type, options, weights),
     },
   };
   return new ProjectedAttention(setup) as unknown as MultiHeadAttentionLayer;
+}
+
+/** Window, cap and gate, those that there are: documents of models without them stay what they were. */
+function limits(
+  type: string,
+  { slidingWindow, logitSoftCap, useGate }: ProjectedAttentionOptions,
+): LayerOptionsDocument {
+  const gate = booleanOption(type, "useGate", useGate ?? false);
+  return {
+    ...(slidingWindow != null && { slidingWindow: integerOption(type, "slidingWindow", slidingWindow, 1) }),
+    ...(logitSoftCap != null && { logitSoftCap: capOption(type, logitSoftCap) }),
+    ...(gate && { useGate: gate }),
+  };
+}
+
+function capOption(type: string, value: number): number {
+  const cap = numberOption(type, "logitSoftCap", value, 0);
+  if (Math.fround(cap) === 0 || !Number.isFinite(Math.fround(cap))) {
+    throw new OptionError(`${type}: logitSoftCap must be above 0 and a 32-bit number, got ${cap}`);
+  }
+  return cap;
 }
 
 /**
@@ -155,8 +209,8 @@ export function projectedAttention(
  *
  * @param options - Heads and their features.
  * @returns A layer from a query `[batch, T, D]` and a value `[batch, S, E]` to `[batch, T, outputShape]`, with weights
- * `query/kernel [D, heads, keyDim]`, `query/bias [heads, keyDim]`, those of `key` and `value`, `attentionOutput/kernel
- * [heads, valueDim, outputShape]` and `attentionOutput/bias [outputShape]`. It throws `ShapeError` for tensors that do not fit.
+ * `query/kernel [D, heads, keyDim]`, `query/bias [heads, keyDim]`, those of `key`, with `useGate` `gate/kernel [D, heads, valueDim]` and
+ * `gate/bias`, those of `value`, `attentionOutput/kernel [heads, valueDim, outputShape]` and `attentionOutput/bias [outputShape]`. It throws `ShapeError` for tensors that do not fit.
  * @throws OptionError if an option is unknown or out of range.
  * @see `keras.layers.MultiHeadAttention`
  */

@@ -1,9 +1,8 @@
 import { OptionError } from "../errors.ts";
-import type { SymbolicTensor } from "../graph/tensor.ts";
+import { SymbolicTensor } from "../graph/tensor.ts";
 import type { Initializer } from "../initializers/initializer.ts";
 import { type InitializerName, resolveInitializer } from "../initializers/resolve.ts";
 import { booleanOption, checkKeys, integerOption, nameOption, numberOption } from "../options.ts";
-import { Unary, type UnaryLayer } from "./activation.ts";
 import { type ActivationName, checkActivation } from "./activation-name.ts";
 import { commonOptions, Layer, type LayerOptions, type LayerSetup } from "./layer.ts";
 
@@ -43,29 +42,75 @@ export interface TransformerLayerOptions extends LayerOptions {
   biasInitializer?: InitializerName | Initializer;
 }
 
+/** Options of a call of a layer of a Transformer. */
+export interface TransformerCallOptions {
+  /**
+   * What is added to the scaled scores of the attention of the sequence to itself, `[batch, numHeads, time, time]`, where 1 in the place
+   * of the batch or the heads is for all: what {@link layers.relativePositionBias} gives, which layers of a stack may share. Default nothing.
+   */
+  attentionBias?: SymbolicTensor;
+}
+
+/** An encoder layer of a Transformer. */
+export interface TransformerEncoderLayer extends Layer {
+  /**
+   * @param sequence - `[batch, time, features]`.
+   * @param options - What is added to scores.
+   * @returns `[batch, time, features]`
+   */
+  (sequence: SymbolicTensor, options?: TransformerCallOptions): SymbolicTensor;
+}
+
 /** A decoder layer of a Transformer. */
 export interface TransformerDecoderLayer extends Layer {
   /**
    * @param sequence - `[batch, time, features]`.
    * @param memory - What is attended to besides, `[batch, steps, any features]`: the output of an encoder. All calls of a
    * layer have it, or none.
+   * @param options - What is added to scores.
    * @returns `[batch, time, features]`
    */
-  (sequence: SymbolicTensor, memory?: SymbolicTensor): SymbolicTensor;
+  (sequence: SymbolicTensor, memory?: SymbolicTensor, options?: TransformerCallOptions): SymbolicTensor;
+  /**
+   * @param sequence - `[batch, time, features]`.
+   * @param options - What is added to scores.
+   * @returns `[batch, time, features]`
+   */
+  (sequence: SymbolicTensor, options: TransformerCallOptions): SymbolicTensor;
+}
+
+/** Takes the options of a call from the end of its arguments: tensors, and what is added to scores. */
+function splitCall(where: string, inputs: readonly unknown[]): { sequences: unknown[]; bias: unknown[] } {
+  const given = inputs.filter((input) => input !== undefined);
+  const last = given.at(-1);
+  if (last instanceof SymbolicTensor || given.length < 2) return { sequences: given, bias: [] };
+  checkKeys(where, last, ["attentionBias"]);
+  const { attentionBias } = last as TransformerCallOptions;
+  if (attentionBias !== undefined && attentionBias.shape?.length !== 4) {
+    throw new OptionError(`${where}: expected attentionBias to be a tensor [batch, heads, time, time]`);
+  }
+  return { sequences: given.slice(0, -1), bias: attentionBias === undefined ? [] : [attentionBias] };
+}
+
+class TransformerEncoder extends Layer {
+  call(...inputs: unknown[]): SymbolicTensor {
+    const { sequences, bias } = splitCall(`layer ${this.name}`, inputs);
+    return this.apply([...sequences, ...bias])[0]!;
+  }
 }
 
 class TransformerDecoder extends Layer {
   #inputs: number | undefined;
 
   call(...inputs: unknown[]): SymbolicTensor {
-    const given = inputs.filter((input) => input !== undefined);
+    const { sequences: given, bias } = splitCall(`layer ${this.name}`, inputs);
     if (this.#inputs !== undefined && given.length !== this.#inputs) {
       throw new OptionError(
         `layer ${this.name}: expected ${this.#inputs} ${this.#inputs === 1 ? "tensor" : "tensors"} as in its first call, ` +
           `got ${given.length}: make another layer`,
       );
     }
-    const [output] = this.apply(given);
+    const [output] = this.apply([...given, ...bias]);
     this.#inputs = given.length;
     return output!;
   }
@@ -146,8 +191,8 @@ function rate(where: string, name: string, value: unknown): number {
  * @throws OptionError if an option is unknown or out of range.
  * @see `keras_hub.layers.TransformerEncoder`
  */
-export function transformerEncoder(options: TransformerLayerOptions): UnaryLayer {
-  return new Unary(setupOf("transformerEncoder", options)) as unknown as UnaryLayer;
+export function transformerEncoder(options: TransformerLayerOptions): TransformerEncoderLayer {
+  return new TransformerEncoder(setupOf("transformerEncoder", options)) as unknown as TransformerEncoderLayer;
 }
 
 /**

@@ -249,6 +249,9 @@ export class LanguageModel {
   async generate(prompts: readonly string[], options: GenerateOptions = {}): Promise<Generation[]> {
     const decoding = checkGenerate(options);
     if (!Array.isArray(prompts)) throw new OptionError("generate: expected a list of prompts");
+    if (decoding.outputAttentions) {
+      throw new OptionError("generate: outputAttentions is for translators: a language model has no source to look at");
+    }
     return this.#continuer.generate(prompts, decoding);
   }
 

@@ -7,14 +7,16 @@ import type { ActivationName } from "../layers/activation-name.ts";
 import { dropout } from "../layers/dropout.ts";
 import { layerNormalization } from "../layers/layer-normalization.ts";
 import { positionalEncoding } from "../layers/positional-encoding.ts";
-import type { TransformerLayerOptions } from "../layers/transformer.ts";
+import { type RelativePositionBiasOptions, relativePositionBias } from "../layers/relative-position-bias.ts";
+import type { TransformerCallOptions, TransformerLayerOptions } from "../layers/transformer.ts";
 import { booleanOption, integerOption, nameOption, numberOption } from "../options.ts";
 
 /**
- * What stands for the places of tokens: sines beside their cosines, all sines before all cosines (Marian), a trained table, or angles
- * by which queries and keys are turned.
+ * What stands for the places of tokens: sines beside their cosines, all sines before all cosines (Marian), a trained table, angles
+ * by which queries and keys are turned, or what is added to the scores of attention for distances: trained numbers of buckets (T5), or
+ * multiples that are fixed for each head (ALiBi).
  */
-export type TransformerPositions = "sinusoidal" | "sinusoidalHalves" | "learned" | "rotary";
+export type TransformerPositions = "sinusoidal" | "sinusoidalHalves" | "learned" | "rotary" | "buckets" | "alibi";
 
 /** Options of all models of Transformer layers. */
 export interface TransformerOptions {
@@ -39,8 +41,15 @@ export interface TransformerOptions {
   normalizeFirst?: boolean;
   /** Added to the variances of the normalisations, at least 0; default 1e-5. */
   layerNormEpsilon?: number;
-  /** What stands for the places of tokens; default `"sinusoidal"`. */
+  /**
+   * What stands for the places of tokens; default `"sinusoidal"`. With `"buckets"` all layers of a side share one table for the distances
+   * within it: of both directions in an encoder, of tokens before in a decoder; attention to the other side knows no places.
+   */
   positions?: TransformerPositions;
+  /** Buckets of distances, for `"buckets"` alone: at least 2, with an encoder an even number of at least 4. Default 32. */
+  positionBuckets?: number;
+  /** The distance from which on all fall into the last bucket, for `"buckets"` alone; default 128. */
+  positionMaxDistance?: number;
   /** Most tokens of a text; with `"learned"` positions default 512, otherwise no limit. */
   maxLength?: number;
   /** Whether the scores of tokens have a bias; default `true`. */
@@ -59,11 +68,20 @@ export const transformerKeys: readonly (keyof TransformerOptions)[] = [
   "normalizeFirst",
   "layerNormEpsilon",
   "positions",
+  "positionBuckets",
+  "positionMaxDistance",
   "maxLength",
   "outputBias",
 ];
 
-const positionNames: readonly TransformerPositions[] = ["sinusoidal", "sinusoidalHalves", "learned", "rotary"];
+const positionNames: readonly TransformerPositions[] = [
+  "sinusoidal",
+  "sinusoidalHalves",
+  "learned",
+  "rotary",
+  "buckets",
+  "alibi",
+];
 
 /** Checked options, with defaults. */
 export interface CheckedTransformer {
@@ -74,6 +92,8 @@ export interface CheckedTransformer {
   readonly positions: TransformerPositions;
   readonly maxLength: number | null;
   readonly outputBias: boolean;
+  /** What is added for distances, if that stands for places. */
+  readonly distances: Omit<RelativePositionBiasOptions, "name" | "bidirectional"> | null;
   /** Options of each layer. */
   readonly layer: Omit<TransformerLayerOptions, "name">;
 }
@@ -103,6 +123,7 @@ export function checkTransformer(where: string, options: TransformerOptions): Ch
     positions,
     maxLength: longest === null ? null : integerOption(where, "maxLength", longest, 1),
     outputBias: booleanOption(where, "outputBias", options.outputBias ?? true),
+    distances: checkDistances(where, options, positions, heads),
     layer: {
       intermediateDim: integerOption(where, "ffn", options.ffn ?? 4 * dModel, 1),
       numHeads: heads,
@@ -115,6 +136,24 @@ export function checkTransformer(where: string, options: TransformerOptions): Ch
       rotary: positions === "rotary" ? "halves" : null,
     },
   };
+}
+
+function checkDistances(
+  where: string,
+  options: TransformerOptions,
+  positions: TransformerPositions,
+  numHeads: number,
+): CheckedTransformer["distances"] {
+  const { positionBuckets, positionMaxDistance } = options;
+  if (positions === "buckets") {
+    const buckets = integerOption(where, "positionBuckets", positionBuckets ?? 32, 2);
+    const maxDistance = integerOption(where, "positionMaxDistance", positionMaxDistance ?? 128, 1);
+    return { type: positions, numHeads, buckets, maxDistance };
+  }
+  for (const [name, value] of Object.entries({ positionBuckets, positionMaxDistance })) {
+    if (value !== undefined) throw new OptionError(`${where}: ${name} is for positions "buckets", got "${positions}"`);
+  }
+  return positions === "alibi" ? { type: positions, numHeads } : null;
 }
 
 /** A share of something that is never all of it. */
@@ -135,18 +174,41 @@ export function embeddingStart(dModel: number): Initializer {
   return randomNormal({ stddev: dModel ** -0.5 });
 }
 
+/**
+ * What the layers of a side share: options of their calls with what is added for distances, or none.
+ *
+ * @param ids - The tokens of the side. Only their number counts, and of ids nothing is computed at padding.
+ */
+export function distanceCall(
+  side: string,
+  ids: SymbolicTensor,
+  checked: CheckedTransformer,
+  bidirectional: boolean,
+): TransformerCallOptions {
+  const { distances } = checked;
+  if (distances === null) return {};
+  const bias = relativePositionBias({ ...distances, name: `${side}Distances`, bidirectional });
+  return { attentionBias: bias(ids) };
+}
+
 /** Embeddings times the root of their width, with positions and dropout: what goes into the first layer of a side. */
 export function positioned(side: string, embedded: SymbolicTensor, checked: CheckedTransformer): SymbolicTensor {
   const { positions, maxLength, dModel } = checked;
-  const placed = positionalEncoding({
+  const sum = positionalEncoding({
     name: `${side}Positions`,
-    type: positions === "learned" ? "learned" : positions === "rotary" ? "none" : "sinusoidal",
+    type: placed(positions),
     interleaved: positions !== "sinusoidalHalves",
     maxLength,
     scale: true,
     embeddingsInitializer: embeddingStart(dModel),
   })(embedded);
-  return checked.dropout === 0 ? placed : dropout({ name: `${side}Dropout`, rate: checked.dropout })(placed);
+  return checked.dropout === 0 ? sum : dropout({ name: `${side}Dropout`, rate: checked.dropout })(sum);
+}
+
+/** What is added to embeddings. */
+function placed(positions: TransformerPositions): "learned" | "none" | "sinusoidal" {
+  if (positions === "learned") return "learned";
+  return positions === "sinusoidal" || positions === "sinusoidalHalves" ? "sinusoidal" : "none";
 }
 
 /** The normalisation after the last layer of a side, where layers normalise what goes into them. */

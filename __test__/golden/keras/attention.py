@@ -28,6 +28,8 @@ def layer(document):
                 dropout=o["dropout"],
                 use_bias=o["useBias"],
                 output_shape=o["outputShape"],
+                sliding_window=o.get("slidingWindow"),
+                use_gate=o.get("useGate", False),
                 name=name,
             )
         case "groupedQueryAttention":
@@ -37,6 +39,8 @@ def layer(document):
                 o["numKeyValueHeads"],
                 dropout=o["dropout"],
                 use_bias=o["useBias"],
+                sliding_window=o.get("slidingWindow"),
+                use_gate=o.get("useGate", False),
                 name=name,
             )
         case "attention":
@@ -101,9 +105,11 @@ class Sequences:
         return self.document.input(["batch", *shape[1:-2], "queries", keys], "int32")
 
 
-def seen(batch, inputs, causal, queries, keys):
+def seen(batch, inputs, causal, queries, keys, window=None):
     """Whether every query that counts sees a key."""
     pairs = np.ones((batch, 1, queries, keys), bool)
+    if window is not None:
+        pairs &= np.abs(np.arange(queries)[:, None] - np.arange(keys)) < window
     if causal:
         pairs &= np.tril(np.ones((queries, keys), bool))
     counts = np.ones((batch, queries), bool)
@@ -119,8 +125,8 @@ def seen(batch, inputs, causal, queries, keys):
     return (pairs.any(-1).all(1) | ~counts).all()
 
 
-def projected(case, chosen, seed, type):
-    """One case of a layer with projections; none where gradients are those of the backend.
+def projected(case, chosen, seed, type, limited=False):
+    """One case of a layer with projections, limited: with a window or a gate or both; none where gradients are those of the backend.
 
     A query that sees no key averages all values, as if all scores were equal; on PyTorch, Keras differentiates by the scores
     nevertheless, on TensorFlow it does not.
@@ -158,6 +164,11 @@ def projected(case, chosen, seed, type):
         shared = chosen.choice([1, 2])
         heads *= shared
         options |= {"headDim": chosen.choice([1, 2, 4]), "numQueryHeads": heads, "numKeyValueHeads": shared}
+    if limited:
+        window = chosen.choice([None, 1, 2, 3])
+        # What is off is no option of a document.
+        options |= {} if window is None else {"slidingWindow": window}
+        options |= {"useGate": True} if window is None or chosen.random() < 0.5 else {}
     if chosen.random() < 0.4:
         batch = sequences.batch
         # Keras joins a mask for each head with masks of inputs along the wrong axes.
@@ -177,7 +188,8 @@ def projected(case, chosen, seed, type):
     if shape == "self":
         of_roles.insert(0, of_roles[0])
     averaged = options["dropout"] == 0 and not said["returnAttentionScores"]
-    if averaged and not seen(sequences.batch, zip(roles, of_roles), said["useCausalMask"], queries, keys):
+    window = options.get("slidingWindow")
+    if averaged and not seen(sequences.batch, zip(roles, of_roles), said["useCausalMask"], queries, keys, window):
         return None
     name = f"{type} {seed}: {shape}, {' '.join(roles[2:])}"
     made = case(name, document.finish(*outputs), sequences.values, seed, 1, averaged)
@@ -204,6 +216,11 @@ def attention_heads(case, rounded):
 def attention_groups(case, rounded):
     chosen = random.Random(62)
     yield from some(lambda seed: projected(case, chosen, seed, "groupedQueryAttention"), range(2200, 2240))
+
+
+def attention_limited(case, rounded):
+    chosen = random.Random(65)
+    yield from some(lambda seed: projected(case, chosen, seed, TYPES[seed % 2], True), range(2500, 2560))
 
 
 def plain(case, chosen, seed, type):
@@ -258,4 +275,4 @@ def attention_additive(case, rounded):
     yield from some(lambda seed: plain(case, chosen, seed, "additiveAttention"), range(2400, 2440))
 
 
-MAKERS = (attention_heads, attention_groups, attention_plain, attention_additive)
+MAKERS = (attention_heads, attention_groups, attention_plain, attention_additive, attention_limited)

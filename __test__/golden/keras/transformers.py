@@ -16,8 +16,8 @@ ABOUT = (
 PADDED = np.array([[3, 1, 4, 2, 5], [2, 6, 1, 0, 0], [4, 0, 0, 0, 0]], np.int32)
 
 
-def record(name, document, weights, inputs, seed, run, scale=0.5):
-    """weights: (layer, name, shape). run: gets tensors by layer and name, then the inputs; gives outputs, each with its mask or None."""
+def record(name, document, weights, inputs, seed, run, scale=0.5, alike=True):
+    """alike: whether all scores of a query change by the same number with the bias of the keys. weights: (layer, name, shape). run: gets tensors by layer and name, then the inputs; gives outputs, each with its mask or None."""
     described, tensors, parameters = [], [], {}
     for layer, weight, shape in weights:
         entry = {"layer": layer, "name": weight, "shape": list(shape), "seed": 1000 * seed + len(described), "scale": scale}
@@ -44,8 +44,8 @@ def record(name, document, weights, inputs, seed, run, scale=0.5):
     total.backward()
     for entry in described:
         gradient = parameters[entry["layer"], entry["name"]].grad
-        # The scores of a query all change by the same number with the bias of the keys: its gradient is nothing but rounding.
-        zero = gradient is None or entry["name"].endswith("key/bias")
+        # What all scores of a query have in common does not matter: this gradient is nothing but rounding.
+        zero = gradient is None or alike and entry["name"].endswith("key/bias")
         entry["gradient"] = numbers(np.zeros(entry["shape"]) if zero else gradient)
     for entry, tensor in zip(data, tensors):
         if tensor.is_floating_point():
@@ -252,6 +252,7 @@ def transformers():
         yield record(said, document.finish(y), weights, inputs, seed, run)
 
 
-keras.config.set_floatx("float64")
-for maker in (root_mean_squares, reversible, positions, transformers):
-    write("layers-" + maker.__name__.replace("_", "-"), ABOUT, cases=list(maker()))
+if __name__ == "__main__":
+    keras.config.set_floatx("float64")
+    for maker in (root_mean_squares, reversible, positions, transformers):
+        write("layers-" + maker.__name__.replace("_", "-"), ABOUT, cases=list(maker()))

@@ -162,7 +162,6 @@ test("options that are wrong or do not fit are errors that say what to do", asyn
       { attention: "dot", encoderUnits: 12 },
       /needs encoder outputs of the decoder's 24 units, got 12: set encoderUnits/,
     ],
-    [{ attention: "bahdanau", recurrentDropout: 0.1 }, /recurrentDropout is no option with attention "bahdanau"/],
     [{ bridge: "none" }, /bridge must be one of lastState, dense/],
     [{ bidirectional: true, bridge: "lastState" }, /got 48 from both directions: set encoderUnits/],
     [{ tiedEmbeddings: true }, /tiedEmbeddings needs one tokenizer/],

@@ -1,6 +1,8 @@
 //! Prints the throughput of attention, forward and backward.
 //!
-//! `cargo run --release -p sconce-kernels --example attention_throughput [-- SEQUENCES QUERIES KEYS HEADS WIDTH]`
+//! `cargo run --release -p sconce-kernels --example attention_throughput [-- SEQUENCES QUERIES KEYS HEADS WIDTH [WINDOW]]`
+//!
+//! Rates count all pairs that a causal mask keeps, also those outside of a window.
 use std::time::{Duration, Instant};
 
 use sconce_kernels::{
@@ -32,7 +34,13 @@ fn values(length: usize) -> Vec<f32> {
     (0..length).map(|index| (index as f32 * 0.618_034).fract() * 2.0 - 1.0).collect()
 }
 
-fn measure(context: &Context, [batch, queries, keys, heads, width]: [usize; 5], causal: bool, rate: f32) {
+fn measure(
+    context: &Context,
+    [batch, queries, keys, heads, width]: [usize; 5],
+    window: Option<usize>,
+    causal: bool,
+    rate: f32,
+) {
     let sizes = AttentionSizes { batch, queries, keys };
     let options = AttentionOptions {
         heads,
@@ -42,6 +50,8 @@ fn measure(context: &Context, [batch, queries, keys, heads, width]: [usize; 5], 
         scale: 1.0 / (width as f32).sqrt(),
         causal,
         causal_offset: keys.saturating_sub(queries),
+        window,
+        cap: None,
         dropout: (rate > 0.0).then_some(AttentionDropout { rate, key: RandomKey { seed: 1, step: 2, node: 3 } }),
         empty: Empty::Zero,
     };
@@ -79,16 +89,17 @@ fn measure(context: &Context, [batch, queries, keys, heads, width]: [usize; 5], 
 
 fn main() {
     let sizes: Vec<usize> = std::env::args().skip(1).filter_map(|size| size.parse().ok()).collect();
-    let all = match <[usize; 5]>::try_from(sizes) {
-        Ok(sizes) => vec![sizes],
-        Err(_) => vec![[64, 20, 20, 4, 64], [32, 256, 256, 8, 64], [4, 2048, 2048, 8, 64], [1, 1, 8192, 8, 64]],
+    let window = sizes.get(5).copied();
+    let all = match sizes.first_chunk::<5>() {
+        Some(&sizes) => vec![sizes],
+        None => vec![[64, 20, 20, 4, 64], [32, 256, 256, 8, 64], [4, 2048, 2048, 8, 64], [1, 1, 8192, 8, 64]],
     };
     for threads in [1, 2] {
         let context = Context::new(threads, Context::global().simd);
         println!("{}, {threads} threads", context.simd.name());
         for &sizes in &all {
             for (causal, rate) in [(false, 0.0), (true, 0.0), (false, 0.1)] {
-                measure(&context, sizes, causal, rate);
+                measure(&context, sizes, window, causal, rate);
             }
         }
     }

@@ -13,7 +13,7 @@ use napi_derive::napi;
 use sconce_engine::{
     Code, Error,
     backend::{Backend, candle::Candle, cpu::Cpu},
-    decode::{Generation, GenerationRequest, Incremental, target_scores},
+    decode::{Alignment, Generation, GenerationRequest, Incremental, target_scores},
     graph::GraphDocument,
     interrupt::{Flag, Interrupt},
     model::{Model, Provided},
@@ -259,6 +259,24 @@ impl NativeModel {
         queue_once(env, model, move |_| {
             interrupt.check()?;
             Ok(FloatVector(target_scores(own, &request, inputs, &targets, interrupt)?.log_probabilities))
+        })
+    }
+
+    /// Shares of the source's steps for each step of the decoder's input, `[B, T, S]`; `inputs` are all of the model's.
+    #[napi(catch_unwind, ts_return_type = "Promise<BatchResult>")]
+    pub fn alignment<'env>(
+        &self,
+        env: &'env Env,
+        decoder_input: u32,
+        inputs: Vec<Batch>,
+        cancel: Option<ClassInstance<'_, NativeCancel>>,
+    ) -> Result<Object<'env>> {
+        let model = self.model()?;
+        let inputs = tensors(&inputs).map_err(thrown)?;
+        let interrupt = interrupt(&model, cancel);
+        queue_once(env, Arc::clone(&model), move |_| {
+            interrupt.check()?;
+            BatchResult::new(Alignment::new(model, decoder_input as usize)?.of(&inputs, &interrupt)?)
         })
     }
 

@@ -18,7 +18,9 @@ export const transformerEntries = {
   activation: v.optional(oneOf(["relu", "gelu", "geluTanh", "silu"])),
   normalizeFirst: v.optional(flag()),
   layerNormEpsilon: v.optional(number(0)),
-  positions: v.optional(oneOf(["sinusoidal", "sinusoidalHalves", "learned", "rotary"])),
+  positions: v.optional(oneOf(["sinusoidal", "sinusoidalHalves", "learned", "rotary", "buckets", "alibi"])),
+  positionBuckets: v.optional(integer(2)),
+  positionMaxDistance: v.optional(integer(1)),
   maxLength: v.optional(integer(1)),
   outputBias: v.optional(flag()),
 };

@@ -6,6 +6,7 @@ import { model } from "../define.ts";
 import type { Model } from "../model.ts";
 import {
   checkTransformer,
+  distanceCall,
   embeddingStart,
   finished,
   positioned,
@@ -55,9 +56,10 @@ export function transformerLanguageModel(options: TransformerLanguageModelOption
     start: embeddingStart(checked.dModel),
   });
   const tokens = input({ shape: [null], dtype: "int32", name: "tokens" });
+  const call = distanceCall("token", tokens, checked, false);
   let x = positioned("token", embed(tokens), checked);
   for (let index = 1; index <= layers; index++) {
-    x = transformerDecoder({ ...checked.layer, name: `decoder${index}` })(x);
+    x = transformerDecoder({ ...checked.layer, name: `decoder${index}` })(x, call);
   }
   return model({
     inputs: tokens,

@@ -74,6 +74,7 @@ export function attentionDecoderLayer(
     readonly units: number;
     readonly attention: AttentionForm;
     readonly dropout: number;
+    readonly recurrentDropout: number;
   },
   x: SymbolicTensor,
   memory: SymbolicTensor,

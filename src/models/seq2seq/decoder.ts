@@ -5,6 +5,7 @@ import { type DecodedRow, type GenerationRequest, type ModelRequest, requestOf }
 import { decodeBatch, type Run, streamText } from "../../decoding/run.ts";
 import type { Batch } from "../../native-interface.ts";
 import type { Model } from "../model.ts";
+import { aligned } from "./alignment.ts";
 import { fed } from "./batches.ts";
 import type { PairEncoder } from "./pairs.ts";
 import type { Roles } from "./roles.ts";
@@ -37,7 +38,10 @@ export class Decoder {
     this.#encoder = encoder;
     this.#roles = roles;
     this.#queue = new DecodingQueue(
-      (sources, decoding, signal) => decodeBatch(this.#run(sources, decoding, signal)),
+      async (sources, decoding, signal) => {
+        const rows = await decodeBatch(this.#run(sources, decoding, signal));
+        return decoding.outputAttentions ? this.#aligned(sources, rows, signal) : rows;
+      },
       // Prefixes are read at once. Padding that is not masked would be read.
       ({ prefix, ids }) => prefix.length + (roles.masked ? 0 : ids.length * 2 ** 26),
     );
@@ -67,6 +71,22 @@ export class Decoder {
     const { allowedTokens } = decoding;
     const inputs = this.inputs(sources.map(({ ids }) => ids));
     return { handle: this.#model.handle(), request, inputs, places, allowedTokens, signal };
+  }
+
+  /** Rows with what they look at. */
+  #aligned(
+    sources: readonly Source[],
+    rows: readonly DecodedRow[][],
+    signal: AbortSignal | undefined,
+  ): Promise<DecodedRow[][]> {
+    const subject = {
+      handle: this.#model.handle(),
+      roles: this.#roles,
+      size: this.#encoder.target.vocabulary.size,
+      begin: this.#encoder.frame.begin,
+      inputs: (ids: readonly Int32Array[]) => this.inputs(ids),
+    };
+    return aligned(subject, sources, rows, signal);
   }
 
   /** Decodes sources, together with those of other calls: the sequences of each. */
@@ -100,7 +120,10 @@ export class Decoder {
       filled.map((index) => begun[index] ?? none),
       filled,
     );
-    const empty = decoding.returnLogProbabilities ? { logProbabilities: [] } : {};
+    const empty = {
+      ...(decoding.returnLogProbabilities ? { logProbabilities: [] } : {}),
+      ...(decoding.outputAttentions ? { attention: [] } : {}),
+    };
     const results: Generation[] = texts.map(() => ({ text: "", tokens: [], score: 0, ...empty }));
     for (const [place, index] of filled.entries()) {
       const prefix = begun[index] ?? none;
@@ -129,7 +152,7 @@ function joined(prefix: Int32Array, ids: Int32Array): Int32Array {
 
 /** Ids as tokens and text, both with what the target begins with. */
 function shown(
-  { ids, score, logProbabilities }: DecodedRow,
+  { ids, score, logProbabilities, attention }: DecodedRow,
   prefix: Int32Array,
   target: Tokenizer,
   { returnLogProbabilities }: Decoding,
@@ -140,5 +163,6 @@ function shown(
     tokens: Array.from(all, (id) => target.vocabulary.token(id)),
     score,
     ...(returnLogProbabilities ? { logProbabilities: Array.from(logProbabilities) } : {}),
+    ...(attention === undefined ? {} : { attention }),
   };
 }

@@ -130,7 +130,7 @@ export function recurrentModel(options: RecurrentSeq2SeqOptions): Model {
     const initial = bridge === "lastState" ? last : last.map((state, place) => bridged(state, index, place, checked));
     const name = numbered("decoder", index, layers);
     if (index === place) {
-      const looks = { name, cell, units, attention: forms[attention], dropout: checked.dropout };
+      const looks = { name, cell, units, attention: forms[attention], ...rates };
       written = attentionDecoderLayer(looks, written, read, initial);
     } else {
       written = decoderLayer(cell, { name, units, ...rates, returnSequences: true }, written, initial);
@@ -191,7 +191,7 @@ function check(options: RecurrentSeq2SeqOptions): Checked {
     );
   }
   const cell = nameOption(where, "cell", options.cell ?? "lstm", cells);
-  checkAttention(attention, cell, units, size, options);
+  checkAttention(attention, cell, units, size);
   const tiedEmbeddings = booleanOption(where, "tiedEmbeddings", options.tiedEmbeddings ?? false);
   if (tiedEmbeddings && source !== target && JSON.stringify(source) !== JSON.stringify(target)) {
     throw new OptionError(
@@ -223,13 +223,7 @@ function check(options: RecurrentSeq2SeqOptions): Checked {
 }
 
 /** Throws if a form of attention does not fit the other options; `size` are the features of the encoder's outputs. */
-function checkAttention(
-  attention: SeqAttention,
-  cell: Cell,
-  units: number,
-  size: number,
-  { recurrentDropout = 0 }: RecurrentSeq2SeqOptions,
-): void {
+function checkAttention(attention: SeqAttention, cell: Cell, units: number, size: number): void {
   if (attention === "none") return;
   if (cell === "simple") {
     throw new OptionError(`${where}: attention "${attention}" is for the cells lstm and gru, got "simple"`);
@@ -239,9 +233,6 @@ function checkAttention(
       `${where}: attention "dot" needs encoder outputs of the decoder's ${units} units, got ${size}: ` +
         `set encoderUnits, or attention: "luong"`,
     );
-  }
-  if (recurrentDropout !== 0) {
-    throw new OptionError(`${where}: recurrentDropout is no option with attention "${attention}": use dropout alone`);
   }
 }
 

@@ -13,6 +13,7 @@ import type { Model } from "../model.ts";
 import {
   type CheckedTransformer,
   checkTransformer,
+  distanceCall,
   embeddingStart,
   finished,
   positioned,
@@ -78,15 +79,17 @@ export function transformerModel(options: TransformerSeq2SeqOptions): Model {
   const sourceIds = input({ shape: [null], dtype: "int32", name: "source" });
   const targetIds = input({ shape: [null], dtype: "int32", name: "target" });
 
+  const readCall = distanceCall("source", sourceIds, checked, true);
   let read = positioned("source", tables.source(sourceIds), checked);
   for (let index = 1; index <= encoderLayers; index++) {
-    read = transformerEncoder({ ...checked.layer, name: `encoder${index}` })(read);
+    read = transformerEncoder({ ...checked.layer, name: `encoder${index}` })(read, readCall);
   }
   const memory = finished("encoder", read, checked);
 
+  const writtenCall = distanceCall("target", targetIds, checked, false);
   let written = positioned("target", tables.target(targetIds), checked);
   for (let index = 1; index <= decoderLayers; index++) {
-    written = transformerDecoder({ ...checked.layer, name: `decoder${index}` })(written, memory);
+    written = transformerDecoder({ ...checked.layer, name: `decoder${index}` })(written, memory, writtenCall);
   }
   const probabilities = tables.probabilities(finished("decoder", written, checked));
   return model({ inputs: [sourceIds, targetIds], outputs: probabilities, name: all.name ?? "seq2seq" });

@@ -43,6 +43,14 @@ impl RandomState {
     pub(crate) fn key(self, node: usize, part: usize) -> RandomKey {
         RandomKey { seed: self.seed, step: self.step, node: (node * 4 + part) as u32 }
     }
+
+    /// The same of a layer that may have a seed of its own: its numbers do not depend on where it is in the model.
+    pub(crate) fn own_key(self, seed: Option<u64>, node: usize) -> RandomKey {
+        match seed {
+            Some(seed) => RandomKey { seed, step: self.step, node: 0 },
+            None => self.key(node, 0),
+        }
+    }
 }
 
 /// Everything that goes into a forward pass.

@@ -174,6 +174,7 @@ fn sharable(step: &Plan) -> Vec<bool> {
         plan.cache.is_none()
             && !plan.causal
             && !plan.scores
+            && plan.window.is_none()
             && plan.mask_input().is_none()
             && plan.bias_input().is_none()
     };
@@ -311,7 +312,7 @@ impl Builder<'_> {
             Operation::Scan(_) => return refuse("its states are not carried from token to token"),
             Operation::RepeatVector(_) => return refuse("it repeats what depends on all of the decoder's input"),
             Operation::Concatenate(1) => return refuse("it joins along time"),
-            Operation::Merge(_) | Operation::Residual(_) | Operation::Concatenate(_)
+            Operation::Merge(_) | Operation::Residual(_) | Operation::Gate | Operation::Concatenate(_)
                 if node.inputs.iter().any(|&input| !self.dependent[input]) =>
             {
                 return refuse("it joins the decoder's steps with a sequence of another origin");

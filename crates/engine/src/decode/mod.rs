@@ -1,4 +1,6 @@
-//! Decoding: the incremental decoder that follows from a graph, and greedy search, beam search and sampling with it.
+//! Decoding: the incremental decoder that follows from a graph, and greedy search, beam search and sampling with it, and
+//! what it looks at.
+mod alignment;
 mod attention;
 mod attention_rnn;
 mod beams;
@@ -13,6 +15,7 @@ mod stepper;
 mod steps;
 mod tensor;
 
+pub use alignment::Alignment;
 pub use generation::{Generated, Generation};
 pub use given_targets::{TargetScores, target_scores};
 pub use incremental::{Incremental, Treatment};

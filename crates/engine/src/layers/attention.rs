@@ -38,6 +38,9 @@ pub struct AttentionOptions {
     score_mode: Option<ScoreMode>,
     /// Share of the scores that become 0 in training.
     pub dropout: f32,
+    /// The seed of the layer's own dropout; `None`: that of the model.
+    #[serde(default)]
+    pub seed: Option<u64>,
 }
 
 impl AttentionOptions {

@@ -56,6 +56,12 @@ pub struct AttentionRnnOptions {
     pub input_feeding: bool,
     /// Whether the cell has a bias.
     pub use_bias: bool,
+    /// Share of what goes into the cell, what is fed to it too, that becomes 0 in training, for all steps alike.
+    #[serde(default)]
+    pub dropout: f32,
+    /// Share of the outputs of the cell that go into the next step that becomes 0 in training, for all steps alike.
+    #[serde(default)]
+    pub recurrent_dropout: f32,
     /// Whether the bias of the forget gate begins at 1, of an LSTM only.
     #[serde(default)]
     pub unit_forget_bias: Option<bool>,
@@ -110,6 +116,11 @@ impl AttentionRnnOptions {
         for (name, size) in [("units", Some(self.units)), ("attentionUnits", self.attention_units)] {
             if size == Some(0) {
                 return Err(format!("{name} must be at least 1, got 0"));
+            }
+        }
+        for (name, rate) in [("dropout", self.dropout), ("recurrentDropout", self.recurrent_dropout)] {
+            if !(0.0..1.0).contains(&rate) {
+                return Err(format!("{name} must be at least 0 and below 1, got {rate}"));
             }
         }
         if self.input_feeding && !self.attention.after() {

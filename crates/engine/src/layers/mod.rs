@@ -52,7 +52,7 @@ pub use scan::{Scan, ScanBody, ScanOptions};
 pub use softmax::SoftmaxOptions;
 pub use tensor::{TensorLayer, WeightOptions};
 pub use time_distributed::TimeDistributed;
-pub(crate) use transformer::{Part, with_features};
+pub(crate) use transformer::{Part, bias_place, with_features};
 pub use transformer::{Rotary, TransformerOptions};
 
 use std::borrow::Cow;

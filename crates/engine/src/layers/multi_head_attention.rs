@@ -32,6 +32,18 @@ pub struct MultiHeadAttentionOptions {
     pub dropout: f32,
     /// Whether the projections have biases.
     pub use_bias: bool,
+    /// A key counts for a query only if they are fewer than so many steps apart; `None`: at any distance.
+    #[serde(default)]
+    pub sliding_window: Option<usize>,
+    /// Between minus and plus which scaled scores are brought softly; `None`: they are left as they are.
+    #[serde(default)]
+    pub logit_soft_cap: Option<f32>,
+    /// Whether what the heads give is multiplied by the sigmoid of a projection of the query.
+    #[serde(default)]
+    pub use_gate: bool,
+    /// The seed of the layer's own dropout; `None`: that of the model.
+    #[serde(default)]
+    pub seed: Option<u64>,
     /// How the kernels begin.
     pub kernel_initializer: Value,
     /// How the biases begin.
@@ -91,6 +103,12 @@ impl MultiHeadAttentionOptions {
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(format!("dropout must be at least 0 and below 1, got {}", self.dropout));
         }
+        if self.sliding_window == Some(0) {
+            return Err("slidingWindow must be at least 1, got 0".to_owned());
+        }
+        if let Some(cap) = self.logit_soft_cap.filter(|cap| !(*cap > 0.0 && cap.is_finite())) {
+            return Err(format!("logitSoftCap must be a number above 0, got {cap}"));
+        }
         count(&[self.heads(), self.key_width().max(self.value_width())]).map_err(|error| error.message).map(|_| ())
     }
 
@@ -149,8 +167,12 @@ impl MultiHeadAttentionOptions {
         let (heads, shared) = (self.heads(), self.key_value_heads());
         let (key_width, value_width) = (self.key_width(), self.value_width());
         let mut weights = Vec::new();
-        for (name, input, heads, head_width) in
-            [("query", query, heads, key_width), ("key", key, shared, key_width), ("value", value, shared, value_width)]
+        // In the order of Keras.
+        let gate = self.use_gate.then_some(("gate", query, heads, value_width));
+        for (name, input, heads, head_width) in [("query", query, heads, key_width), ("key", key, shared, key_width)]
+            .into_iter()
+            .chain(gate)
+            .chain([("value", value, shared, value_width)])
         {
             let features = last_size(input)?;
             count(&[features, heads, head_width]).map_err(|error| error.message)?;

@@ -2,7 +2,10 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Inference, Signature, WeightSpecification, activation, float, last_size, options, unify};
+use super::{
+    AttentionCall, Inference, Role, Signature, WeightSpecification, activation, float, last_size,
+    multi_head_attention::check_scores, options, unify,
+};
 use crate::{
     error::Result as EngineResult,
     graph::LayerDocument,
@@ -150,15 +153,20 @@ impl TransformerOptions {
     }
 
     pub(super) fn infer(&self, inputs: &[Signature]) -> Result<Inference, String> {
-        let (x, memory) = match inputs {
+        let bias = bias_place(inputs);
+        let (sequences, bias) = inputs.split_at(bias.unwrap_or(inputs.len()));
+        let (x, memory) = match sequences {
             [x] => (x, None),
             [x, memory] if self.decoder => (x, Some(memory)),
-            _ if self.decoder => {
-                return Err(format!("expected a sequence, or that and one to attend to, got {} inputs", inputs.len()));
+            _ => {
+                let or = if self.decoder { ", or that and one to attend to" } else { "" };
+                return Err(format!(
+                    "expected a sequence{or}, then a bias if there is any, got {} inputs",
+                    inputs.len()
+                ));
             }
-            _ => return Err(format!("expected 1 input, got {}", inputs.len())),
         };
-        for sequence in inputs {
+        for sequence in sequences {
             float(sequence, "its inputs")?;
             if sequence.shape.len() != 3 {
                 return Err(format!("expected sequences [batch, time, features], got {}", describe(&sequence.shape)));
@@ -174,6 +182,15 @@ impl TransformerOptions {
                 describe(&x.shape),
                 describe(&memory.shape)
             ));
+        }
+        if let [bias] = bias {
+            let call = AttentionCall {
+                inputs: vec![Role::Query, Role::Value, Role::AttentionBias],
+                ..AttentionCall::default()
+            };
+            let [batch, steps] = [x.shape[0].clone(), x.shape[1].clone()];
+            let scores = vec![batch, Dimension::Size(self.num_heads), steps.clone(), steps];
+            check_scores(&call, &[x.clone(), x.clone(), bias.clone()], &scores, &mut inference.equal)?;
         }
         for (name, part) in self.parts(width, memory.map(last_size).transpose()?)? {
             match part {
@@ -197,6 +214,11 @@ impl TransformerOptions {
         }
         Ok(inference)
     }
+}
+
+/// The place of what is added to the scores of the attention to itself: scores alone have four axes.
+pub(crate) fn bias_place(inputs: &[Signature]) -> Option<usize> {
+    inputs.len().checked_sub(1).filter(|&last| inputs[last].shape.len() == 4)
 }
 
 /// A shape of the same steps with other features.

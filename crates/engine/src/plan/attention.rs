@@ -1,9 +1,9 @@
 //! Attention as operations.
-use sconce_kernels::attention::Empty;
+use sconce_kernels::{activation::Activation, attention::Empty};
 
 use super::{Operation, Plan, ValueId};
 use crate::{
-    layers::{AttentionOptions, MultiHeadAttentionOptions, Role, Signature},
+    layers::{AttentionOptions, MultiHeadAttentionOptions, Role, Signature, with_features},
     ops::{Binary, Extent, TensorOperation},
     shape::{Dimension, ElementType},
 };
@@ -28,8 +28,14 @@ pub struct AttentionPlan {
     pub scale: f32,
     /// Whether a query sees no key behind its own place.
     pub causal: bool,
+    /// Whether a query sees only keys that are fewer than so many steps away.
+    pub window: Option<usize>,
+    /// Between minus and plus which scaled scores are brought softly.
+    pub cap: Option<f32>,
     /// Share of the scores that become 0 in training.
     pub dropout: f32,
+    /// The seed of this dropout, if it is not that of the model.
+    pub seed: Option<u64>,
     /// What a query gives that sees no key.
     pub empty: Empty,
     /// Whether the mask of the keys counts besides that of the values.
@@ -75,21 +81,17 @@ impl Plan {
         let key = input(Role::Key).unwrap_or(value);
         let each = options.weight_count();
         let shared = options.key_value_heads();
+        let gate = options.use_gate.then_some((query, options.heads() * options.value_width()));
+        let sources = [(query, options.heads() * options.key_width()), (key, shared * options.key_width())]
+            .into_iter()
+            .chain(gate)
+            .chain([(value, shared * options.value_width())]);
         let mut taken: Vec<ValueId> = Vec::new();
-        for (number, (source, width)) in [
-            (query, options.heads() * options.key_width()),
-            (key, shared * options.key_width()),
-            (value, shared * options.value_width()),
-        ]
-        .into_iter()
-        .enumerate()
-        {
-            let mut signature = self.values[source].clone();
-            if let Some(last) = signature.shape.last_mut() {
-                *last = Dimension::Size(width);
-            }
+        for (number, (source, width)) in sources.enumerate() {
+            let signature = with_features(&self.values[source], width);
             taken.extend(self.projection(layer, number * each, each, source, signature));
         }
+        let gate = gate.map(|_| taken.remove(2));
         let (mask, bias) = (input(Role::AttentionMask), input(Role::AttentionBias));
         taken.extend([mask, bias].into_iter().flatten());
         // Where Keras calls its softmax layer, a query that sees no key gives zeros; where it calls
@@ -102,7 +104,10 @@ impl Plan {
             value_width: options.value_width(),
             scale: (1.0 / (options.key_width() as f64).sqrt()) as f32,
             causal: call.use_causal_mask,
+            window: options.sliding_window,
+            cap: options.logit_soft_cap,
             dropout: options.dropout,
+            seed: options.seed,
             empty: if through_softmax { Empty::Zero } else { Empty::Uniform },
             key_mask: true,
             zero_masked: false,
@@ -119,7 +124,15 @@ impl Plan {
         let given = std::iter::once(mixed).chain(outputs[1..].iter().cloned()).collect();
         let mut made = self.push(Operation::Attention(plan), layer, taken, given);
         let scores = made.split_off(1);
-        let mut values = self.projection(layer, 3 * each, each, made[0], outputs[0].clone());
+        let mut mixed = made[0];
+        let projections = 3 + usize::from(gate.is_some());
+        if let Some(gate) = gate {
+            let of = self.values[gate].clone();
+            let opened = self.push(Operation::Activate(Activation::Sigmoid), layer, vec![gate], vec![of]);
+            let signature = self.values[mixed].clone();
+            mixed = self.push(Operation::Gate, layer, vec![mixed, opened[0]], vec![signature])[0];
+        }
+        let mut values = self.projection(layer, projections * each, each, mixed, outputs[0].clone());
         values.extend(scores);
         values
     }
@@ -175,7 +188,10 @@ impl Plan {
             // Scores that are sums come as a bias of no products.
             scale: if options.sums() { 0.0 } else { 1.0 },
             causal: call.use_causal_mask,
+            window: None,
+            cap: None,
             dropout: options.dropout,
+            seed: options.seed,
             empty: Empty::Uniform,
             key_mask: false,
             zero_masked: true,

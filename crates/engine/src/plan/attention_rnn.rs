@@ -10,7 +10,7 @@ use crate::{
 /// A recurrent layer that attends over a memory, resolved. Its inputs are a sequence `[B, T, D]`, keys `[B, S, A]`, the
 /// memory `[B, S, E]`, then initial states; its outputs the output, the states if there are `states`, and the weights of
 /// the memory's steps `[B, T, S]` if there are `scores`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AttentionRnnPlan {
     /// What a step computes besides the attention: an LSTM or a GRU.
     pub cell: Cell,
@@ -18,6 +18,10 @@ pub struct AttentionRnnPlan {
     pub units: usize,
     /// Whether the cell has a bias: its third weight.
     pub use_bias: bool,
+    /// Share of what goes into the cell that becomes 0 in training, for all steps alike.
+    pub dropout: f32,
+    /// Share of the outputs that go into the next step that becomes 0 in training.
+    pub recurrent_dropout: f32,
     /// Whether scores come from a layer with one hidden layer.
     pub additive: bool,
     /// Whether a step attends after the cell.
@@ -65,6 +69,16 @@ impl AttentionRnnPlan {
         AttentionRnnWeights { bias, query, scale, combine: place(self.after) }
     }
 
+    /// Features that complete the input of the cell, for a memory of so many features.
+    #[must_use]
+    pub fn fed(&self, memory: usize) -> usize {
+        match (self.after, self.feed) {
+            (false, _) => memory,
+            (true, true) => self.units,
+            (true, false) => 0,
+        }
+    }
+
     /// Its cell as a recurrent layer of its own.
     pub(crate) fn recurrent(&self) -> RecurrentPlan {
         RecurrentPlan {
@@ -73,8 +87,8 @@ impl AttentionRnnPlan {
             activation: Activation::Tanh,
             recurrent_activation: Activation::Sigmoid,
             use_bias: self.use_bias,
-            dropout: 0.0,
-            recurrent_dropout: 0.0,
+            dropout: self.dropout,
+            recurrent_dropout: self.recurrent_dropout,
             sequences: self.sequences,
             reverse: false,
             zero_output_for_mask: false,
@@ -109,6 +123,8 @@ impl Plan {
             cell: options.cell(),
             units: options.units,
             use_bias: options.use_bias,
+            dropout: options.dropout,
+            recurrent_dropout: options.recurrent_dropout,
             additive: options.attention.additive(),
             after: options.attention.after(),
             feed: options.input_feeding,

@@ -73,6 +73,8 @@ pub enum Operation {
     Residual(f32),
     /// A function of each element, then dropout. The function is one of [`Operation::drops_with`].
     ActivateDropped(Activation, f32),
+    /// A sequence times another of its shape, element by element, whose mask is of no effect.
+    Gate,
     /// Tensors side by side along an axis.
     Concatenate(usize),
     /// Tensors of one shape, element by element.
@@ -137,7 +139,7 @@ impl Operation {
         matches!(self, Self::Linear | Self::Activate(_) | Self::Softmax | Self::Dropout(_) | Self::FlipTime)
             || matches!(self, Self::Normalize(_) | Self::SpatialDropout(_) | Self::FoldTime)
             || matches!(self, Self::SoftmaxOver(_) | Self::LogSoftmax)
-            || matches!(self, Self::Residual(_) | Self::ActivateDropped(..))
+            || matches!(self, Self::Residual(_) | Self::ActivateDropped(..) | Self::Gate)
             || matches!(self, Self::AddPositions(_) | Self::Rotate(_))
             || matches!(self, Self::Attention(plan) if !plan.scores)
     }

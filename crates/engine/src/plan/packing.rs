@@ -16,6 +16,7 @@ impl Operation {
         match self {
             Self::Linear | Self::Activate(_) | Self::Dropout(_) | Self::Softmax => true,
             Self::AddPositions(_) | Self::Rotate(_) | Self::Residual(_) | Self::ActivateDropped(..) => true,
+            Self::Gate => true,
             Self::Merge(Merge::Add | Merge::Subtract | Merge::Average) => true,
             Self::Normalize(normalization) => matches!(normalization.axes[..], [axis] if axis + 1 == rank),
             // Queries and output.
@@ -157,7 +158,7 @@ impl<'a> Packing<'a> {
                     && !attention.mask
                     && !attention.bias
                     && mask(key) == mask(value)
-                    && (own || !attention.causal && !self.averaged[mask(query)])
+                    && (own || !attention.causal && attention.window.is_none() && !self.averaged[mask(query)])
             }
         };
         self.possible[key] &= key_fits && (key != value || value_fits);

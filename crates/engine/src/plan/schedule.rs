@@ -43,7 +43,7 @@ impl Operation {
             }
             Self::Activate(_) | Self::ActivateDropped(..) | Self::Softmax => outputs.to_vec(),
             Self::Merge(Merge::Multiply | Merge::Maximum | Merge::Minimum) => inputs.to_vec(),
-            Self::Normalize(_) => inputs.to_vec(),
+            Self::Normalize(_) | Self::Gate => inputs.to_vec(),
             Self::Pool(pooling) if pooling.maximum => [inputs, outputs].concat(),
             Self::Pool(_) | Self::SoftmaxOver(_) | Self::LogSoftmax => outputs.to_vec(),
             Self::Mask(_) | Self::SpatialDropout(_) | Self::FoldTime | Self::UnfoldTime => Vec::new(),

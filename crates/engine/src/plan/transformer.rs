@@ -7,7 +7,7 @@ use sconce_kernels::{
 
 use super::{AttentionPlan, Normalization, Operation, Plan, ValueId};
 use crate::{
-    layers::{Part, Rotary, TransformerOptions, with_features},
+    layers::{Part, Rotary, Signature, TransformerOptions, bias_place, with_features},
     shape::Dimension,
 };
 
@@ -77,7 +77,8 @@ impl Expansion<'_> {
         if first { sum } else { self.normalize(norm, sum) }
     }
 
-    fn attention(&mut self, name: &str, x: ValueId, memory: ValueId, causal: bool) -> ValueId {
+    /// `bias`: what is added to the scores.
+    fn attention(&mut self, name: &str, x: ValueId, memory: ValueId, causal: bool, bias: Option<ValueId>) -> ValueId {
         let heads = self.options.num_heads;
         let inner = heads * self.head;
         let mut query = self.linear(&format!("{name}/query"), x, inner);
@@ -97,16 +98,20 @@ impl Expansion<'_> {
             value_width: self.head,
             scale: (1.0 / (self.head as f64).sqrt()) as f32,
             causal,
+            window: None,
+            cap: None,
             dropout: self.options.attention_dropout,
+            seed: None,
             empty: Empty::Zero,
             key_mask: true,
             zero_masked: false,
             mask: false,
-            bias: false,
+            bias: bias.is_some(),
             scores: false,
             cache: None,
         };
-        let mixed = self.push(Operation::Attention(plan), vec![query, key, value], inner);
+        let taken = [query, key, value].into_iter().chain(bias).collect();
+        let mixed = self.push(Operation::Attention(plan), taken, inner);
         self.linear(&format!("{name}/attentionOutput"), mixed, self.width)
     }
 
@@ -132,7 +137,8 @@ impl Expansion<'_> {
 }
 
 impl Plan {
-    /// Attention to itself, attention to a second input if there is one, and the network at each step.
+    /// Attention to itself, with a bias of its scores if there is one, attention to a second sequence if there is one, and
+    /// the network at each step.
     pub(super) fn expand_transformer(
         &mut self,
         options: &TransformerOptions,
@@ -143,18 +149,21 @@ impl Plan {
             Some(&Dimension::Size(size)) => size,
             _ => 0,
         };
-        let (x, memory) = (inputs[0], inputs.get(1).copied());
+        let signatures: Vec<Signature> = inputs.iter().map(|&input| self.values[input].clone()).collect();
+        let bias = bias_place(&signatures);
+        let (x, memory) = (inputs[0], inputs[..bias.unwrap_or(inputs.len())].get(1).copied());
+        let bias = bias.map(|place| inputs[place]);
         let width = features(x);
         // Inference has checked both.
         let parts = options.parts(width, memory.map(features)).unwrap_or_default();
         let head = options.head_width(width).unwrap_or_default();
         let mut expansion = Expansion { plan: self, options, layer, parts, width, head };
         let mut value = expansion.residual("selfAttentionLayerNorm", x, |expansion, x| {
-            expansion.attention("selfAttention", x, x, options.decoder)
+            expansion.attention("selfAttention", x, x, options.decoder, bias)
         });
         if let Some(memory) = memory {
             value = expansion.residual("crossAttentionLayerNorm", value, |expansion, x| {
-                expansion.attention("crossAttention", x, memory, false)
+                expansion.attention("crossAttention", x, memory, false, None)
             });
         }
         vec![expansion.residual("feedforwardLayerNorm", value, Expansion::network)]

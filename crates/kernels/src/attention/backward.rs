@@ -73,6 +73,8 @@ struct Scratch<'a> {
     scores: &'a mut [f32],
     /// `[keys][lanes]`: gradients of weights, then of scores.
     gradients: &'a mut [f32],
+    /// `[keys][lanes]`: how capped scores follow their products.
+    slopes: &'a mut [f32],
     extra: &'a mut [f32],
     /// `[lanes]`.
     log_sums: &'a mut [f32],
@@ -88,7 +90,7 @@ impl Kernel for Backward<'_> {
         let Self { job, sequence, group, .. } = self;
         let call = job.call;
         let queries = call.queries(sequence, self.queries.clone());
-        let keys = call.keys_for(sequence, &queries);
+        let (keys, before) = call.keys_for(sequence, &queries);
         for index in 0..keys.len().min(KEYS) {
             ask(call.key(sequence, group, keys.at(index)));
             ask(call.value(sequence, group, keys.at(index)));
@@ -107,6 +109,7 @@ impl Kernel for Backward<'_> {
             lanes * row_stride(key_width),
             block,
             block,
+            if call.options.cap.is_some() { block } else { 0 },
             if extra { block } else { 0 },
             lanes,
             lanes,
@@ -115,8 +118,21 @@ impl Kernel for Backward<'_> {
         let length: usize = lengths.iter().map(|length| length.next_multiple_of(LANES)).sum();
         let mut buffer = Buffer::new(length + own);
         let mut space = Space(&mut buffer);
-        let [k, v, query_rows, query_columns, dy_rows, dy_columns, dq, scores, gradients, extra, log_sums, products] =
-            lengths.map(|length| space.take(length));
+        let [
+            k,
+            v,
+            query_rows,
+            query_columns,
+            dy_rows,
+            dy_columns,
+            dq,
+            scores,
+            gradients,
+            slopes,
+            extra,
+            log_sums,
+            products,
+        ] = lengths.map(|length| space.take(length));
         let mut scratch = Scratch {
             keys: k,
             values: v,
@@ -127,6 +143,7 @@ impl Kernel for Backward<'_> {
             dq,
             scores,
             gradients,
+            slopes,
             extra,
             log_sums,
             products,
@@ -144,6 +161,10 @@ impl Kernel for Backward<'_> {
         sums.keys.fill(0.0);
         sums.values.fill(0.0);
         sums.empty.fill(0.0);
+        if job.partial.is_some() {
+            // Those of all keys that count.
+            sums.skip(call, before);
+        }
         // SAFETY: the path is available, the space is as long as it must be.
         unsafe {
             pack_rows::<L>(scratch.keys, key_width, keys.len(), 1.0, |j| call.key(sequence, group, keys.at(j)));
@@ -231,8 +252,8 @@ impl Backward<'_> {
         unsafe {
             self.load::<L>(queries, head, scratch, sums);
             let mut start = Start::Zero;
-            for first in (0..queries.seen()).step_by(KEYS) {
-                let block = queries.keys(first, KEYS.min(queries.seen() - first));
+            for block in queries.blocks() {
+                let first = block.first;
                 let extra = queries.extra(keys, &block, scratch.extra);
                 if extra == Extra::Masked {
                     continue;
@@ -246,8 +267,16 @@ impl Backward<'_> {
                 }
                 for panel in 0..lanes / LANES {
                     let extra = (extra == Extra::Added).then_some(scratch.extra.as_ptr());
+                    let slopes = scores_too.then_some(scratch.slopes.as_mut_ptr());
+                    queries.cap::<L>(&block, panel, scores, slopes);
                     queries.limit::<L>(&block, panel, scores, extra);
                     self.gradients::<L>(queries, keys, &block, panel, scratch, scores_too);
+                }
+                if let Some(bias) = job.bias {
+                    bias.add(queries, keys, &block, scratch.gradients);
+                }
+                if call.options.cap.is_some() && scores_too {
+                    follow::<L>(queries, &block, scratch);
                 }
                 if job.value.is_some() {
                     let to = (sums.values[first * value_stride..].as_mut_ptr(), value_stride);
@@ -261,9 +290,6 @@ impl Backward<'_> {
                     let rows = scratch.keys[first * key_stride..].as_ptr();
                     let to = (scratch.dq.as_mut_ptr(), key_stride);
                     queries.sum_keys::<L>(&block, gradients, rows, to, key_width, start);
-                }
-                if let Some(bias) = job.bias {
-                    bias.add(queries, keys, &block, scratch.gradients);
                 }
                 start = Start::Keep;
             }
@@ -291,7 +317,8 @@ impl Backward<'_> {
         scratch: &mut Scratch<'_>,
         scores_too: bool,
     ) {
-        let (lanes, column, seen) = (queries.lanes, panel * LANES, block.seen[panel]);
+        let (lanes, column) = (queries.lanes, panel * LANES);
+        let (begin, seen) = (block.begin[panel], block.seen[panel]);
         let scores = scratch.scores[column..].as_mut_ptr();
         let gradients = scratch.gradients[column..].as_mut_ptr();
         // SAFETY: keys of the block, lanes of the panel; the caller vouches for the path.
@@ -301,7 +328,7 @@ impl Backward<'_> {
             match self.job.call.options.dropout {
                 Some(dropout) => {
                     let mut dropping = Dropping::new(dropout, queries.score_rows(panel));
-                    for key in 0..seen {
+                    for key in begin..seen {
                         let factor = dropping.factor::<L>(keys.at(block.first + key));
                         let (score, gradient) = (scores.add(key * lanes), gradients.add(key * lanes));
                         let weight = exp2(L::load(score).sub(log_sum));
@@ -312,7 +339,7 @@ impl Backward<'_> {
                     }
                 }
                 None => {
-                    for key in 0..seen {
+                    for key in begin..seen {
                         let (score, gradient) = (scores.add(key * lanes), gradients.add(key * lanes));
                         let weight = exp2(L::load(score).sub(log_sum));
                         weight.store(score);
@@ -323,7 +350,7 @@ impl Backward<'_> {
                 }
             }
             // What is not seen is summed with what is where only some queries of a panel see a key.
-            for key in seen..block.count {
+            for key in (0..begin).chain(seen..block.count) {
                 L::splat(0.0).store(scores.add(key * lanes));
                 if scores_too {
                     L::splat(0.0).store(gradients.add(key * lanes));
@@ -359,6 +386,22 @@ impl Backward<'_> {
     }
 }
 
+/// Gradients of capped scores become those of their products.
+///
+/// # Safety
+/// The instruction set of `L` is available; the scratch space holds the block.
+#[inline(always)]
+unsafe fn follow<L: Lanes>(queries: &QueryBlock<'_>, block: &KeyBlock, scratch: &mut Scratch<'_>) {
+    for panel in 0..queries.lanes / LANES {
+        for key in block.begin[panel]..block.seen[panel] {
+            let at = key * queries.lanes + panel * LANES;
+            let to = scratch.gradients[at..][..LANES].as_mut_ptr();
+            // SAFETY: 16 floats; the caller vouches for the path.
+            unsafe { L::load(to).mul(L::load(scratch.slopes[at..][..LANES].as_ptr())).store(to) };
+        }
+    }
+}
+
 /// Weights times rows of queries or of `dy`, added to `to`: for each key the sum over the queries that see it.
 ///
 /// # Safety
@@ -376,16 +419,21 @@ unsafe fn sum_queries<L: Lanes>(
     let lanes = queries.lanes;
     let step = if block.seen_whole(lanes) { block.count } else { KEY_GROUP };
     for first in (0..block.count).step_by(step) {
-        let unseen = block.seen[..lanes / LANES].iter().take_while(|&&seen| seen <= first).count() * LANES;
+        // The first panels may see none of these keys yet, the last ones none any more.
+        let panels = lanes / LANES;
+        let end = block.count.min(first + step);
+        let unseen = block.seen[..panels].iter().take_while(|&&seen| seen <= first).count() * LANES;
+        let gone = block.begin[..panels].iter().rev().take_while(|&&begin| begin >= end).count();
+        let last = queries.count.min((panels - gone) * LANES);
         // SAFETY: the operands have these sizes.
         unsafe {
             Product {
                 left: Left::rows(weights.add(first * lanes + unseen), lanes),
                 right: Right::rows(rows.add(unseen * stride), stride),
                 out: Out::rows(to.add(first * stride), stride),
-                rows: step.min(block.count - first),
+                rows: end - first,
                 columns: width.next_multiple_of(LANES),
-                inner: queries.count.saturating_sub(unseen),
+                inner: last.saturating_sub(unseen),
                 start: Start::Keep,
                 ahead: Ahead::NOTHING,
             }

@@ -3,10 +3,11 @@
 use std::f32::consts::LOG2_E;
 
 use super::{
-    call::{Call, QUERIES},
+    call::{Call, KEYS, QUERIES},
     steps::Steps,
 };
 use crate::{
+    math::tanh,
     simd::{LANES, Lanes},
     tile::{Ahead, Left, Out, Product, Right, Start},
 };
@@ -21,7 +22,9 @@ pub(super) struct QueryBlock<'a> {
     head: usize,
     /// Which queries.
     pub steps: [usize; QUERIES],
-    /// How many keys each lane sees; ascending.
+    /// How many keys lie before those that each lane sees; ascending.
+    begin: [usize; QUERIES],
+    /// The end of the keys that each lane sees; ascending.
     seen: [usize; QUERIES],
     pub count: usize,
     /// `count` in whole panels.
@@ -32,7 +35,9 @@ pub(super) struct QueryBlock<'a> {
 pub(super) struct KeyBlock {
     pub first: usize,
     pub count: usize,
-    /// How many of them the queries of a panel see.
+    /// Which of them the queries of a panel see: from the first that one of them sees ...
+    pub begin: [usize; PANELS],
+    /// ... to the end of those that one of them sees.
     pub seen: [usize; PANELS],
 }
 
@@ -53,20 +58,30 @@ impl<'a> QueryBlock<'a> {
         let count = QUERIES.min(steps.len() - first);
         let lane = |lane: usize| steps.at(first + lane.min(count - 1));
         let chosen: [usize; QUERIES] = std::array::from_fn(lane);
-        let seen = if call.options.causal { chosen.map(|step| call.seen(keys, step)) } else { [keys.len(); QUERIES] };
-        Self { call, sequence, head, steps: chosen, seen, count, lanes: count.next_multiple_of(LANES) }
+        let (mut begin, mut seen) = ([0; QUERIES], [keys.len(); QUERIES]);
+        if call.is_limited() {
+            let ranges = chosen.map(|step| call.seen(keys, step));
+            begin = std::array::from_fn(|lane| ranges[lane].start);
+            seen = std::array::from_fn(|lane| ranges[lane].end);
+        }
+        Self { call, sequence, head, steps: chosen, begin, seen, count, lanes: count.next_multiple_of(LANES) }
     }
 
-    /// How many keys the last query sees.
-    pub(super) fn seen(&self) -> usize {
-        self.seen[self.count - 1]
-    }
-
-    /// The keys `first..first + count` as these queries see them.
-    pub(super) fn keys(&self, first: usize, count: usize) -> KeyBlock {
-        let last = |panel: usize| (panel * LANES + LANES - 1).min(self.count - 1);
-        let seen = std::array::from_fn(|panel| self.seen[last(panel)].clamp(first, first + count) - first);
-        KeyBlock { first, count, seen }
+    /// The keys that some of these queries see, block by block: what lies outside costs nothing.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = KeyBlock> + use<> {
+        let (begin, seen, count) = (self.begin, self.seen, self.count);
+        let end = seen[count - 1];
+        let last = move |panel: usize| (panel * LANES + LANES - 1).min(count - 1);
+        (begin[0]..end).step_by(KEYS).map(move |first| {
+            let count = KEYS.min(end - first);
+            let within = |key: usize| key.clamp(first, first + count) - first;
+            KeyBlock {
+                first,
+                count,
+                begin: std::array::from_fn(|panel| within(begin[panel * LANES])),
+                seen: std::array::from_fn(|panel| within(seen[last(panel)])),
+            }
+        })
     }
 
     /// Number of the sequence and of the head of queries.
@@ -126,6 +141,32 @@ impl<'a> QueryBlock<'a> {
         Extra::Added
     }
 
+    /// Brings scores between minus and plus the cap, softly; `slopes` get by how much each then follows its product.
+    ///
+    /// # Safety
+    /// The instruction set of `L` is available; `scores` and `slopes`, if they are there, hold the block.
+    #[inline(always)]
+    pub(super) unsafe fn cap<L: Lanes>(
+        &self,
+        block: &KeyBlock,
+        panel: usize,
+        scores: *mut f32,
+        slopes: Option<*mut f32>,
+    ) {
+        let Some(cap) = self.call.options.cap else { return };
+        // SAFETY: keys that the panel sees, lanes of the panel.
+        unsafe {
+            for key in block.begin[panel]..block.seen[panel] {
+                let place = key * self.lanes + panel * LANES;
+                let share = capped_share(L::load(scores.add(place)), cap);
+                share.mul(L::splat(cap * LOG2_E)).store(scores.add(place));
+                if let Some(slopes) = slopes {
+                    L::splat(1.0).sub(share.mul(share)).store(slopes.add(place));
+                }
+            }
+        }
+    }
+
     /// Adds what is extra, and makes scores of keys that a query does not see minus infinity.
     ///
     /// # Safety
@@ -138,18 +179,21 @@ impl<'a> QueryBlock<'a> {
         scores: *mut f32,
         extra: Option<*const f32>,
     ) {
-        let seen = block.seen[panel];
+        let (begin, seen) = (block.begin[panel], block.seen[panel]);
         let column = panel * LANES;
         let limited = self.seen[column] < block.first + seen;
-        if extra.is_none() && !limited {
+        let begun = self.begin[column + LANES - 1] <= block.first + begin;
+        if extra.is_none() && !limited && begun {
             return;
         }
-        let limits: [f32; LANES] =
-            std::array::from_fn(|lane| self.seen[column + lane].saturating_sub(block.first) as f32);
-        // SAFETY: keys below `seen`, lanes of the panel.
+        let within = |of: &[usize; QUERIES]| -> [f32; LANES] {
+            std::array::from_fn(|lane| of[column + lane].saturating_sub(block.first) as f32)
+        };
+        let (limits, begins) = (within(&self.seen), within(&self.begin));
+        // SAFETY: keys that the panel sees, lanes of the panel.
         unsafe {
-            let limits = L::load(limits.as_ptr());
-            for key in 0..seen {
+            let (limits, begins) = (L::load(limits.as_ptr()), L::load(begins.as_ptr()));
+            for key in begin..seen {
                 let at = scores.add(key * self.lanes + column);
                 let mut score = L::load(at);
                 if let Some(extra) = extra {
@@ -157,6 +201,9 @@ impl<'a> QueryBlock<'a> {
                 }
                 if limited {
                     score = score.select(L::splat(key as f32).less(limits), L::splat(f32::NEG_INFINITY));
+                }
+                if !begun {
+                    score = L::splat(f32::NEG_INFINITY).select(L::splat(key as f32).less(begins), score);
                 }
                 score.store(at);
             }
@@ -194,10 +241,12 @@ impl<'a> QueryBlock<'a> {
                 return;
             }
             for panel in 0..lanes / LANES {
+                let begin = block.begin[panel];
                 let product = Product {
+                    left: Left::rows(rows.add(begin * stride), stride),
                     right: Right::rows(columns.add(panel * LANES), lanes),
-                    out: Out::rows(to.add(panel * LANES), lanes),
-                    rows: block.seen[panel],
+                    out: Out::rows(to.add(begin * lanes + panel * LANES), lanes),
+                    rows: block.seen[panel] - begin,
                     columns: LANES,
                     ..product
                 };
@@ -241,12 +290,13 @@ impl<'a> QueryBlock<'a> {
                 return;
             }
             for panel in 0..lanes / LANES {
-                let first = panel * LANES;
+                let (first, begin) = (panel * LANES, block.begin[panel]);
                 Product {
-                    left: Left::columns(weights.add(first), lanes),
+                    left: Left::columns(weights.add(begin * lanes + first), lanes),
+                    right: Right::rows(rows.add(begin * stride), stride),
                     out: Out::rows(to.add(first * stride), stride),
                     rows: LANES.min(self.count - first),
-                    inner: block.seen[panel],
+                    inner: block.seen[panel] - begin,
                     ..product
                 }
                 .run_on::<L>();
@@ -256,8 +306,20 @@ impl<'a> QueryBlock<'a> {
 }
 
 impl KeyBlock {
-    /// Whether each query sees some key, and the last of each panel all of them.
+    /// Whether in each panel the first query sees the first key, and the last one the last.
     pub(super) fn seen_whole(&self, lanes: usize) -> bool {
-        self.seen[..lanes / LANES].iter().all(|&seen| seen == self.count)
+        let panels = lanes / LANES;
+        self.seen[..panels].iter().all(|&seen| seen == self.count)
+            && self.begin[..panels].iter().all(|&begin| begin == 0)
     }
+}
+
+/// The hyperbolic tangent of scores, which are binary logarithms, by the cap.
+///
+/// # Safety
+/// The instruction set of `L` is available.
+#[inline(always)]
+pub(super) unsafe fn capped_share<L: Lanes>(score: L, cap: f32) -> L {
+    // SAFETY: the caller's contract.
+    unsafe { tanh(score.mul(L::splat(1.0 / (cap * LOG2_E)))) }
 }

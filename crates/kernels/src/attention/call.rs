@@ -85,20 +85,34 @@ impl<'a> Call<'a> {
         Steps::new(self.inputs.key_mask.map(|mask| &mask[sequence * length..][..length]), 0..length)
     }
 
-    /// How many of the keys a query sees.
-    pub(super) fn seen(&self, keys: &Steps, query: usize) -> usize {
-        if self.options.causal { keys.before(query + self.options.causal_offset + 1) } else { keys.len() }
+    /// Whether queries may see other keys than their neighbours.
+    pub(super) fn is_limited(&self) -> bool {
+        self.options.causal || self.options.window.is_some()
     }
 
-    /// The keys that the last of some queries sees, which are all that any of them sees.
-    pub(super) fn keys_for(&self, sequence: usize, queries: &Steps) -> Steps {
+    /// Numbers of the keys that a query sees; begin and end do not fall from a query to the next one.
+    pub(super) fn seen(&self, keys: &Steps, query: usize) -> Range<usize> {
+        let AttentionOptions { causal, causal_offset, window, .. } = *self.options;
+        let place = query + causal_offset;
+        let begin = window.map_or(0, |window| keys.before((place + 1).saturating_sub(window)));
+        let end = match window {
+            _ if causal => keys.before(place + 1),
+            Some(window) => keys.before(place.saturating_add(window)),
+            None => keys.len(),
+        };
+        begin..end.max(begin)
+    }
+
+    /// The keys that some queries see, and how many that count lie before them.
+    pub(super) fn keys_for(&self, sequence: usize, queries: &Steps) -> (Steps, usize) {
         let keys = self.keys(sequence);
         match queries.len().checked_sub(1) {
             Some(last) => {
-                let seen = self.seen(&keys, queries.at(last));
-                keys.first(seen)
+                let begin = self.seen(&keys, queries.at(0)).start;
+                let end = self.seen(&keys, queries.at(last)).end;
+                (keys.part(begin..end), begin)
             }
-            None => keys.first(0),
+            None => (keys.part(0..0), 0),
         }
     }
 }

@@ -61,7 +61,7 @@ impl Kernel for Forward<'_> {
     unsafe fn run<L: Lanes>(self) {
         let Self { call, sequence, group, .. } = self;
         let queries = call.queries(sequence, self.queries.clone());
-        let keys = call.keys_for(sequence, &queries);
+        let (keys, _) = call.keys_for(sequence, &queries);
         for index in 0..keys.len().min(KEYS) {
             ask(call.key(sequence, group, keys.at(index)));
             ask(call.value(sequence, group, keys.at(index)));
@@ -130,8 +130,8 @@ impl Forward<'_> {
             scratch.largest[..lanes].fill(LOWEST);
             scratch.totals[..lanes].fill(0.0);
             let mut start = Start::Zero;
-            for first in (0..queries.seen()).step_by(KEYS) {
-                let block = queries.keys(first, KEYS.min(queries.seen() - first));
+            for block in queries.blocks() {
+                let first = block.first;
                 let extra = queries.extra(keys, &block, scratch.extra);
                 if extra == Extra::Masked {
                     continue;
@@ -141,12 +141,14 @@ impl Forward<'_> {
                 let mut scaled = false;
                 for panel in 0..lanes / LANES {
                     let extra = (extra == Extra::Added).then_some(scratch.extra.as_ptr());
+                    queries.cap::<L>(&block, panel, scratch.scores.as_mut_ptr(), None);
                     queries.limit::<L>(&block, panel, scratch.scores.as_mut_ptr(), extra);
                     scaled |= exponentiate::<L>(queries, &block, panel, scratch);
                     if let Some(dropout) = call.options.dropout {
                         let mut dropping = Dropping::new(dropout, queries.score_rows(panel));
-                        let column = scratch.scores.as_mut_ptr().add(panel * LANES);
-                        dropping.drop::<L>(keys, first, block.seen[panel], column, lanes);
+                        let (begin, seen) = (block.begin[panel], block.seen[panel]);
+                        let column = scratch.scores.as_mut_ptr().add(begin * lanes + panel * LANES);
+                        dropping.drop::<L>(keys, first + begin, seen - begin, column, lanes);
                     }
                 }
                 if scaled && !matches!(start, Start::Zero) {
@@ -207,17 +209,18 @@ unsafe fn exponentiate<L: Lanes>(
     panel: usize,
     scratch: &mut Scratch<'_>,
 ) -> bool {
-    let (lanes, column, seen) = (queries.lanes, panel * LANES, block.seen[panel]);
-    // SAFETY: keys below `seen`, lanes of the panel; the caller vouches for the path.
+    let (lanes, column) = (queries.lanes, panel * LANES);
+    let (begin, seen) = (block.begin[panel], block.seen[panel]);
+    // SAFETY: keys that the panel sees, lanes of the panel; the caller vouches for the path.
     unsafe {
         let scores = scratch.scores.as_mut_ptr().add(column);
         let before = L::load(scratch.largest[column..].as_ptr());
         let mut largest = before;
-        for key in 0..seen {
+        for key in begin..seen {
             largest = largest.max(L::load(scores.add(key * lanes)));
         }
         let mut sum = L::splat(0.0);
-        for key in 0..seen {
+        for key in begin..seen {
             let at = scores.add(key * lanes);
             let power = exp2(L::load(at).sub(largest));
             sum = sum.add(power);

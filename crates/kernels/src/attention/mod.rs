@@ -6,8 +6,8 @@
 //! # Legend
 //! `B` sequences, `T` queries and `S` keys each; `N` heads of queries, `G` heads of keys and values, each for `N / G`
 //! neighbouring heads of queries; `K` is the width of queries and keys, `V` that of values. Of a head,
-//! `s[i, j] = scale q[i] . k[j] + bias[i, j]`, `p = softmax(s)` over the keys that count for query `i`, and
-//! `o[i] = sum of p[i, j] v[j]`.
+//! `s[i, j] = cap(scale q[i] . k[j]) + bias[i, j]`, where `cap(x) = c tanh(x / c)` if scores have a cap `c` and otherwise `x`,
+//! `p = softmax(s)` over the keys that count for query `i`, and `o[i] = sum of p[i, j] v[j]`.
 mod backward;
 mod block;
 mod call;
@@ -15,6 +15,7 @@ mod dropping;
 mod forward;
 mod inputs;
 mod mean;
+mod owners;
 mod pack;
 #[cfg(test)]
 mod reference;
@@ -27,10 +28,11 @@ mod tests;
 
 pub use inputs::{ABSENT, AttentionGradients, AttentionInputs, Packed, PackedDestination, ScoreBias, ScoreMask};
 
-use crate::{Context, buffer::Buffer, random::RandomKey, shared::Shared};
+use crate::{Context, buffer::Buffer, random::RandomKey, rows::for_rows, shared::Shared};
 use backward::{Backward, Job};
 use call::{Call, QUERIES, Ranges};
 use forward::Forward;
+use owners::Owners;
 use row::{Rows, Target};
 use sums::{Finish, Sums};
 use targets::{BiasTarget, RowTarget};
@@ -87,8 +89,13 @@ pub struct AttentionOptions {
     pub scale: f32,
     /// Key `j` counts for query `i` only if `j <= i + causal_offset`.
     pub causal: bool,
-    /// How many keys lie before that of the first query; only with `causal`.
+    /// How many keys lie before that of the first query; of effect only with `causal` and `window`.
     pub causal_offset: usize,
+    /// Key `j` counts for query `i` only if they are fewer than so many places apart, at least 1: `|i + causal_offset - j| < window`.
+    /// What lies outside is not computed. `None`: at any distance.
+    pub window: Option<usize>,
+    /// `c`, above 0: between minus and plus which scaled products are brought softly. `None`: they are left as they are.
+    pub cap: Option<f32>,
     /// `None`: no dropout.
     pub dropout: Option<AttentionDropout>,
     /// What queries give for which no key counts.
@@ -133,6 +140,8 @@ fn check(sizes: AttentionSizes, options: &AttentionOptions, inputs: &AttentionIn
         groups > 0 && heads.is_multiple_of(groups),
         "attention: {groups} heads of keys do not divide {heads} heads of queries"
     );
+    assert!(options.window != Some(0), "attention: a window of 0 keys");
+    assert!(options.cap.is_none_or(|cap| cap > 0.0 && cap.is_finite()), "attention: the cap {:?}", options.cap);
     assert!(inputs.query_mask.is_none_or(|mask| mask.len() == batch * queries), "attention: query mask is not [B, T]");
     assert!(inputs.key_mask.is_none_or(|mask| mask.len() == batch * keys), "attention: key mask is not [B, S]");
     let packed = |name: &str, packed: Packed<'_>, mask: Option<&[u8]>, steps: usize, row: usize| {
@@ -215,8 +224,8 @@ pub fn forward(
 ///
 /// # Gradient
 /// With `dp[i, j] = dy[i] . v[j]` times the factor of dropout and `ds = p (dp - dy[i] . o[i])`:
-/// `dq[i] = scale sum of ds[i, j] k[j]`, `dk[j] = scale sum of ds[i, j] q[i]`, `dv[j] = sum of p[i, j] dy[i]` times the
-/// factor of dropout, `dbias = ds`. A query for which no key counts has no gradient but that of the values' mean.
+/// `dq[i] = scale sum of ds[i, j] k[j]`, `dk[j] = scale sum of ds[i, j] q[i]`, where with a cap `ds` is multiplied by `1 - tanh^2`,
+/// `dv[j] = sum of p[i, j] dy[i]` times the factor of dropout, `dbias = ds`. A query for which no key counts has no gradient but that of the values' mean.
 ///
 /// # Panics
 /// If lengths do not fit.
@@ -237,21 +246,30 @@ pub fn backward(
     assert_eq!(output.len(), output_length(sizes, options, inputs), "attention: length of the output");
     assert_eq!(dy.len(), output.len(), "attention: length of dy");
     assert_eq!(log_sums.len(), batch * heads * queries, "attention: log sums are not [B, N, T]");
-    let bias = gradients.bias.map(|to| {
+    let mut bias = gradients.bias.map(|to| {
         let bias = inputs.bias.unwrap_or_else(|| panic!("attention: the gradient of a bias that is not there"));
         assert_eq!(to.data.len(), bias.data.len(), "attention: length of the gradient of the bias");
         if !to.accumulate {
             to.data.fill(0.0);
         }
-        BiasTarget { data: Shared::new(to.data), batch_stride: bias.batch_stride, head_stride: bias.head_stride, keys }
+        (to.data, [bias.batch_stride, bias.head_stride])
     });
-    // What adds to the same gradients of a bias is one piece.
-    let all_sequences = bias.is_some_and(|bias| bias.batch_stride == 0);
-    let all_groups = bias.is_some_and(|bias| bias.head_stride == 0);
-    let owners = [if all_sequences { 1 } else { batch }, if all_groups { 1 } else { groups }];
-    let owned = owners[0] * owners[1];
-    let ranges = Ranges::new(queries, PIECES.div_ceil(owned.max(1)), QUERIES);
+    let owners = Owners::new(sizes, options, bias.as_ref().map(|(_, strides)| *strides));
+    let ranges = Ranges::new(queries, PIECES.div_ceil(owners.count().max(1)), QUERIES);
+    let owners = owners.cut(PIECES, ranges.count());
     let call = Call { sizes, options, inputs };
+    // The first part of each owner adds to the gradient itself, the others to sums of their own.
+    let length = bias.as_ref().map_or(0, |(data, _)| data.len());
+    let mut sums = Buffer::new(length * (owners.parts - 1));
+    for_rows(context, &mut sums, 1, 1, |_, sums| sums.fill(0.0));
+    let shared_sums = Shared::new(&mut sums);
+    let bias_target = bias.as_mut().map(|(data, [batch_stride, head_stride])| BiasTarget {
+        data: Shared::new(data),
+        first: 0,
+        batch_stride: *batch_stride,
+        head_stride: *head_stride,
+        keys,
+    });
     let mut buffer =
         Buffer::new(if ranges.count() > 1 { batch * groups * ranges.count() * Sums::length(call) } else { 0 });
     let job = Job {
@@ -266,17 +284,21 @@ pub fn backward(
         value: gradients
             .value
             .map(|to| RowTarget::new(to, "value", &inputs.value, [batch, keys, groups * value_width])),
-        bias,
+        bias: bias_target,
         partial: (ranges.count() > 1).then(|| Shared::new(&mut buffer)),
         ranges: ranges.count(),
     };
-    context.pool.run(owned * ranges.count(), &|piece| {
-        let (range, owner) = (ranges.count() - 1 - piece / owned, piece % owned);
-        let (sequence, group) = (owner / owners[1], owner % owners[1]);
-        for sequence in if all_sequences { 0..batch } else { sequence..sequence + 1 } {
-            for group in if all_groups { 0..groups } else { group..group + 1 } {
-                context.simd.run(Backward { job, sequence, group, range, queries: ranges.at(range) });
-            }
+    let parts = owners.count() * owners.parts;
+    context.pool.run(parts * ranges.count(), &|piece| {
+        let (range, at) = (ranges.count() - 1 - piece / parts, piece % parts);
+        let (part, owner) = (at / owners.count(), at % owners.count());
+        let bias = match (job.bias, part) {
+            (Some(target), 1..) => Some(BiasTarget { data: shared_sums, first: (part - 1) * length, ..target }),
+            (target, _) => target,
+        };
+        for (sequence, group) in owners.heads(owner, part) {
+            let job = Job { bias, ..job };
+            context.simd.run(Backward { job, sequence, group, range, queries: ranges.at(range) });
         }
     });
     if job.partial.is_some() {
@@ -285,6 +307,13 @@ pub fn backward(
             let (head, part) = (piece / parts, piece % parts);
             let steps = part * FINISH..keys.min((part + 1) * FINISH);
             context.simd.run(Finish { job, sequence: head / groups, group: head % groups, steps });
+        });
+    }
+    if let Some((data, _)) = bias.filter(|_| owners.parts > 1) {
+        for_rows(context, data, 1, owners.parts, |first, to| {
+            for sums in sums.chunks_exact(length) {
+                to.iter_mut().zip(&sums[first..]).for_each(|(to, sum)| *to += sum);
+            }
         });
     }
 }

@@ -57,6 +57,7 @@ impl Call<'_> {
         self.inputs.query_mask.is_none_or(|mask| mask[b * queries + i] != 0)
             && self.inputs.key_mask.is_none_or(|mask| mask[b * keys + j] != 0)
             && (!self.options.causal || j <= i + self.options.causal_offset)
+            && self.options.window.is_none_or(|window| (i + self.options.causal_offset).abs_diff(j) < window)
             && self
                 .inputs
                 .mask
@@ -68,6 +69,20 @@ impl Call<'_> {
         Some(b * bias.batch_stride + n * bias.head_stride + i * self.sizes.keys + j)
     }
 
+    /// The scaled product of a query and a key.
+    fn product(&self, b: usize, n: usize, i: usize, j: usize) -> f64 {
+        f64::from(self.options.scale) * dot(self.query(b, n, i), self.key(b, n, j))
+    }
+
+    fn capped(&self, product: f64) -> f64 {
+        self.options.cap.map_or(product, |cap| f64::from(cap) * (product / f64::from(cap)).tanh())
+    }
+
+    /// The derivative of the capped score by its product.
+    fn slope(&self, product: f64) -> f64 {
+        self.options.cap.map_or(1.0, |cap| 1.0 - (product / f64::from(cap)).tanh().powi(2))
+    }
+
     /// Weights of a query and the logarithm of their denominator.
     fn weights(&self, b: usize, n: usize, i: usize) -> (Vec<f64>, f64) {
         let score = |j: usize| {
@@ -75,7 +90,7 @@ impl Call<'_> {
                 return f64::NEG_INFINITY;
             }
             let bias = self.bias_at(b, n, i, j).and_then(|at| Some(f64::from(self.inputs.bias?.data[at])));
-            f64::from(self.options.scale) * dot(self.query(b, n, i), self.key(b, n, j)) + bias.unwrap_or(0.0)
+            self.capped(self.product(b, n, i, j)) + bias.unwrap_or(0.0)
         };
         let keys = self.sizes.keys;
         let scores: Vec<f64> = (0..keys).map(score).collect();
@@ -160,7 +175,7 @@ pub(super) fn backward(
                         continue;
                     }
                     let ds = weights[j] * (dp[j] - mean);
-                    let scaled = ds * f64::from(options.scale);
+                    let scaled = ds * call.slope(call.product(b, n, i, j)) * f64::from(options.scale);
                     let to = ((b * queries + i) * heads + n) * key_width;
                     add(&mut found.query[to..][..key_width], call.key(b, n, j), scaled);
                     add(&mut found.key[at * key_width..][..key_width], call.query(b, n, i), scaled);

@@ -1,8 +1,9 @@
 //! One query at a time, with the lanes along the widths: for a few queries that meet many keys, as in decoding, where
 //! keys and values are read once, in place.
-use std::f32::consts::LOG2_E;
+use std::{f32::consts::LOG2_E, ops::Range};
 
 use super::{
+    block::capped_share,
     call::{Call, Space},
     forward::LOWEST,
     mean::Mean,
@@ -61,7 +62,7 @@ impl Kernel for Rows<'_> {
                     next += 1;
                     call.seen(&keys, step)
                 } else {
-                    0
+                    0..0
                 };
                 let row = Row { call, sequence, group, head, step, keys: &keys, seen };
                 // SAFETY: the path is available; the rows of this piece.
@@ -82,16 +83,21 @@ struct Row<'a> {
     head: usize,
     step: usize,
     keys: &'a Steps,
-    /// How many of the keys count.
-    seen: usize,
+    /// Numbers of the keys that count for it.
+    seen: Range<usize>,
 }
 
 impl Row<'_> {
+    /// The key with the number `index` of those that count for this query.
+    fn key(&self, index: usize) -> usize {
+        self.keys.at(self.seen.start + index)
+    }
+
     /// Exponentials of the scores; their largest score and their sum.
     #[inline(always)]
     unsafe fn exponentials<L: Lanes>(&self, scores: &mut [f32]) -> (f32, f32) {
         let Self { call, sequence, head, group, .. } = *self;
-        if self.seen == 0 {
+        if self.seen.is_empty() {
             return (LOWEST, 0.0);
         }
         let query = call.query(sequence, head, self.step);
@@ -106,10 +112,10 @@ impl Row<'_> {
         unsafe {
             let mut largest = L::splat(LOWEST);
             let mut products = [[0.0; LANES]; LANES];
-            for first in (0..self.seen).step_by(LANES) {
-                let count = LANES.min(self.seen - first);
+            for first in (0..self.seen.len()).step_by(LANES) {
+                let count = LANES.min(self.seen.len() - first);
                 for (lane, products) in products[..count].iter_mut().enumerate() {
-                    let key = call.key(sequence, group, self.keys.at(first + lane));
+                    let key = call.key(sequence, group, self.key(first + lane));
                     let mut sum = L::splat(0.0);
                     for at in (0..query.len()).step_by(LANES) {
                         sum = load_at::<L>(query, at).fma(load_at(key, at), sum);
@@ -127,10 +133,14 @@ impl Row<'_> {
                     }
                 }
                 let block = &mut scores[first..first + LANES];
-                columns[0].mul(L::splat(call.options.scale * LOG2_E)).store(block.as_mut_ptr());
+                let mut scaled = columns[0].mul(L::splat(call.options.scale * LOG2_E));
+                if let Some(cap) = call.options.cap {
+                    scaled = capped_share(scaled, cap).mul(L::splat(cap * LOG2_E));
+                }
+                scaled.store(block.as_mut_ptr());
                 if mask.is_some() || bias.is_some() {
                     for (lane, score) in block[..count].iter_mut().enumerate() {
-                        let key = self.keys.at(first + lane);
+                        let key = self.key(first + lane);
                         *score += bias.map_or(0.0, |bias| bias[key] * LOG2_E);
                         if mask.is_some_and(|mask| mask[key] == 0) {
                             *score = f32::NEG_INFINITY;
@@ -142,7 +152,7 @@ impl Row<'_> {
             }
             let largest = fold(largest, |a, b| if a > b || a.is_nan() { a } else { b });
             let mut sum = L::splat(0.0);
-            for vector in scores[..self.seen.next_multiple_of(LANES)].as_chunks_mut::<LANES>().0 {
+            for vector in scores[..self.seen.len().next_multiple_of(LANES)].as_chunks_mut::<LANES>().0 {
                 let power = exp2(L::load(vector.as_ptr()).sub(L::splat(largest)));
                 sum = sum.add(power);
                 power.store(vector.as_mut_ptr());
@@ -173,8 +183,8 @@ impl Row<'_> {
                         return;
                     }
                     weights.fill(0.0);
-                    for (number, score) in scores[..self.seen].iter().enumerate() {
-                        weights[self.keys.at(number)] = score / total;
+                    for (number, score) in scores[..self.seen.len()].iter().enumerate() {
+                        weights[self.key(number)] = score / total;
                     }
                 }
                 Target::Output { output, log_sums } => {
@@ -190,11 +200,11 @@ impl Row<'_> {
                         return;
                     }
                     if let Some(dropout) = call.options.dropout {
-                        for (number, score) in scores[..self.seen].iter_mut().enumerate() {
-                            *score *= dropout.factor(row, self.keys.at(number));
+                        for (number, score) in scores[..self.seen.len()].iter_mut().enumerate() {
+                            *score *= dropout.factor(row, self.key(number));
                         }
                     }
-                    self.sum_values::<L>(&scores[..self.seen], 1.0 / total, output);
+                    self.sum_values::<L>(&scores[..self.seen.len()], 1.0 / total, output);
                 }
             }
         }
@@ -210,7 +220,7 @@ impl Row<'_> {
             while first + VECTORS * LANES <= width {
                 let mut sums = [L::splat(0.0); VECTORS];
                 for (number, &weight) in weights.iter().enumerate() {
-                    let value = &self.call.value(self.sequence, self.group, self.keys.at(number))[first..];
+                    let value = &self.call.value(self.sequence, self.group, self.key(number))[first..];
                     for (sum, value) in sums.iter_mut().zip(value.as_chunks::<LANES>().0) {
                         *sum = L::splat(weight).fma(L::load(value.as_ptr()), *sum);
                     }
@@ -223,7 +233,7 @@ impl Row<'_> {
             while first < width {
                 let mut sum = L::splat(0.0);
                 for (number, &weight) in weights.iter().enumerate() {
-                    let value = self.call.value(self.sequence, self.group, self.keys.at(number));
+                    let value = self.call.value(self.sequence, self.group, self.key(number));
                     sum = L::splat(weight).fma(load_at(value, first), sum);
                 }
                 store_at(output, first, sum.mul(L::splat(factor)));

@@ -47,12 +47,15 @@ impl Steps {
         }
     }
 
-    /// Of the first `count` only.
-    pub(super) fn first(self, count: usize) -> Self {
+    /// Of those with the numbers `numbers` only, as far as there are so many.
+    pub(super) fn part(self, numbers: Range<usize>) -> Self {
+        let end = numbers.end.min(self.len());
+        let first = numbers.start.min(end);
         match self {
-            Self::Range(range) => Self::Range(range.start..range.end.min(range.start + count)),
+            Self::Range(range) => Self::Range(range.start + first..range.start + end),
             Self::Chosen(mut steps) => {
-                steps.truncate(count);
+                steps.truncate(end);
+                steps.drain(..first);
                 Self::Chosen(steps)
             }
         }
@@ -76,9 +79,12 @@ mod tests {
                 let before = (0..steps.len()).filter(|&index| steps.at(index) < step).count();
                 assert_eq!(steps.before(step), before, "{steps:?} before {step}");
             }
-            let two = steps.clone().first(2);
+            let two = steps.clone().part(0..2);
             assert_eq!((two.len(), two.at(1)), (2, steps.at(1)));
-            assert_eq!(steps.clone().first(9), steps);
+            assert_eq!(steps.clone().part(0..9), steps);
+            let second = steps.clone().part(1..2);
+            assert_eq!((second.len(), second.at(0)), (1, steps.at(1)));
+            assert_eq!(steps.clone().part(9..12).len(), 0);
         }
     }
 }

@@ -35,6 +35,13 @@ impl<'a> Sums<'a> {
         let [keys, values, empty] = Self::lengths(call, keys).map(|length| space.take(length));
         Self { keys, values, empty }
     }
+
+    /// Leaves out the first `count` keys.
+    pub(super) fn skip(&mut self, call: Call<'_>, count: usize) {
+        let [keys, values, _] = Self::lengths(call, count);
+        self.keys = &mut std::mem::take(&mut self.keys)[keys..];
+        self.values = &mut std::mem::take(&mut self.values)[values..];
+    }
 }
 
 /// Writes the gradients of the keys and values `steps`; `keys` are all that count, and the

@@ -72,6 +72,8 @@ impl<'a> RowTarget<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct BiasTarget<'a> {
     pub data: Shared<'a>,
+    /// Where it begins.
+    pub first: usize,
     pub batch_stride: usize,
     pub head_stride: usize,
     /// `S`.
@@ -86,7 +88,8 @@ impl BiasTarget<'_> {
     pub(super) unsafe fn add(&self, queries: &QueryBlock<'_>, keys: &Steps, block: &KeyBlock, gradients: &[f32]) {
         let (sequence, head) = queries.place();
         for lane in 0..queries.count {
-            let row = sequence * self.batch_stride + head * self.head_stride + queries.steps[lane] * self.keys;
+            let row =
+                self.first + sequence * self.batch_stride + head * self.head_stride + queries.steps[lane] * self.keys;
             // SAFETY: a row of the caller's.
             let row = unsafe { self.data.part(row, self.keys) };
             for (number, column) in gradients.chunks_exact(queries.lanes).take(block.count).enumerate() {

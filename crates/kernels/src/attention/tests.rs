@@ -1,4 +1,4 @@
-mod case;
+pub(super) mod case;
 mod rows;
 
 use super::{
@@ -18,9 +18,12 @@ fn output_weights_and_all_gradients_equal_the_reference() {
     let mut cases: Vec<Case> = (0..40).map(|_| Case::random(&mut random)).collect();
     for sizes in [[0, 3, 3], [1, 0, 5], [2, 5, 0], [1, 1, 1], [2, 1, 300], [1, 4, 33], [1, 200, 200], [1, 97, 193]] {
         for causal in [false, true] {
-            let mut options = options(2, 1, 16, 33);
-            options.causal = causal;
-            cases.push(Case::new(&mut random, sizes, options));
+            for window in [None, Some(20)] {
+                let mut options = options(2, 1, 16, 33);
+                (options.causal, options.window) = (causal, window);
+                options.cap = window.map(|window| 1.0 + 0.01 * window as f32);
+                cases.push(Case::new(&mut random, sizes, options));
+            }
         }
     }
     for (number, case) in cases.iter().enumerate() {
@@ -34,10 +37,62 @@ fn output_weights_and_all_gradients_equal_the_reference() {
 }
 
 #[test]
+fn what_lies_outside_of_the_window_is_not_computed() {
+    let mut random = Random::new(79);
+    for (causal, window) in [(true, 50), (false, 50), (true, 1), (false, 120)] {
+        let mut options = options(2, 1, 8, 16);
+        (options.causal, options.window) = (causal, Some(window));
+        let mut case = Case::new(&mut random, [1, 900, 900], options);
+        let mut mask = vec![0; 900];
+        mask[500..520].fill(1);
+        case.query_mask = Some(mask);
+        // Whole blocks away from what these queries see: 0 times what is there would be no number.
+        let nearest = |step: usize| if step < 500 { 500 - step } else { (step + 1).saturating_sub(520) };
+        for step in (0..900).filter(|&step| nearest(step) >= window + 96) {
+            case.key[step * 8..][..8].fill(f32::NAN);
+            case.value[step * 16..][..16].fill(f32::NAN);
+        }
+        let found = case.run(Context::global(), None);
+        for part in [&found.output, &found.query, &found.key, &found.value] {
+            assert!(part.iter().all(|value| value.is_finite()), "causal {causal}, window {window}");
+        }
+    }
+}
+
+#[test]
+fn gradients_of_a_bias_that_all_share_are_those_of_the_reference() {
+    let mut random = Random::new(83);
+    // Few owners: they are cut into parts.
+    for (sizes, groups, shared) in [([19, 7, 9], 2, 2), ([3, 120, 20], 1, 2), ([1, 6, 5], 8, 1), ([40, 5, 1], 3, 0)] {
+        let [_, queries, keys] = sizes;
+        let mut case = Case::new(&mut random, sizes, options(2 * groups, groups, 4, 4));
+        let (length, stride) = match shared {
+            2 => (queries * keys, 0),
+            _ => (2 * groups * queries * keys, queries * keys),
+        };
+        case.bias = Some((random.floats(length), 0, stride));
+        if shared == 1 {
+            case.bias = Some((random.floats(queries * keys), queries * keys, 0));
+        }
+        let results: Vec<_> =
+            (1..=3).map(|threads| case.run(&Context::new(threads, Context::global().simd), Some(0.5))).collect();
+        case.compare(&results[0], &format!("{sizes:?}"), Some(0.5));
+        for other in &results[1..] {
+            assert_eq!(bits(&other.bias), bits(&results[0].bias), "{sizes:?}");
+        }
+    }
+}
+
+#[test]
 fn threads_do_not_change_a_bit() {
     let mut random = Random::new(43);
-    for number in 0..12 {
+    for number in 0..16 {
         let mut case = Case::random(&mut random);
+        if number % 4 == 1 {
+            let [batch, queries, keys] = [20, 11, 13];
+            case = Case::new(&mut random, [batch, queries, keys], options(2, 2, 8, 8));
+            case.bias = Some((random.floats(2 * queries * keys), 0, queries * keys));
+        }
         if number % 3 == 0 {
             // Long enough for several ranges of queries.
             case = Case::new(&mut random, [1, 500, 300], options(2, 1, 16, 16));

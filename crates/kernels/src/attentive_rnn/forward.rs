@@ -119,8 +119,7 @@ impl ForwardAround for Attend<'_> {
                 Order::Before => memory.context.add(place * width * LANES),
                 Order::After { .. } => memory.output.add(place * units * LANES),
             };
-            let to = at.inputs().add((block * (input + fed) + input) * LANES);
-            std::ptr::copy_nonoverlapping(from, to, fed * LANES);
+            at.complete::<L>(block, input, from, fed);
             if let Some(kept) = self.fed {
                 let targets = self.targets(kept, fed, at, block);
                 rows::unpack::<L>(from, &targets, fed, false, |_| None);

@@ -4,7 +4,7 @@ use crate::{
     Context,
     buffer::Buffer,
     gru::{GruInputs, GruOptions, GruWeights},
-    lstm::{LstmInputs, LstmWeights},
+    lstm::{LstmInputs, LstmOptions, LstmWeights},
     recurrent::{self, Plan},
 };
 
@@ -69,8 +69,15 @@ impl<'a> Layer<'a> {
         (GruWeights { kernel, recurrent, bias, recurrent_bias }, GruInputs { x, h0, mask })
     }
 
-    pub(super) fn gru_options(&self) -> GruOptions<'static> {
-        GruOptions { reset_after: self.cell != Cell::Gru { reset_after: false }, ..GruOptions::default() }
+    pub(super) fn lstm_options(&self) -> LstmOptions<'a> {
+        let AttentiveInputs { dropout, recurrent_dropout, .. } = self.inputs;
+        LstmOptions { dropout, recurrent_dropout, ..LstmOptions::default() }
+    }
+
+    pub(super) fn gru_options(&self) -> GruOptions<'a> {
+        let AttentiveInputs { dropout, recurrent_dropout, .. } = self.inputs;
+        let reset_after = self.cell != Cell::Gru { reset_after: false };
+        GruOptions { reset_after, dropout, recurrent_dropout, ..GruOptions::default() }
     }
 
     /// `[batch, steps, input + fed]` with `x`, and room for what is fed; empty if nothing is.

@@ -17,6 +17,8 @@
 //! - [`Order::After`] (Luong et al. 2015, section 3): `h_t = cell([x_t; a_{t-1}], h_{t-1})`, or `cell(x_t, h_{t-1})` without
 //!   input feeding (section 3.3), then `c_t` from the query `h_t`, and the output is `a_t = tanh(W_c [c_t; h_t])` (eq. 5).
 //!
+//! Dropout is that of the cell: one choice of features for all steps, of all that goes into it (what is fed too) and of `h_{t-1}`.
+//!
 //! A row whose positions are all masked has weights and a context of 0. The lanes are rows of the batch as in
 //! `crate::recurrent`; a position of the memory is left out where it is masked in all rows of a block. Kept for the backward
 //! pass are the weights and queries; the `tanh` of additive scores is computed again.
@@ -37,7 +39,7 @@ use crate::{
     Context, Destination,
     buffer::Buffer,
     gru::{self, GruGradients, GruOutputGradients, GruOutputs},
-    lstm::{self, LstmGradients, LstmOptions, LstmOutputGradients, LstmOutputs},
+    lstm::{self, LstmGradients, LstmOutputGradients, LstmOutputs},
     recurrent::To,
     shared::Shared,
     simd::LANES,
@@ -86,7 +88,7 @@ fn rows_into(context: &Context, group: usize, from: &[f32], to: &mut [f32], (fir
 /// # Source
 /// Bahdanau, Cho, Bengio 2015, "Neural machine translation by jointly learning to align and translate"; Luong, Pham, Manning
 /// 2015, "Effective approaches to attention-based neural machine translation", global attention. The cells are those of
-/// [`lstm`] and [`gru`] with the usual activations.
+/// [`lstm`] and [`gru`] with the usual activations, and their dropout as in Keras.
 pub fn forward(
     context: &Context,
     cell: Cell,
@@ -126,7 +128,7 @@ pub fn forward(
         Cell::Lstm => {
             let (weights, inputs) = layer.lstm(x);
             let outputs = LstmOutputs { y: y_cell, h, c };
-            let (options, mut own) = (LstmOptions::default(), None);
+            let (options, mut own) = (layer.lstm_options(), None);
             let keep = saved.as_ref().map(|_| &mut own);
             lstm::forward_around(context, cell_shape, weights, inputs, options, outputs, keep, &around);
             own.map(|own| CellSaved::Lstm(Box::new(own)))
@@ -214,7 +216,7 @@ pub fn backward(
             let (weights, inputs) = layer.lstm(x);
             let outputs = LstmOutputGradients { dy, dh, dc };
             let gradients = LstmGradients { dx: cell_dx, dh0, dc0, dkernel, drecurrent, dbias };
-            let options = LstmOptions::default();
+            let options = layer.lstm_options();
             lstm::backward_around(context, cell_shape, weights, inputs, options, *saved, outputs, gradients, &around);
         }
         CellSaved::Gru(saved) => {

@@ -114,6 +114,10 @@ pub struct AttentiveInputs<'a> {
     /// What is fed to the first step instead of an output, `[batch, units]`; zeros if left out. Only with
     /// [`Order::After`].
     pub a0: Option<&'a [f32]>,
+    /// Factors of dropout for all that goes into the cell, `input + fed` features, as [`lstm::LstmOptions::dropout`].
+    pub dropout: Option<&'a [f32]>,
+    /// Factors for the outputs of the cell that go into the next step, as [`lstm::LstmOptions::recurrent_dropout`].
+    pub recurrent_dropout: Option<&'a [f32]>,
 }
 
 /// The results that are asked for.

@@ -14,6 +14,9 @@ pub(super) struct Reference {
     pub fields: [Vec<f64>; 13],
     pub memory_mask: Option<Vec<u8>>,
     pub mask: Option<Vec<u8>>,
+    /// Factors of dropout, as in `AttentiveInputs`.
+    pub dropout: Option<Vec<f32>>,
+    pub recurrent_dropout: Option<Vec<f32>>,
 }
 
 /// What has a gradient.
@@ -81,13 +84,28 @@ impl Reference {
         (weights, context)
     }
 
-    /// Output and cell state after a step of the cell.
-    fn step(&self, input: &[f64], h: &[f64], c: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    /// What goes into a gate in a row of the batch: `x` times its factors of dropout.
+    fn dropped(&self, factors: Option<&Vec<f32>>, row: usize, gate: usize, x: &[f64]) -> Vec<f64> {
+        let Some(factors) = factors else { return x.to_vec() };
+        let length = self.shape.batch * x.len();
+        let first = if factors.len() > length { gate * length } else { 0 } + row * x.len();
+        x.iter().zip(&factors[first..]).map(|(x, &factor)| x * f64::from(factor)).collect()
+    }
+
+    /// Output and cell state after a step of the cell in a row of the batch.
+    fn step(&self, batch_row: usize, input: &[f64], h: &[f64], c: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let units = self.shape.units;
         let bias = |field: usize, row: usize| self.fields[field].get(row).copied().unwrap_or_default();
-        let x_sums = product(&self.fields[6], input);
-        let x_sum = |row: usize| x_sums.get(row).copied().unwrap_or_default() + bias(8, row);
-        let recurrent = |row: usize, h: &[f64]| dot(&self.fields[7][row * units..][..units], h);
+        let inputs: Vec<Vec<f64>> =
+            (0..self.cell.gates()).map(|gate| self.dropped(self.dropout.as_ref(), batch_row, gate, input)).collect();
+        let x_sum = |row: usize| {
+            let weights = &self.fields[6][row * input.len()..][..input.len()];
+            dot(weights, &inputs[row / units]) + bias(8, row)
+        };
+        let recurrent = |row: usize, h: &[f64]| {
+            let h = self.dropped(self.recurrent_dropout.as_ref(), batch_row, row / units, h);
+            dot(&self.fields[7][row * units..][..units], &h)
+        };
         let gate = |gate: usize, unit: usize, h: &[f64]| {
             let row = gate * units + unit;
             x_sum(row) + recurrent(row, h) + bias(9, row)
@@ -134,7 +152,7 @@ impl Reference {
                     } else if self.feed {
                         into.extend(&a);
                     }
-                    (h, c) = self.step(&into, &h, &c);
+                    (h, c) = self.step(row, &into, &h, &c);
                     shown.clone_from(&h);
                     if !self.before {
                         let mut context;

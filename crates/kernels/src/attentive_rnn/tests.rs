@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Context, Destination,
-    recurrent::testing::{mask, scaled, spoil},
+    recurrent::testing::{factors, mask, scaled, spoil},
     testing::{Random, assert_close, bits, contexts},
 };
 use case::*;
@@ -185,6 +185,8 @@ fn a_row_without_any_position_has_no_weights_and_no_context() {
         memory_mask: 0,
         shared: false,
         accumulate: false,
+        dropout: false,
+        recurrent_dropout: false,
     };
     let mut case = Case::new(&mut random, shape, variant);
     case.memory_mask = Some(vec![1, 1, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0]);

@@ -47,16 +47,34 @@ pub(crate) struct Step<'a> {
     x_variants: usize,
     /// From one variant to the next.
     x_stride: usize,
+    /// Dropout factors of the inputs, in the same places.
+    x_factors: Option<*const f32>,
+    input: usize,
     recurrent: *const f32,
     hidden_variants: usize,
     hidden_stride: usize,
 }
 
 impl Step<'_> {
-    /// Panels of the inputs, without dropout, to complete.
+    /// Completes the inputs of a block of the run, from feature `first` on, with the panels of so many features, times their
+    /// dropout factors.
+    ///
+    /// # Safety
+    /// `from` holds the panels; the path `L` is available.
     #[inline(always)]
-    pub(crate) fn inputs(&self) -> *mut f32 {
-        self.x.cast_mut()
+    pub(crate) unsafe fn complete<L: Lanes>(&self, block: usize, first: usize, from: *const f32, features: usize) {
+        for variant in 0..self.x_variants {
+            let place = variant * self.x_stride + (block * self.input + first) * LANES;
+            let to = self.x.cast_mut().add(place);
+            match self.x_factors {
+                Some(factors) => {
+                    for at in (0..features * LANES).step_by(LANES) {
+                        L::load(from.add(at)).mul(L::load(factors.add(place + at))).store(to.add(at));
+                    }
+                }
+                None => std::ptr::copy_nonoverlapping(from, to, features * LANES),
+            }
+        }
     }
 
     /// Panels of the inputs of a gate, times their dropout factors.
@@ -261,6 +279,8 @@ impl<C: ForwardCell, A: ForwardAround> ForwardPiece<'_, C, A> {
             x: memory.x.add(offset * input * LANES),
             x_variants,
             x_stride: count * input * LANES,
+            x_factors: memory.x_factors.map(|factors| factors.add(offset * input * LANES).cast_const()),
+            input,
             recurrent,
             hidden_variants,
             hidden_stride: count * units * LANES,

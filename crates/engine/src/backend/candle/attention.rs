@@ -30,6 +30,8 @@ struct Parts {
     seen: Array,
     /// Scores before dropout.
     scores: Array,
+    /// How capped scores follow their products.
+    slopes: Option<Array>,
     /// Factors of dropout.
     factors: Option<Array>,
     sizes: Sizes,
@@ -125,6 +127,7 @@ impl Run<'_> {
                         let counts = query_mask.as_ref().is_none_or(|mask| mask[row * queries + query] != 0)
                             && key_mask.as_ref().is_none_or(|mask| mask[row * keys + key] != 0)
                             && (!plan.causal || key <= query + before)
+                            && plan.window.is_none_or(|window| key.abs_diff(query + before) < window)
                             && mask.as_ref().is_none_or(|(flags, spread)| {
                                 flags[row * spread.batch + head * spread.head + query * keys + key] != 0
                             });
@@ -145,6 +148,12 @@ impl Run<'_> {
         let value = repeat(&split(&value, plan.key_value_heads)?, times)?;
         let seen = self.seen(node, plan, key_mask, sizes)?;
         let mut logits = query.matmul(&key.t()?.contiguous()?)?.affine(f64::from(plan.scale), 0.0)?;
+        let mut slopes = None;
+        if let Some(cap) = plan.cap.map(f64::from) {
+            let shares = logits.affine(1.0 / cap, 0.0)?.tanh()?;
+            slopes = Some(shares.sqr()?.affine(-1.0, 1.0)?);
+            logits = shares.affine(cap, 0.0)?;
+        }
         if let Some(place) = plan.bias_input() {
             logits = logits.broadcast_add(self.floats(node.inputs[place])?)?;
         }
@@ -154,10 +163,10 @@ impl Run<'_> {
             scores = scores.broadcast_mul(&seen.max_keepdim(D::Minus1)?)?;
         }
         let factors = match self.random.filter(|_| plan.dropout > 0.0) {
-            Some(random) => Some(self.attention_factors(plan, random.key(index, 0), &seen)?),
+            Some(random) => Some(self.attention_factors(plan, random.own_key(plan.seed, index), &seen)?),
             None => None,
         };
-        Ok(Parts { query, key, value, seen, scores, factors, sizes })
+        Ok(Parts { query, key, value, seen, scores, slopes, factors, sizes })
     }
 
     /// Factors of dropout; queries that see no key have none.
@@ -238,7 +247,10 @@ impl Run<'_> {
             }
             self.add_gradient(input, dbias)?;
         }
-        let dproducts = dlogits.affine(f64::from(plan.scale), 0.0)?;
+        let mut dproducts = dlogits.affine(f64::from(plan.scale), 0.0)?;
+        if let Some(slopes) = &parts.slopes {
+            dproducts = (dproducts * slopes)?;
+        }
         self.add_gradient(node.inputs[0], join(&dproducts.matmul(&parts.key)?)?)?;
         let dkey = dproducts.t()?.contiguous()?.matmul(&parts.query)?;
         self.add_gradient(node.inputs[1], join(&gather(&dkey, times)?)?)

@@ -107,9 +107,9 @@ fn split(x: &Array, first: usize) -> Result<(Array, Array)> {
 impl Run<'_> {
     fn attention_rnn_steps(&self, index: usize, node: &Node, plan: &AttentionRnnPlan) -> Result<Steps> {
         let x = self.floats(node.inputs[0])?.clone();
-        let (batch, steps, _) = x.dims3()?;
+        let (batch, steps, input) = x.dims3()?;
         let (keys, memory) = (self.floats(node.inputs[1])?.clone(), self.floats(node.inputs[2])?.clone());
-        let sources = memory.dim(1)?;
+        let (_, sources, width) = memory.dims3()?;
         let counts = match self.mask(node.inputs[2]) {
             Some(mask) => {
                 let flags: Vec<f32> = mask.iter().map(|&counts| f32::from(u8::from(counts != 0))).collect();
@@ -127,7 +127,7 @@ impl Run<'_> {
             scale: weight(places.scale)?,
             combine: weight(places.combine)?,
         };
-        let layer = self.recurrent_layer(index, node, plan.recurrent(), &x)?;
+        let layer = self.recurrent_layer(index, node, plan.recurrent(), [batch, input + plan.fed(width)])?;
         let zeros = self.zeros(&[batch, plan.units])?;
         let mut states = (0..plan.state_count())
             .map(|state| self.state(node, 3 + state, &[batch, plan.units]))

@@ -65,6 +65,12 @@ impl Run<'_> {
                 let dx = (self.dropped(index, rate, &dy)? * slope)?;
                 self.add_gradient(input, dx)
             }
+            Operation::Gate => {
+                let dx = (&dy * self.floats(node.inputs[1])?)?;
+                let dgate = (&dy * self.floats(input)?)?;
+                self.add_gradient(input, dx)?;
+                self.add_gradient(node.inputs[1], dgate)
+            }
             Operation::Concatenate(axis) => {
                 let mut start = 0;
                 for &input in &node.inputs {

@@ -48,6 +48,7 @@ impl Run<'_> {
             Operation::ActivateDropped(function, rate) => {
                 self.dropped(index, rate, &activation::value(function, self.floats(input)?)?)?
             }
+            Operation::Gate => (self.floats(input)? * self.floats(node.inputs[1])?)?,
             Operation::Concatenate(axis) => {
                 let parts = node.inputs.iter().map(|&input| self.floats(input)).collect::<Result<Vec<_>>>()?;
                 Array::cat(&parts, axis)?

@@ -199,9 +199,8 @@ impl Run<'_> {
         index: usize,
         node: &Node,
         options: RecurrentPlan,
-        x: &Array,
+        [batch, input]: [usize; 2],
     ) -> Result<Layer> {
-        let (batch, _, input) = x.dims3()?;
         let state = [batch, options.units];
         let gates = options.cell.gates();
         Ok(Layer {
@@ -235,7 +234,7 @@ impl Run<'_> {
         let x = self.floats(node.inputs[0])?.clone();
         let (batch, steps, _) = x.dims3()?;
         let units = options.units;
-        let layer = self.recurrent_layer(index, node, options, &x)?;
+        let layer = self.recurrent_layer(index, node, options, [batch, x.dim(2)?])?;
         let mask = self.mask(node.inputs[0]);
         let stateful = options.stateful && self.states.are_carried();
         let mut states = self.initial_states(index, node, options, batch)?;

@@ -69,7 +69,9 @@ impl Run<'_> {
             scale: plan.scale,
             causal: plan.causal,
             causal_offset: self.forward.position(),
-            dropout: random.map(|random| AttentionDropout { rate, key: random.key(index, 0) }),
+            window: plan.window,
+            cap: plan.cap,
+            dropout: random.map(|random| AttentionDropout { rate, key: random.own_key(plan.seed, index) }),
             empty: plan.empty,
         }
     }
@@ -274,6 +276,35 @@ impl Run<'_> {
         }
     }
 
+    /// Gradients of products, from those of the scores that a cap made of them.
+    fn capped_slopes(
+        &self,
+        node: &Node,
+        plan: &AttentionPlan,
+        sizes: AttentionSizes,
+        cap: f32,
+        slopes: &[f32],
+    ) -> Result<Buffer> {
+        let AttentionSizes { queries, keys, .. } = sizes;
+        let (heads, width, shared) = (plan.heads, plan.key_width, plan.key_value_heads);
+        let (query, key) = (self.value(node.inputs[0])?.floats()?, self.value(node.inputs[1])?.floats()?);
+        let mut capped = Buffer::new(slopes.len());
+        for_rows(self.context, &mut capped, keys, keys * width, |first, rows| {
+            for (row, to) in rows.chunks_exact_mut(keys).enumerate() {
+                let (outer, i) = ((first + row) / queries, (first + row) % queries);
+                let (batch, head) = (outer / heads, outer % heads);
+                let query = &query[((batch * queries + i) * heads + head) * width..][..width];
+                for (j, to) in to.iter_mut().enumerate() {
+                    let at = (batch * keys + j) * shared + head / (heads / shared);
+                    let product: f32 = query.iter().zip(&key[at * width..][..width]).map(|(q, k)| q * k).sum();
+                    let share = (plan.scale * product / cap).tanh();
+                    *to = slopes[(first + row) * keys + j] * (1.0 - share * share);
+                }
+            }
+        });
+        Ok(capped)
+    }
+
     /// What the gradient of the scores adds: of the softmax and of the products.
     fn attention_scores_backward(
         &mut self,
@@ -301,8 +332,12 @@ impl Run<'_> {
             }
         });
         let (query, key) = (self.value(node.inputs[0])?.floats()?, self.value(node.inputs[1])?.floats()?);
-        let slope =
-            |batch: usize, head: usize, i: usize, j: usize| slopes[((batch * heads + head) * queries + i) * keys + j];
+        // A bias is added to what the cap made of a product.
+        let capped = plan.cap.map(|cap| self.capped_slopes(node, plan, sizes, cap, &slopes)).transpose()?;
+        let of_products = capped.as_ref().unwrap_or(&slopes);
+        let slope = |batch: usize, head: usize, i: usize, j: usize| {
+            of_products[((batch * heads + head) * queries + i) * keys + j]
+        };
         let add = |to: &mut [f32], factor: f32, from: &[f32]| {
             to.iter_mut().zip(from).for_each(|(to, from)| *to += factor * from);
         };
@@ -379,6 +414,7 @@ impl Masks {
         query_counts
             && self.key.as_ref().is_none_or(|mask| mask[batch * keys + key] != 0)
             && (!plan.causal || key <= query)
+            && plan.window.is_none_or(|window| query.abs_diff(key) < window)
             && self.pairs.as_ref().is_none_or(|(flags, spread)| {
                 flags[batch * spread.batch + head * spread.head + query * keys + key] != 0
             })

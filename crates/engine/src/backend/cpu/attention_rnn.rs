@@ -21,6 +21,15 @@ use crate::{
     tensor::{Mask, Tensor},
 };
 
+/// What forward keeps.
+pub(super) struct Kept {
+    saved: attentive_rnn::AttentiveSaved,
+    factors: Factors,
+}
+
+/// Factors of dropout, of what goes into the cell and of its outputs before.
+type Factors = (Option<Buffer>, Option<Buffer>);
+
 /// What a kernel takes.
 struct Operands<'b> {
     cell: attentive_rnn::Cell,
@@ -45,6 +54,7 @@ impl Run<'_> {
         node: &Node,
         plan: &AttentionRnnPlan,
         masks: &'b [Option<Mask>; 2],
+        factors: &'b Factors,
     ) -> Result<Operands<'b>> {
         let (x, keys, memory) = (self.value(node.inputs[0])?, self.value(node.inputs[1])?, self.value(node.inputs[2])?);
         let [batch, steps, input] = sequence(x)?;
@@ -93,13 +103,19 @@ impl Run<'_> {
                 h0: state(h0)?,
                 c0: state(c0)?,
                 a0: state(a0)?,
+                dropout: factors.0.as_deref(),
+                recurrent_dropout: factors.1.as_deref(),
             },
         })
     }
 
     pub(super) fn attention_rnn_forward(&mut self, index: usize, node: &Node, plan: AttentionRnnPlan) -> Result<()> {
         let masks = self.attention_rnn_masks(node);
-        let Operands { cell, shape, weights, inputs } = self.attention_rnn_operands(node, &plan, &masks)?;
+        let ([batch, _, input], [.., width]) =
+            (sequence(self.value(node.inputs[0])?)?, sequence(self.value(node.inputs[2])?)?);
+        let lengths = [batch * (input + plan.fed(width)), batch * plan.units];
+        let factors = self.recurrent_dropout(index, plan.recurrent(), lengths);
+        let Operands { cell, shape, weights, inputs } = self.attention_rnn_operands(node, &plan, &masks, &factors)?;
         let AttentiveShape { batch, steps, sources, units, .. } = shape;
         let mut y = Buffer::new(batch * steps * units);
         let lstm = plan.cell == Cell::Lstm;
@@ -137,7 +153,7 @@ impl Run<'_> {
             let [mask, _] = masks;
             self.masks[node.outputs[0]] = mask;
         }
-        self.saved[index] = saved.map(|saved| Saved::AttentionRnn(Box::new(saved)));
+        self.saved[index] = saved.map(|saved| Saved::AttentionRnn(Box::new(Kept { saved, factors })));
         Ok(())
     }
 
@@ -148,12 +164,13 @@ impl Run<'_> {
         plan: AttentionRnnPlan,
         gradients: &mut WeightGradients,
     ) -> Result<()> {
-        let Some(Saved::AttentionRnn(saved)) = self.saved[index].take() else {
+        let Some(Saved::AttentionRnn(kept)) = self.saved[index].take() else {
             return Err(Error::new(
                 Code::Internal,
                 "a recurrent layer with attention lacks what its forward pass kept",
             ));
         };
+        let Kept { saved, factors } = *kept;
         let masks = self.attention_rnn_masks(node);
         let Some(d) = self.attention_rnn_output_gradients(node, &plan)? else { return Ok(()) };
         // Slots of the gradients of all inputs and weights.
@@ -172,7 +189,7 @@ impl Run<'_> {
             let length = self.plan.weights[weight].specification.shape.iter().product();
             Some(weight_slot(gradients, weight, length))
         });
-        let Operands { cell, shape, weights, inputs } = self.attention_rnn_operands(node, &plan, &masks)?;
+        let Operands { cell, shape, weights, inputs } = self.attention_rnn_operands(node, &plan, &masks, &factors)?;
         let [h_place, c_place, a_place] = state_places(&plan);
         let mut to: Vec<Option<Destination<'_>>> =
             input_slots.iter_mut().map(|slot| slot.as_mut().map(Slot::destination)).collect();
@@ -203,7 +220,7 @@ impl Run<'_> {
         };
         let [dy, dh, dc, da] = &d;
         let d = AttentiveOutputGradients { dy: dy.as_deref(), dh: dh.as_deref(), dc: dc.as_deref(), da: da.as_deref() };
-        attentive_rnn::backward(self.context, cell, shape, weights, inputs, *saved, d, gradients_to);
+        attentive_rnn::backward(self.context, cell, shape, weights, inputs, saved, d, gradients_to);
         // One value may be several inputs: each but the first adds to what the one before gave.
         for (&input, slot) in node.inputs.iter().zip(input_slots) {
             match slot {

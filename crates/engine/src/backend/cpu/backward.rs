@@ -131,6 +131,7 @@ impl Run<'_> {
             (&Operation::ActivateDropped(function, rate), _) => {
                 self.activate_dropped_backward(index, node, (function, rate), dy)?;
             }
+            (&Operation::Gate, _) => self.gate_backward(node, &dy)?,
             (&Operation::Concatenate(axis), _) => self.concatenate_backward(node, axis, &dy),
             (&Operation::RepeatVector(count), Some(input)) => self.repeat_backward(input, count, &dy),
             (Operation::Tensor(operation), _) => self.tensor_backward(index, node, operation, dy, gradients)?,

@@ -54,6 +54,7 @@ impl<'a> Run<'a> {
             Operation::ActivateDropped(function, rate) => {
                 self.activate_dropped_forward(position, index, node, (function, rate))?
             }
+            Operation::Gate => self.gate_forward(node)?,
             Operation::Concatenate(axis) => self.concatenate_forward(node, axis)?,
             Operation::RepeatVector(count) => self.repeat_forward(node, count)?,
             Operation::Merge(merge) => self.merge_forward(node, merge)?,

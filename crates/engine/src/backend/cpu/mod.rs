@@ -8,6 +8,7 @@ mod backward;
 mod dropout;
 mod flip;
 mod forward;
+mod gate;
 mod loss;
 mod masking;
 mod merge;
@@ -96,7 +97,7 @@ enum Saved {
     Shapes(tensor::Shapes),
     Scan(super::scan::Carries),
     Attention(attention::Kept),
-    AttentionRnn(Box<sconce_kernels::attentive_rnn::AttentiveSaved>),
+    AttentionRnn(Box<attention_rnn::Kept>),
 }
 
 /// One run of a program.

@@ -63,14 +63,18 @@ impl Run<'_> {
         if !slot.accumulate {
             slot.buffer.fill(0.0);
         }
-        // Many scores share a number: they are summed in 64 bits.
+        // `[heads, buckets]`. Many scores share a number: they are summed in 64 bits.
         let mut sums = vec![0.0f64; buckets.count * heads];
-        for (head, dy) in dy.chunks_exact((queries * keys).max(1)).enumerate() {
-            for (dy, &place) in dy.iter().zip(&places) {
-                sums[place as usize * heads + head] += f64::from(*dy);
+        let size = queries * keys;
+        for_rows(self.context, &mut sums, buckets.count, size, |first, sums| {
+            for (row, sums) in sums.chunks_exact_mut(buckets.count).enumerate() {
+                let dy = &dy[(first + row) * size..][..size];
+                dy.iter().zip(&places).for_each(|(dy, &place)| sums[place as usize] += f64::from(*dy));
             }
+        });
+        for (at, slope) in slot.buffer.iter_mut().enumerate() {
+            *slope += sums[at % heads * buckets.count + at / heads] as f32;
         }
-        slot.buffer.iter_mut().zip(sums).for_each(|(slope, sum)| *slope += sum as f32);
         gradients[weight] = Some(WeightGradient::Dense(slot.buffer));
         Ok(())
     }

@@ -221,7 +221,7 @@ impl Run<'_> {
     }
 
     /// Factors of dropout, of the inputs and of the state.
-    fn recurrent_dropout(
+    pub(super) fn recurrent_dropout(
         &self,
         index: usize,
         options: RecurrentPlan,

@@ -30,7 +30,12 @@ pub(super) struct Results {
     pub(super) bias: Vec<f32>,
 }
 
-pub(super) fn options(heads: usize, key_value_heads: usize, key_width: usize, value_width: usize) -> AttentionOptions {
+pub(in super::super) fn options(
+    heads: usize,
+    key_value_heads: usize,
+    key_width: usize,
+    value_width: usize,
+) -> AttentionOptions {
     AttentionOptions {
         heads,
         key_value_heads,
@@ -39,6 +44,8 @@ pub(super) fn options(heads: usize, key_value_heads: usize, key_width: usize, va
         scale: 1.0 / (key_width as f32).sqrt(),
         causal: false,
         causal_offset: 0,
+        window: None,
+        cap: None,
         dropout: None,
         empty: Empty::Zero,
     }
@@ -74,6 +81,13 @@ impl Case {
         options.scale *= 1.0 + random.float().abs();
         options.causal = random.below(2) == 0;
         options.causal_offset = if random.below(2) == 0 { random.below(20) } else { 0 };
+        if random.below(3) == 0 {
+            let most = [6, 60, 300][random.below(3)];
+            options.window = Some(1 + random.below(most));
+        }
+        if random.below(3) == 0 {
+            options.cap = Some(0.5 + 4.0 * random.float().abs());
+        }
         if random.below(2) == 0 {
             options.empty = Empty::Uniform;
         }

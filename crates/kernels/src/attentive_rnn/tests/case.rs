@@ -16,6 +16,9 @@ pub(super) struct Variant {
     /// Whether the memory is its own keys, without another slice.
     pub(super) shared: bool,
     pub(super) accumulate: bool,
+    /// Whether there is dropout of what goes into the cell, and of the outputs before.
+    pub(super) dropout: bool,
+    pub(super) recurrent_dropout: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -28,6 +31,8 @@ pub(super) struct Case {
     pub(super) mask: Option<Vec<u8>>,
     /// Of y, h, c, a.
     pub(super) d: [Vec<f32>; 4],
+    pub(super) dropout: Option<Vec<f32>>,
+    pub(super) recurrent_dropout: Option<Vec<f32>>,
 }
 
 /// What a run gives: y, h, c, a, weights, then the gradients in the order of `FIELDS`.
@@ -38,7 +43,21 @@ pub(super) fn variant(random: &mut Random) -> Variant {
     let mut flag = || random.below(2) == 1;
     let [before, feed, additive, bias, states, shared, accumulate] = [(); 7].map(|()| flag());
     let [mask, memory_mask] = [(); 2].map(|()| random.below(5));
-    Variant { cell, before, feed, additive, bias, states, mask, memory_mask, shared, accumulate }
+    let [dropout, recurrent_dropout] = [(); 2].map(|()| random.below(3) == 0);
+    Variant {
+        cell,
+        before,
+        feed,
+        additive,
+        bias,
+        states,
+        mask,
+        memory_mask,
+        shared,
+        accumulate,
+        dropout,
+        recurrent_dropout,
+    }
 }
 
 impl Variant {
@@ -103,10 +122,15 @@ impl Case {
         if variant.shared && keys == memory {
             fields[1] = fields[2].clone();
         }
+        // As in Keras: each gate has its own factors if there is recurrent dropout.
+        let variants = if variant.recurrent_dropout { variant.cell.gates() } else { 1 };
+        let into = batch * (input + variant.fed(shape));
         let mut case = Self {
             shape,
             variant,
             fields,
+            dropout: factors(random, if variant.dropout { variants } else { 0 }, into),
+            recurrent_dropout: factors(random, if variant.recurrent_dropout { variants } else { 0 }, batch * units),
             memory_mask: mask(random, variant.memory_mask, batch, sources),
             mask: mask(random, variant.mask, batch, steps),
             d: [batch * steps * units, batch * units, batch * units, batch * units].map(|length| random.floats(length)),
@@ -129,6 +153,8 @@ impl Case {
             fields: std::array::from_fn(|field| self.fields[field].iter().map(clean).collect()),
             memory_mask: self.memory_mask.clone(),
             mask: self.mask.clone(),
+            dropout: self.dropout.clone(),
+            recurrent_dropout: self.recurrent_dropout.clone(),
         }
     }
 
@@ -164,6 +190,8 @@ impl Case {
             h0: self.some(3),
             c0: self.some(4),
             a0: self.some(5),
+            dropout: self.dropout.as_deref(),
+            recurrent_dropout: self.recurrent_dropout.as_deref(),
         }
     }
 
