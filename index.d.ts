@@ -45,8 +45,12 @@ export declare class NativeModel {
   loadStates(path: string): Promise<void>
   /** Outputs for one batch. */
   predict(inputs: Array<Batch>, cancel?: NativeCancel | undefined | null): Promise<BatchResult[]>
-  /** Greedy search, one token a turn; `inputs` are all but the decoder's. */
+  /** Generates, one token a turn; `inputs` are all but the decoder's. */
   generate(requestJson: string, inputs: Array<Batch>, cancel?: NativeCancel | undefined | null): Promise<GenerateResult>
+  /** The same as a search that is gone on with step by step; `constrained`: each step is told which tokens are allowed. */
+  search(requestJson: string, inputs: Array<Batch>, constrained: boolean, cancel?: NativeCancel | undefined | null): NativeSearch
+  /** Log-probabilities of the tokens of given targets, row after row; `targets`: all ids, `lengths`: of each row. */
+  scoreTargets(requestJson: string, inputs: Array<Batch>, targets: Int32Array, lengths: Int32Array, cancel?: NativeCancel | undefined | null): Promise<Float32Array>
   /** Shares of the source's steps for each step of the decoder's input, `[B, T, S]`; `inputs` are all of the model's. */
   alignment(decoderInput: number, inputs: Array<Batch>, cancel?: NativeCancel | undefined | null): Promise<BatchResult>
   /** How each layer is treated while decoding, as JSON; throws if the decoder is not causal. */
@@ -59,6 +63,12 @@ export declare class NativeModel {
   compile(compileJson: string): NativeTrainer
   /** Ends the model: calls that wait or run are rejected with code `STATE`; weights that no other model has are freed. */
   dispose(): void
+}
+
+/** A search that is gone on with step by step. */
+export declare class NativeSearch {
+  /** Goes on by so many tokens, or to the end; `allowed`: the tokens that may follow each of the prefixes of the step before. */
+  step(tokens: number, allowed: Array<Int32Array>): Promise<SearchStep>
 }
 
 /** Turns text into ids and ids into text. */
@@ -155,13 +165,17 @@ export declare function environment(): string
 
 /** Generated ids. */
 export interface GenerateResult {
-  /** `[B, maxLength]`, padded. */
+  /** `[N, maxLength]`, padded; N sequences, those of a row of the inputs one after the other, the best first. */
   ids: Int32Array
-  /** `[B]`, the end included. */
+  /** `[N]`, the end included. */
   lengths: Int32Array
-  /** `[B]`: sums of log-probabilities. */
+  /** `[N]`: what sequences are ranked by. */
   scores: Float32Array
-  /** Tokens of the longest row. */
+  /** `[N, maxLength]`: of each token; 0 behind the end. */
+  logProbabilities: Float32Array
+  /** `[B]`: sequences of each row of the inputs. */
+  counts: Int32Array
+  /** Tokens of the longest sequence. */
   maxLength: number
 }
 
@@ -212,6 +226,18 @@ export declare function queueTexts(metricsJson: string, hypotheses: Array<string
 
 /** Reads the GloVe vectors of words from a plain or gzip text file; dimension 0 takes the file's. */
 export declare function readGlove(path: string, words: Array<string>, dimension: number, cancel?: NativeCancel | undefined | null): Promise<GloveResult>
+
+/** Where a search is. */
+export interface SearchStep {
+  /** Tokens of the first row that will not change any more. */
+  stable: Int32Array
+  /** Of a search with constraints: rows of the inputs, one for each sequence that is gone on with. */
+  sentences: Int32Array
+  /** What these sequences have so far behind the first token. */
+  prefixes: Int32Array[]
+  /** What was found, after the last step. */
+  result?: GenerateResult
+}
 
 /** The permutation of `0..length` that belongs to a seed and an epoch. */
 export declare function shuffle(seed: number, epoch: number, length: number): Uint32Array

@@ -773,10 +773,11 @@ if (
   }
 }
 
-const { NativeCancel, NativeLayer, NativeModel, NativeTokenizer, NativeTokenizerTrainer, NativeTrainer, chrfScore, countTexts, environment, inferLayer, queueTexts, readGlove, shuffle, syncFile } = nativeBinding
+const { NativeCancel, NativeLayer, NativeModel, NativeSearch, NativeTokenizer, NativeTokenizerTrainer, NativeTrainer, chrfScore, countTexts, environment, inferLayer, queueTexts, readGlove, shuffle, syncFile } = nativeBinding
 export { NativeCancel }
 export { NativeLayer }
 export { NativeModel }
+export { NativeSearch }
 export { NativeTokenizer }
 export { NativeTokenizerTrainer }
 export { NativeTrainer }

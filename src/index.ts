@@ -54,7 +54,8 @@ export type { FileTokenizerDocument, WordTokenizerDocument } from "./data/tokeni
 export { EncodedTexts } from "./data/tokenizers/encoded.ts";
 export type { TokenStatistics } from "./data/tokenizers/statistics.ts";
 export { type SpecialIds, Vocabulary, type VocabularyOptions } from "./data/vocabulary.ts";
-export type { GenerateOptions, Generation } from "./decoding/options.ts";
+export type { GeneratedSequence, GenerateOptions, Generation } from "./decoding/options.ts";
+export type { ScoredTarget, ScoreOptions } from "./decoding/score.ts";
 export {
   DataError,
   type ErrorCode,
@@ -284,6 +285,7 @@ export type { TransformerPreset, TransformerPresetName, TransformerPresetOptions
 export type { RecurrentSeq2SeqOptions } from "./models/seq2seq/recurrent.ts";
 export type { Feed, TensorChoice } from "./models/seq2seq/roles.ts";
 export type { TiedEmbeddings, TransformerSeq2SeqOptions } from "./models/seq2seq/transformer.ts";
+export type { TranslateOptions } from "./models/seq2seq/translate-options.ts";
 export { Seq2Seq, type Seq2SeqOptions } from "./models/seq2seq.ts";
 export type { SummaryOptions } from "./models/summary.ts";
 export type { TransformerOptions, TransformerPositions } from "./models/transformer-parts.ts";

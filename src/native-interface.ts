@@ -52,15 +52,37 @@ export interface StepResult {
   milliseconds: number;
 }
 
-/** What `NativeModel.generate` gives. */
+/** What `NativeModel.generate` gives: N sequences, those of a row of the inputs one after the other, the best first. */
 export interface GenerateResult {
-  /** `[B, maxLength]`, without the first token, the end included where it was reached, padded with `padId`. */
+  /** `[N, maxLength]`, without the first token, the end included where it was reached, padded with `padId`. */
   ids: Int32Array;
-  /** `[B]`, the end included. */
+  /** `[N]`, the end included. */
   lengths: Int32Array;
-  /** `[B]`: sums of log-probabilities. */
+  /** `[N]`: sums of log-probabilities, in beam search divided by a power of the length. */
   scores: Float32Array;
+  /** `[N, maxLength]`: of each token; 0 behind the end. */
+  logProbabilities: Float32Array;
+  /** `[B]`: sequences of each row. */
+  counts: Int32Array;
   maxLength: number;
+}
+
+/** What a step of a `NativeSearch` gives. */
+export interface SearchStep {
+  /** Tokens of the first row that will not change any more. */
+  stable: Int32Array;
+  /** Of a search with constraints: rows of the inputs, one for each sequence that is gone on with. */
+  sentences: Int32Array;
+  /** What these sequences have so far behind the first token. */
+  prefixes: Int32Array[];
+  /** What was found, after the last step. */
+  result?: GenerateResult;
+}
+
+/** A search that is gone on with step by step. */
+export interface NativeSearch {
+  /** Goes on by so many tokens, or to the end; `allowed`: the ids that may follow each of the prefixes of the step before. */
+  step(tokens: number, allowed: Int32Array[]): Promise<SearchStep>;
 }
 
 /** What `readGlove` gives. */
@@ -140,8 +162,21 @@ export interface NativeModel {
   loadStates(path: string): Promise<void>;
   /** The outputs for one batch. */
   predict(inputs: Batch[], cancel?: NativeCancel): Promise<Batch[]>;
-  /** Greedy search by a request (JSON of `GreedyRequest`); `inputs` are all of the model's but the decoder's, in order. */
+  /** Generates by a request (JSON of `GenerationRequest`); `inputs` are all of the model's but the decoder's, in order. */
   generate(requestJson: string, inputs: Batch[], cancel?: NativeCancel): Promise<GenerateResult>;
+  /** The same as a search that is gone on with step by step; `constrained`: each step is told which tokens are allowed. */
+  search(requestJson: string, inputs: Batch[], constrained: boolean, cancel?: NativeCancel): NativeSearch;
+  /**
+   * Log-probabilities of the tokens of given targets (all ids, and how many each row has), row after row. Of the request only
+   * what says how the model is read counts.
+   */
+  scoreTargets(
+    requestJson: string,
+    inputs: Batch[],
+    targets: Int32Array,
+    lengths: Int32Array,
+    cancel?: NativeCancel,
+  ): Promise<Float32Array>;
   /**
    * Shares of the source's steps for each step of the decoder's input, `[B, T, S]`, for one batch of all inputs: of the last
    * attention of what depends on that input to what does not, the mean over heads. `GRAPH` if there is none.

@@ -14,6 +14,7 @@ import type {
   NativeTokenizerTrainer,
   NativeTrainer,
   ProvidedWeight,
+  SearchStep,
   StepRequest,
   StepResult,
 } from "./native-interface.ts";
@@ -74,10 +75,11 @@ async function guardAsync<T>(call: () => Promise<T>): Promise<T> {
 async function cancellable<T>(
   signal: AbortSignal | undefined,
   call: (cancel: NativeCancel | undefined) => Promise<T>,
+  given?: NativeCancel,
 ): Promise<T> {
   if (signal === undefined) return guardAsync(() => call(undefined));
   signal.throwIfAborted();
-  const cancel = guard(() => new addon.NativeCancel());
+  const cancel = given ?? guard(() => new addon.NativeCancel());
   const abort = () => cancel.cancel();
   signal.addEventListener("abort", abort, { once: true });
   try {
@@ -182,6 +184,58 @@ export class ModelHandle {
   async generate(requestJson: string, inputs: Batch[], signal: AbortSignal | undefined): Promise<GenerateResult> {
     inputs.forEach(checkBatch);
     return cancellable(signal, (cancel) => this.#native.generate(requestJson, inputs, cancel));
+  }
+
+  /**
+   * A search that is gone on with step by step: after the first step, which generates nothing, `allowed` gives the ids that may
+   * follow each sequence, if there are constraints.
+   */
+  async *search(
+    requestJson: string,
+    inputs: Batch[],
+    options: {
+      /** How many tokens the next step makes, of those that are there. */
+      tokens: (made: number) => number;
+      allowed?: (sentence: number, prefix: Int32Array) => Int32Array;
+      signal: AbortSignal | undefined;
+    },
+  ): AsyncGenerator<SearchStep, void, undefined> {
+    inputs.forEach(checkBatch);
+    const { tokens, allowed, signal } = options;
+    const cancel = guard(() => new addon.NativeCancel());
+    const search = guard(() => this.#native.search(requestJson, inputs, allowed !== undefined, cancel));
+    let lists: Int32Array[] = [];
+    for (let made = 0, next = allowed === undefined ? tokens(0) : 0; ; next = tokens(made)) {
+      const step = await cancellable(signal, () => search.step(next, lists), cancel);
+      made += next;
+      yield step;
+      if (step.result !== undefined) return;
+      if (allowed !== undefined) {
+        lists = step.prefixes.map((prefix, place) => allowed(step.sentences[place]!, prefix));
+      }
+    }
+  }
+
+  async scoreTargets(
+    requestJson: string,
+    inputs: Batch[],
+    targets: readonly Int32Array[],
+    signal: AbortSignal | undefined,
+  ): Promise<Float32Array[]> {
+    inputs.forEach(checkBatch);
+    const lengths = Int32Array.from(targets, ({ length }) => length);
+    const ids = new Int32Array(lengths.reduce((sum, length) => sum + length, 0));
+    const starts: number[] = [];
+    let place = 0;
+    for (const target of targets) {
+      ids.set(target, place);
+      starts.push(place);
+      place += target.length;
+    }
+    const all = await cancellable(signal, (cancel) =>
+      this.#native.scoreTargets(requestJson, inputs, ids, lengths, cancel),
+    );
+    return starts.map((start, row) => all.subarray(start, start + lengths[row]!));
   }
 
   inspectDecoder(requestJson: string): string {

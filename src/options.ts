@@ -54,7 +54,7 @@ export function booleanOption(where: string, name: string, value: unknown): bool
 }
 
 /** One of some names. */
-export function nameOption<Name extends string>(
+export function nameOption<Name extends string | boolean>(
   where: string,
   name: string,
   value: unknown,

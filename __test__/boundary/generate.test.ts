@@ -28,9 +28,52 @@ test("options of generate that are out of range are refused, naming the option",
       await t.throwsAsync(own.generate(["abc"], { [name]: value }), expected, `${name} ${String(value)}`);
     }
   }
-  for (const options of [{ signal: {} }, { recompute: 1 }, { numBeams: 4 }]) {
+  const wrong = [
+    { numBeams: 0 },
+    { numBeam: 4 },
+    { numBeams: 2, numReturnSequences: 3 },
+    { numReturnSequences: 2 },
+    { numReturnSequences: 0, doSample: true },
+    { doSample: false, topK: 3 },
+    { doSample: 1 },
+    { temperature: 0 },
+    { temperature: Number.NaN },
+    { topK: -1 },
+    { topP: 1.5 },
+    { minP: -0.1 },
+    { typicalP: 0 },
+    { seed: -1, doSample: true },
+    { seed: 0.5, doSample: true },
+    { lengthPenalty: Number.POSITIVE_INFINITY },
+    { earlyStopping: "always" },
+    { minNewTokens: 5, maxNewTokens: 4 },
+    { repetitionPenalty: 0 },
+    { noRepeatNgramSize: -1 },
+    { encoderNoRepeatNgramSize: 1.5 },
+    { badWordsIds: [[]] },
+    { badWordsIds: [3] },
+    { badWordsIds: [[99]] },
+    { suppressTokens: [-1] },
+    { suppressTokens: [1000] },
+    { suppressTokens: 3 },
+    { forcedBosTokenId: "a" },
+    { forcedEosTokenId: [12345] },
+    { eosTokenId: [2 ** 31 - 1] },
+    { eosTokenId: null },
+    { allowedTokens: [1, 2] },
+    { allowedTokens: () => [] },
+    { allowedTokens: () => 7 },
+    { returnLogProbabilities: 1 },
+    { targetPrefix: ["a", "b"] },
+    { targetPrefix: 3 },
+    { suppressTokens: Array.from({ length: 12 }, (_, id) => id) },
+    { signal: {} },
+    { recompute: 1 },
+  ];
+  for (const options of wrong) {
     await t.throwsAsync(own.generate(["abc"], options as never), { instanceOf: OptionError }, JSON.stringify(options));
   }
+  await t.throwsAsync(own.generate(["abc"], { numBeams: 2 ** 40 }), { code: "LIMIT" });
   for (const texts of [7, null, "abc", [1], [null], { length: 3 }]) {
     const error = await t.throwsAsync(own.generate(texts as never), { instanceOf: SconceError }, JSON.stringify(texts));
     t.not((error as SconceError).code, "INTERNAL");

@@ -41,6 +41,20 @@ test("evaluate prints BLEU with its signature", async (t) => {
   const text = await sconce(["evaluate", place, "--test", file, ...args]);
   t.true(text.output.includes(`BLEU ${expected.score.toFixed(2)} (${expected.signature})`), text.output);
 
+  const beams = await translator.generate(
+    pairs.map(([text]) => text),
+    { maxNewTokens: 5, numBeams: 3, lengthPenalty: -2 },
+  );
+  const better = bleu(
+    beams.map(({ text }) => text),
+    pairs.map(([, text]) => text),
+    { tokenize: "char", lowercase: true },
+  );
+  const search = ["--beams", "3", "--length-penalty=-2", "--json"];
+  const searched = await sconce(["evaluate", place, "--test", file, ...args, ...search]);
+  t.is(searched.status, 0, searched.error);
+  t.is((JSON.parse(searched.output) as { bleu: number }).bleu, better.score);
+
   const alone = await sconce(["evaluate", place, "--test", file, "--tokenize", "char"]);
   t.is(alone.status, 2);
   t.regex(alone.error, /need a metric of texts, such as --metrics bleu/);

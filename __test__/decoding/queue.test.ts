@@ -3,17 +3,22 @@ import test from "ava";
 import fc from "fast-check";
 import { DecodingQueue, type QueueOptions } from "../../src/decoding/queue.ts";
 
-const standard: QueueOptions = { maxNewTokens: 5, batchSize: 4, recompute: false, signal: undefined };
+interface Options extends QueueOptions {
+  readonly maxNewTokens: number;
+}
+
+const standard: Options = { maxNewTokens: 5, batchSize: 4, signal: undefined };
 const sources = (...lengths: number[]) => lengths.map((length) => new Int32Array(length).fill(length));
 
 /** A queue over a decoder that gives back what it reads, and the batches that it was asked for. */
 function echo(exact = false, milliseconds = 1) {
   const batches: { lengths: number[]; maxNewTokens: number }[] = [];
-  const queue = new DecodingQueue(async (read, { maxNewTokens }, signal) => {
+  const decode = async (read: readonly Int32Array[], { maxNewTokens }: Options, signal: AbortSignal) => {
     batches.push({ lengths: read.map(({ length }) => length), maxNewTokens });
     await sleep(milliseconds, undefined, { signal });
     return read.map((ids) => ({ ids, score: -ids.length * maxNewTokens }));
-  }, exact);
+  };
+  const queue = new DecodingQueue(decode, exact ? ({ length }) => length : () => 0);
   return { queue, batches };
 }
 
@@ -85,11 +90,12 @@ test("a signal ends its own call only; the batch is cancelled when nobody waits 
 test("a failure reaches the calls of its batch, and the queue goes on", async (t) => {
   const failure = new Error("no memory");
   let calls = 0;
-  const queue = new DecodingQueue(async (read) => {
+  const decode = async (read: readonly Int32Array[], _options: Options) => {
     calls += 1;
     if (calls === 1) throw failure;
     return read.map((ids) => ({ ids, score: 0 }));
-  }, false);
+  };
+  const queue = new DecodingQueue(decode, () => 0);
   const both = [queue.decode(sources(1), standard), queue.decode(sources(2), standard)];
   for (const call of both) t.is(await t.throwsAsync(call), failure);
   t.is((await queue.decode(sources(3), standard)).length, 1);

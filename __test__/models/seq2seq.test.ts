@@ -102,7 +102,8 @@ for (const parts of [{}, { maskZero: false }, { oneHot: true }]) {
       const pieces: string[] = [];
       for await (const piece of translator.stream(text, { maxNewTokens: 8 })) pieces.push(piece);
       t.is(pieces.join(""), results[index]!.text);
-      t.true(pieces.every((piece) => piece !== "") && pieces.length === Math.ceil(results[index]!.tokens.length / 4));
+      const { length } = results[index]!.tokens;
+      t.true(pieces.every((piece) => piece !== "") && pieces.length <= length && (length < 2 || pieces.length > 1));
     }
     translator.dispose();
   });
@@ -275,7 +276,7 @@ test("signals stop generation, and wrong calls are typed errors", async (t) => {
   const running = translator.generate(["abcd"], { maxNewTokens: 1_000_000, signal: controller.signal });
   setTimeout(() => controller.abort(reason), 50);
   t.is(await t.throwsAsync(running), reason);
-  for (const bad of [{ maxNewTokens: 0 }, { batchSize: 1.5 }, { numBeams: 4 }, { recompute: 1 }]) {
+  for (const bad of [{ maxNewTokens: 0 }, { batchSize: 1.5 }, { numBeams: 0 }, { recompute: 1 }]) {
     await t.throwsAsync(translator.generate(texts, bad as object), { instanceOf: OptionError });
   }
   await t.throwsAsync(translator.generate("ab" as unknown as string[]), { instanceOf: OptionError });

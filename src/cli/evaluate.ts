@@ -21,6 +21,8 @@ ${pairsHelp}  --metrics A,B            of loss, perplexity, tokenAccuracy, exact
                            rougeL, rougeLsum, squadExactMatch, squadF1, cmrcExactMatch, cmrcF1. exactMatch and those after it
                            translate every source
 ${metricHelp}  --max-new-tokens N       most tokens of a translation for metrics of texts; default that of the run, else 128
+  --beams N                beam search with so many sequences for metrics of texts, default that of the run, else 1
+  --length-penalty X       power of the length that scores are divided by in beam search, default that of the run, else 1
   --batch-size N           pairs computed together, default 64
   --json                   print one JSON object: { "loss", "perplexity", "tokenAccuracy", "exactMatch", "bleu", ..., "signatures",
                            "tokens", "pairs" }
@@ -36,6 +38,8 @@ export const evaluate: Command = {
       ...parsedFlags(pairFlags),
       ...metricFlags,
       "max-new-tokens": { type: "string" },
+      beams: { type: "string" },
+      "length-penalty": { type: "string" },
       "batch-size": { type: "string" },
       json: { type: "boolean" },
     });
@@ -52,10 +56,17 @@ export const evaluate: Command = {
     const metrics = metricNames<EvaluationMetric>(parsed);
     const options = metricOptions(parsed);
     const limit = numberFlag(parsed, "max-new-tokens", 1);
+    const numBeams = numberFlag(parsed, "beams", 1);
+    const lengthPenalty = numberFlag(parsed, "length-penalty", Number.NEGATIVE_INFINITY, "number");
+    const search = {
+      ...(limit === undefined ? {} : { maxNewTokens: limit }),
+      ...(numBeams === undefined ? {} : { numBeams }),
+      ...(lengthPenalty === undefined ? {} : { lengthPenalty }),
+    };
     const wantsTexts = metrics?.some(isTextMetric) === true;
-    if (!wantsTexts && (Object.keys(options).length > 0 || limit !== undefined)) {
+    if (!wantsTexts && (Object.keys(options).length > 0 || Object.keys(search).length > 0)) {
       throw new UsageError(
-        "--tokenize, --lowercase, --set and --max-new-tokens need a metric of texts, such as --metrics bleu",
+        "--tokenize, --lowercase, --set, --max-new-tokens, --beams and --length-penalty need a metric of texts, such as --metrics bleu",
       );
     }
     const folder = parsed.positionals[0]!;
@@ -64,9 +75,7 @@ export const evaluate: Command = {
     const values = await translator.evaluate(pairs, {
       batchSize,
       ...(metrics === undefined ? {} : { metrics }),
-      ...(wantsTexts
-        ? { ...options, generate: { ...generation, ...(limit === undefined ? {} : { maxNewTokens: limit }) } }
-        : {}),
+      ...(wantsTexts ? { ...options, generate: { ...generation, ...search } } : {}),
     });
     if (parsed.values.json === true) {
       output.write(`${JSON.stringify(values)}\n`);

@@ -100,7 +100,6 @@ async function learn(
   const { keep, callbacks } = callbacksOf(config, folder, translator, valid ?? pairs, say, output);
   const { epochs, maxUpdates, stepsPerEpoch } = training;
   const { metrics } = config.validation;
-  const { maxNewTokens, batchSize } = config.generation;
   const some = config.validation.pairs === undefined ? {} : { pairs: config.validation.pairs };
   const { history } = await translator.fit(pairs, {
     ...(epochs === undefined ? {} : { epochs }),
@@ -121,7 +120,7 @@ async function learn(
       ? {}
       : {
           validationMetrics: metrics,
-          validationGeneration: { every: config.validation.every, maxNewTokens, batchSize, ...some },
+          validationGeneration: { every: config.validation.every, ...config.generation, ...some },
         }),
     ...(valid === undefined ? {} : { validation: valid, validationFreq: config.validation.every }),
     callbacks,

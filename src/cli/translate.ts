@@ -3,18 +3,20 @@ import { checkPositionals, numberFlag, readArguments } from "./arguments.ts";
 import { type Command, type Streams, write } from "./command.ts";
 import { readGeneration } from "./generation-file.ts";
 import { linesOf } from "./lines.ts";
+import { searchFlags, searchHelp, searchOptions } from "./search-flags.ts";
 
 const help = `Usage: sconce translate DIR [FILE|-] [OPTIONS]
 
-Translates each line of FILE (plain or gzip), or of standard input, to a line on standard output.
+Translates each line of FILE (plain or gzip), or of standard input, to a line on standard output, or with --n-best to so many.
 
-Example: echo "How are you?" | sconce translate runs/en-zh
+Example: echo "How are you?" | sconce translate runs/en-zh --beams 4
 
-  DIR                   a folder that sconce train or Seq2Seq.save wrote
-  --max-new-tokens N    most tokens of a translation, default that of the run, else 128
-  --batch-size N        lines translated together, default that of the run, else 32
-  --json                print one JSON object: { "translations": [{ "source", "text", "score" }] }
-  -h, --help            this text
+  DIR                      a folder that sconce train or Seq2Seq.save wrote
+  --max-new-tokens N       most tokens of a translation, default that of the run, else 128
+${searchHelp}  --batch-size N           lines translated together, default that of the run, else 32
+  --json                   print one JSON object: { "translations": [{ "source", "text", "score", "alternatives" }] }, the last
+                           with --n-best
+  -h, --help               this text
 `;
 
 export const translate: Command = {
@@ -22,6 +24,7 @@ export const translate: Command = {
   async run(args: readonly string[], { input, output }: Streams): Promise<number> {
     const parsed = readArguments(args, {
       "max-new-tokens": { type: "string" },
+      ...searchFlags,
       "batch-size": { type: "string" },
       json: { type: "boolean" },
     });
@@ -38,19 +41,27 @@ export const translate: Command = {
     const json = parsed.values.json === true;
     const defaults = await readGeneration(folder);
     const { maxNewTokens = defaults.maxNewTokens, batchSize = defaults.batchSize } = given;
+    const options = { ...defaults, ...searchOptions(parsed), maxNewTokens, batchSize };
     await using translator = await Seq2Seq.load(folder);
-    const translations: { source: string; text: string; score: number }[] = [];
+    const translations: (Scored & { source: string; alternatives?: Scored[] })[] = [];
+    let firstIndex = 0;
     for await (const lines of linesOf(path, input)) {
       for (let start = 0; start < lines.length; start += batchSize) {
         const sources = lines.slice(start, start + batchSize);
-        const results = await translator.generate(sources, { maxNewTokens, batchSize });
+        const results = await translator.generate(sources, { ...options, firstIndex });
+        firstIndex += sources.length;
         if (json) {
-          for (const [index, { text, score }] of results.entries()) {
-            translations.push({ source: sources[index]!, text, score });
+          for (const [index, { alternatives, ...best }] of results.entries()) {
+            const others = alternatives === undefined ? {} : { alternatives: alternatives.map(scored) };
+            translations.push({ source: sources[index]!, ...scored(best), ...others });
           }
         } else {
+          const all = results.flatMap(({ alternatives = [], text }) => [
+            text,
+            ...alternatives.map((other) => other.text),
+          ]);
           // A line stays a line, whatever the model writes.
-          await write(output, results.map(({ text }) => `${text.replace(/[\r\n]+/g, " ")}\n`).join(""));
+          await write(output, all.map((text) => `${text.replace(/[\r\n]+/g, " ")}\n`).join(""));
         }
       }
     }
@@ -58,3 +69,12 @@ export const translate: Command = {
     return 0;
   },
 };
+
+interface Scored {
+  text: string;
+  score: number;
+}
+
+function scored({ text, score }: Scored): Scored {
+  return { text, score };
+}

@@ -64,6 +64,9 @@ export class ParallelText implements Iterable<TextPair> {
     const sources: string[] = [];
     const targets: string[] = [];
     for (const pair of pairs) {
+      if (typeof pair !== "object" || pair === null || !("source" in pair || Array.isArray(pair))) {
+        throw new DataError(`pair ${sources.length} is neither an object with source and target nor an array of both`);
+      }
       const [source, target] = "source" in pair ? [pair.source, pair.target] : pair;
       sources.push(source);
       targets.push(target);

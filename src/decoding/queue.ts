@@ -1,39 +1,40 @@
 import { setImmediate } from "node:timers/promises";
-import type { DecodedRow } from "./greedy.ts";
 
-/** What one call wants of its texts. */
+/** What the queue reads of the options of a call. */
 export interface QueueOptions {
-  readonly maxNewTokens: number;
   /** Most texts that are decoded together. */
   readonly batchSize: number;
-  readonly recompute: boolean;
-  readonly outputAttentions?: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Decodes sources in one native call; the signal cancels it. */
-export type DecodeBatch = (
-  sources: readonly Int32Array[],
-  options: Pick<QueueOptions, "maxNewTokens" | "recompute" | "outputAttentions">,
+/** Decodes sources in one native call; `places` are those in their calls, the signal cancels it. */
+export type DecodeBatch<Source, Options, Row> = (
+  sources: readonly Source[],
+  options: Options,
   signal: AbortSignal,
-) => Promise<DecodedRow[]>;
+  places: readonly number[],
+) => Promise<Row[]>;
 
 /** A source that waits. */
-interface Item {
-  readonly call: Call;
+interface Item<Source, Options, Row> {
+  readonly call: Call<Source, Options, Row>;
   readonly place: number;
-  readonly source: Int32Array;
+  readonly source: Source;
+  /** The same for sources that may come together. */
+  readonly group: number;
 }
 
 /** A call whose sources are decoded. */
-interface Call {
-  readonly options: QueueOptions;
-  /** From short to long. */
-  waiting: Item[];
-  readonly rows: DecodedRow[];
+interface Call<Source, Options, Row> {
+  readonly options: Options;
+  /** The same for calls that may come together. */
+  readonly kind: string;
+  /** Group by group, from short to long. */
+  waiting: Item<Source, Options, Row>[];
+  readonly rows: Row[];
   left: number;
   settled: boolean;
-  resolve(rows: DecodedRow[]): void;
+  resolve(rows: Row[]): void;
   reject(reason: unknown): void;
 }
 
@@ -41,16 +42,19 @@ interface Call {
  * Decodes for several calls at once: those that arrive while a batch computes are joined to the next ones. Calls take turns, and
  * only those with the same options come together, so that a call gets exactly what it would get alone.
  */
-export class DecodingQueue {
-  readonly #decode: DecodeBatch;
-  /** Whether only sources of equal length may come together: padding would be read. */
-  readonly #exact: boolean;
-  readonly #calls: Call[] = [];
+export class DecodingQueue<Source extends { readonly length: number }, Options extends QueueOptions, Row> {
+  readonly #decode: DecodeBatch<Source, Options, Row>;
+  readonly #groupOf: (source: Source) => number;
+  readonly #calls: Call<Source, Options, Row>[] = [];
   #running = false;
 
-  constructor(decode: DecodeBatch, exact: boolean) {
+  /**
+   * @param decode - Decodes a batch.
+   * @param groupOf - A number for each source: only those with the same come together.
+   */
+  constructor(decode: DecodeBatch<Source, Options, Row>, groupOf: (source: Source) => number) {
     this.#decode = decode;
-    this.#exact = exact;
+    this.#groupOf = groupOf;
   }
 
   /**
@@ -59,11 +63,11 @@ export class DecodingQueue {
    * @returns One row for each, in their order.
    * @throws The signal's reason after an abort, and what the decoder throws.
    */
-  async decode(sources: readonly Int32Array[], options: QueueOptions): Promise<DecodedRow[]> {
+  async decode(sources: readonly Source[], options: Options): Promise<Row[]> {
     const { signal } = options;
     signal?.throwIfAborted();
     if (sources.length === 0) return [];
-    const { promise, call } = callOf(sources, options);
+    const { promise, call } = callOf<Source, Options, Row>(sources, options, this.#groupOf);
     const abort = () => this.#settle(call, () => call.reject(signal?.reason));
     signal?.addEventListener("abort", abort, { once: true });
     this.#calls.push(call);
@@ -84,7 +88,7 @@ export class DecodingQueue {
     this.#running = false;
   }
 
-  async #batch(items: readonly Item[]): Promise<void> {
+  async #batch(items: readonly Item<Source, Options, Row>[]): Promise<void> {
     const calls = new Set(items.map(({ call }) => call));
     const cancel = new AbortController();
     // One call's signal must not stop what others wait for.
@@ -97,6 +101,7 @@ export class DecodingQueue {
         items.map(({ source }) => source),
         items[0]!.call.options,
         cancel.signal,
+        items.map(({ place }) => place),
       );
       for (const [index, { call, place }] of items.entries()) {
         call.rows[place] = rows[index]!;
@@ -110,7 +115,7 @@ export class DecodingQueue {
     }
   }
 
-  #settle(call: Call, settle: () => void): void {
+  #settle(call: Call<Source, Options, Row>, settle: () => void): void {
     if (call.settled) return;
     call.settled = true;
     call.waiting = [];
@@ -118,18 +123,18 @@ export class DecodingQueue {
   }
 
   /** The sources of the next batch: of the call that waited longest, filled up from others of its kind. */
-  #take(): Item[] {
+  #take(): Item<Source, Options, Row>[] {
     this.#drop();
     const first = this.#calls.shift();
     if (first === undefined) return [];
     const { batchSize } = first.options;
-    const items = first.waiting.splice(0, this.#exact ? equalCount(first.waiting, batchSize) : batchSize);
+    const { group } = first.waiting[0]!;
+    const end = first.waiting.findIndex((item) => item.group !== group);
+    const items = first.waiting.splice(0, Math.min(end === -1 ? first.waiting.length : end, batchSize));
     for (const other of this.#calls) {
       if (items.length === batchSize) break;
-      if (!sameKind(first, other)) continue;
-      const fits = this.#exact
-        ? other.waiting.filter(({ source }) => source.length === items[0]!.source.length)
-        : other.waiting;
+      if (first.kind !== other.kind) continue;
+      const fits = other.waiting.filter((item) => item.group === group);
       const more = new Set(fits.slice(0, batchSize - items.length));
       other.waiting = other.waiting.filter((item) => !more.has(item));
       items.push(...more);
@@ -148,29 +153,40 @@ export class DecodingQueue {
   }
 }
 
-function callOf(sources: readonly Int32Array[], options: QueueOptions): { promise: Promise<DecodedRow[]>; call: Call } {
-  let resolve!: Call["resolve"];
-  let reject!: Call["reject"];
-  const promise = new Promise<DecodedRow[]>((...settle) => {
+function callOf<Source extends { readonly length: number }, Options, Row>(
+  sources: readonly Source[],
+  options: Options,
+  groupOf: (source: Source) => number,
+): { promise: Promise<Row[]>; call: Call<Source, Options, Row> } {
+  let resolve!: (rows: Row[]) => void;
+  let reject!: (reason: unknown) => void;
+  const promise = new Promise<Row[]>((...settle) => {
     [resolve, reject] = settle;
   });
-  const rows: DecodedRow[] = [];
-  const call: Call = { options, waiting: [], rows, left: sources.length, settled: false, resolve, reject };
+  const rows: Row[] = [];
+  const call: Call<Source, Options, Row> = {
+    options,
+    kind: kindOf(options),
+    waiting: [],
+    rows,
+    left: sources.length,
+    settled: false,
+    resolve,
+    reject,
+  };
   call.waiting = sources
-    .map((source, place) => ({ call, place, source }))
-    .sort((a, b) => a.source.length - b.source.length);
+    .map((source, place) => ({ call, place, source, group: groupOf(source) }))
+    .sort((a, b) => a.group - b.group || a.source.length - b.source.length);
   return { promise, call };
 }
 
-/** How many from the front have the length of the first, at most `limit`. */
-function equalCount(items: readonly Item[], limit: number): number {
-  const length = items[0]!.source.length;
-  const end = items.findIndex(({ source }) => source.length !== length);
-  return Math.min(end === -1 ? items.length : end, limit);
-}
+let calls = 0;
 
-function sameKind({ options: a }: Call, { options: b }: Call): boolean {
-  const kinds = ["maxNewTokens", "batchSize", "recompute"] as const;
-  const attentions = (a.outputAttentions ?? false) === (b.outputAttentions ?? false);
-  return attentions && kinds.every((kind) => a[kind] === b[kind]);
+/** Calls with functions among their options stay by themselves. */
+function kindOf(options: unknown): string {
+  calls += 1;
+  return JSON.stringify(options, (name, value) => {
+    if (name === "signal") return undefined;
+    return typeof value === "function" ? `call ${calls}` : value;
+  });
 }

@@ -3,8 +3,10 @@ import { join } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import type { GenerateOptions, Generation } from "../decoding/options.ts";
-import { checkGenerate } from "../decoding/options.ts";
-import { FormatError, fromFile, GraphError, OptionError, SconceError, StateError } from "../errors.ts";
+import { checkGenerate, checkStream } from "../decoding/options.ts";
+import { inspectionOf } from "../decoding/request.ts";
+import { checkScore, type ScoredTarget, type ScoreOptions } from "../decoding/score.ts";
+import { DataError, FormatError, fromFile, GraphError, OptionError, SconceError, StateError } from "../errors.ts";
 import { checkKeys } from "../options.ts";
 import { loadModel } from "../saving/load-model.ts";
 import type { History } from "../training/history.ts";
@@ -37,9 +39,6 @@ export interface LanguageModelOptions {
   /** The token between texts; default the end token of the vocabulary. */
   endToken?: string;
 }
-
-/** Tokens of the first piece of a stream. */
-const firstPiece = 4;
 
 /**
  * A model of how texts go on: a functional model from tokens to probabilities of the next ones, and a tokenizer. The end
@@ -131,7 +130,7 @@ export class LanguageModel {
     }
     const made = new LanguageModel(model, tokenizer, end);
     // The error names the layer that looks ahead.
-    model.handle().inspectDecoder(JSON.stringify(made.#continuer.request(1, false, [])));
+    model.handle().inspectDecoder(JSON.stringify(inspectionOf(made.#continuer.request())));
     return made;
   }
 
@@ -239,12 +238,13 @@ export class LanguageModel {
   }
 
   /**
-   * Goes on with texts, always taking the most probable next token, up to the end token.
+   * Goes on with texts up to the end token: by default with the most probable token at each step, with options by beam search or
+   * sampling as in Hugging Face's `generate`.
    *
    * @param prompts - How texts begin; an empty one begins a text.
-   * @param options - Limits, signal.
+   * @param options - Search, limits, signal.
    * @returns What comes behind each prompt, in their order.
-   * @throws OptionError if an option is wrong; DataError if an item is no string.
+   * @throws OptionError if an option is wrong, contradicts another or leaves no token to choose; DataError if an item is no string.
    */
   async generate(prompts: readonly string[], options: GenerateOptions = {}): Promise<Generation[]> {
     const decoding = checkGenerate(options);
@@ -258,29 +258,36 @@ export class LanguageModel {
   /**
    * Goes on with a text and gives what comes in pieces while it is made.
    *
-   * Each piece is decoded from the start again, to twice the length: all pieces together cost at most twice the whole.
+   * In beam search a piece comes when all sequences that may still be the best one begin with it. The text is decoded by itself,
+   * beside those of other calls.
    *
    * @param prompt - How the text begins.
-   * @param options - Limits, signal.
+   * @param options - Search, limits, signal.
    * @returns Pieces which together are the text that {@link LanguageModel.generate} gives.
    * @throws OptionError if an option is wrong; DataError if `prompt` is no string.
    */
   async *stream(
     prompt: string,
-    options: Omit<GenerateOptions, "batchSize"> = {},
+    options: Omit<GenerateOptions, "batchSize" | "numReturnSequences"> = {},
   ): AsyncGenerator<string, void, undefined> {
-    const { maxNewTokens } = checkGenerate(options);
-    let shown = 0;
-    for (let limit = Math.min(firstPiece, maxNewTokens); ; limit = Math.min(2 * limit, maxNewTokens)) {
-      const [result] = await this.generate([prompt], { ...options, maxNewTokens: limit });
-      const { text: made, tokens } = result!;
-      const isLast = tokens.length < limit || limit === maxNewTokens;
-      // The bytes of the last character may not be complete yet.
-      const whole = isLast ? made : made.replace(/\ufffd+$/u, "");
-      if (whole.length > shown) yield whole.slice(shown);
-      shown = Math.max(shown, whole.length);
-      if (isLast) return;
-    }
+    const decoding = checkStream(options);
+    if (typeof prompt !== "string") throw new DataError("stream: expected a text");
+    yield* this.#continuer.stream(prompt, decoding);
+  }
+
+  /**
+   * The log-probabilities of texts, each from its first token to the end token behind it. They are those of the whole distribution
+   * of each next token, the padding included.
+   *
+   * @param texts - Any texts.
+   * @param options - Batches, signal.
+   * @returns One result for each text, in their order.
+   * @throws OptionError if an option is wrong; DataError if an item is no string.
+   */
+  async score(texts: readonly string[], options: ScoreOptions = {}): Promise<ScoredTarget[]> {
+    const checked = checkScore(options);
+    if (!Array.isArray(texts)) throw new OptionError("score: expected a list of texts");
+    return this.#continuer.score(texts, checked);
   }
 
   /**

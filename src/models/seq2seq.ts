@@ -2,11 +2,13 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Dataset } from "../data/dataset.ts";
 import type { DataBatch } from "../data/example.ts";
+import type { TextPair } from "../data/parallel-text.ts";
 import { Tokenizer } from "../data/tokenizer.ts";
-import type { GreedyRequest } from "../decoding/greedy.ts";
-import { checkGenerate, type GenerateOptions, type Generation } from "../decoding/options.ts";
-import { FormatError, fromFile, OptionError, SconceError } from "../errors.ts";
-import { checkKeys } from "../options.ts";
+import { checkGenerate, checkStream, type Generation } from "../decoding/options.ts";
+import { type GenerationRequest, inspectionOf } from "../decoding/request.ts";
+import { checkScore, type ScoredTarget, type ScoreOptions } from "../decoding/score.ts";
+import { DataError, FormatError, fromFile, OptionError, SconceError } from "../errors.ts";
+import { booleanOption, checkKeys } from "../options.ts";
 import { loadModel } from "../saving/load-model.ts";
 import { modelFolder } from "../saving/run-folder.ts";
 import type { History } from "../training/history.ts";
@@ -27,7 +29,9 @@ import { type EncodedPair, PairEncoder, type Pairs, textOf } from "./seq2seq/pai
 import { type TransformerPreset, type TransformerPresetName, transformerPreset } from "./seq2seq/presets.ts";
 import { type RecurrentSeq2SeqOptions, recurrentModel } from "./seq2seq/recurrent.ts";
 import { type Border, type Feed, findRoles, type Roles, type TensorChoice } from "./seq2seq/roles.ts";
+import { scorePairs } from "./seq2seq/score.ts";
 import { type TransformerSeq2SeqOptions, transformerModel } from "./seq2seq/transformer.ts";
+import { prefixesOf, type TranslateOptions } from "./seq2seq/translate-options.ts";
 import { scoresOf, type TranslationRequest, type Translations, translations } from "./seq2seq/translations.ts";
 
 /** Options of {@link Seq2Seq.fromModel}. */
@@ -50,10 +54,9 @@ export interface Seq2SeqOptions {
   beginToken?: string;
   /** The token after the last of a target; default that of the vocabulary. */
   endToken?: string;
+  /** Whether sources are followed by the end token of their vocabulary; default `true`. */
+  sourceEnd?: boolean;
 }
-
-/** Tokens of the first piece of a stream. */
-const firstPiece = 4;
 
 /** A model from text to text: a functional model with two inputs, and the tokenizers of both sides. */
 export class Seq2Seq {
@@ -154,8 +157,10 @@ export class Seq2Seq {
       "feed",
       "beginToken",
       "endToken",
+      "sourceEnd",
     ]);
-    const { model, source, target, beginToken, endToken, ...choices } = options;
+    const { model, source, target, beginToken, endToken, sourceEnd = true, ...choices } = options;
+    booleanOption(where, "sourceEnd", sourceEnd);
     if (!(model instanceof Model)) throw new OptionError(`${where}: model must be a model made by model()`);
     for (const [name, tokenizer] of [["source", source] as const, ["target", target] as const]) {
       if (!(tokenizer instanceof Tokenizer)) throw new OptionError(`${where}: ${name} must be a Tokenizer`);
@@ -172,16 +177,15 @@ export class Seq2Seq {
     const sizes = { source: source.vocabulary.size, target: vocabulary.size };
     const handle = model.handle();
     const border = JSON.parse(handle.describe()) as Border;
-    const request = (decoderInput: number, output: number): GreedyRequest => ({
-      decoderInput,
-      output,
-      beginId: frame.begin,
-      endId: [frame.end],
-      padId: vocabulary.padding,
-      maxNewTokens: 1,
-      feed: border.inputs[decoderInput]!.dtype === "int32" ? "ids" : "oneHot",
-      recompute: false,
-    });
+    const request = (decoderInput: number, output: number): GenerationRequest =>
+      inspectionOf({
+        decoderInput,
+        output,
+        beginId: frame.begin,
+        endId: [frame.end],
+        padId: vocabulary.padding,
+        feed: border.inputs[decoderInput]!.dtype === "int32" ? "ids" : "oneHot",
+      });
     const isCausal = (decoderInput: number, output: number): boolean => {
       try {
         handle.inspectDecoder(JSON.stringify(request(decoderInput, output)));
@@ -194,7 +198,7 @@ export class Seq2Seq {
     const roles = findRoles(border, choices, sizes, isCausal);
     // The error names the layer that looks ahead.
     handle.inspectDecoder(JSON.stringify(request(roles.decoderInput, roles.output)));
-    return new Seq2Seq(model, new PairEncoder(source, target, frame), roles);
+    return new Seq2Seq(model, new PairEncoder(source, target, frame, sourceEnd), roles);
   }
 
   /**
@@ -210,7 +214,7 @@ export class Seq2Seq {
       const text = await readFile(join(folder, seq2seqFile), "utf8").catch((error: unknown) => {
         throw fromFile("cannot read", join(folder, seq2seqFile), error);
       });
-      const { source, target, choices, begin, end } = readSeq2SeqDocument(text);
+      const { source, target, choices, begin, end, sourceEnd } = readSeq2SeqDocument(text);
       const { vocabulary } = target;
       return Seq2Seq.fromModel({
         model,
@@ -219,6 +223,7 @@ export class Seq2Seq {
         ...choices,
         beginToken: vocabulary.token(begin),
         endToken: vocabulary.token(end),
+        sourceEnd,
       });
     } catch (error) {
       model.dispose();
@@ -286,47 +291,63 @@ export class Seq2Seq {
   }
 
   /**
-   * Translates, always taking the most probable next token. Calls that are made while another is decoded are decoded together
-   * where their options are the same; each gets what it would get alone.
+   * Translates: by default with the most probable token at each step, with options by beam search or sampling as in Hugging Face's
+   * `generate`. Calls that are made while another is decoded are decoded together where their options are the same; each gets what
+   * it would get alone.
    *
    * @param texts - Any texts; an empty or blank one gives the empty text with score 0.
-   * @param options - Limits, signal.
+   * @param options - Search, limits, signal.
    * @returns One result for each text, in their order.
-   * @throws OptionError if an option is wrong; DataError if an item is no string.
+   * @throws OptionError if an option is wrong, contradicts another or leaves no token to choose; DataError if an item is no string.
    */
-  async generate(texts: readonly string[], options: GenerateOptions = {}): Promise<Generation[]> {
-    const decoding = checkGenerate(options);
+  async generate(texts: readonly string[], options: TranslateOptions = {}): Promise<Generation[]> {
+    const { targetPrefix, ...rest } = options;
+    const decoding = checkGenerate(rest);
     if (!Array.isArray(texts)) throw new OptionError("generate: expected a list of texts");
-    return this.#decoder.generate(texts, decoding);
+    return this.#decoder.generate(texts, decoding, prefixesOf(targetPrefix, texts.length));
   }
 
   /**
    * Translates a text and gives the translation in pieces while it is made.
    *
-   * Each piece is decoded from the start again, to twice the length: all pieces together cost at most twice the whole.
+   * In beam search a piece comes when all sequences that may still be the best one begin with it. The text is decoded by itself,
+   * beside those of other calls.
    *
    * @param text - Any text.
-   * @param options - Limits, signal.
+   * @param options - Search, limits, signal.
    * @returns Pieces which together are the text that {@link Seq2Seq.generate} gives.
    * @throws OptionError if an option is wrong; DataError if `text` is no string.
    */
   async *stream(
     text: string,
-    options: Omit<GenerateOptions, "batchSize"> = {},
+    options: Omit<TranslateOptions, "batchSize" | "numReturnSequences"> = {},
   ): AsyncGenerator<string, void, undefined> {
-    const { maxNewTokens } = checkGenerate(options);
-    let shown = 0;
-    for (let limit = Math.min(firstPiece, maxNewTokens); ; limit = Math.min(2 * limit, maxNewTokens)) {
-      const [result] = await this.generate([text], { ...options, maxNewTokens: limit });
-      const { text: made, tokens } = result!;
-      // The end token takes a place, but is not among the tokens.
-      const isLast = tokens.length < limit || limit === maxNewTokens;
-      // The bytes of the last character may not be complete yet.
-      const whole = isLast ? made : made.replace(/\ufffd+$/u, "");
-      if (whole.length > shown) yield whole.slice(shown);
-      shown = Math.max(shown, whole.length);
-      if (isLast) return;
+    const { targetPrefix, ...rest } = options;
+    const decoding = checkStream(rest);
+    const [prefix] = prefixesOf(targetPrefix, 1);
+    if (typeof text !== "string") throw new DataError("stream: expected a text");
+    yield* this.#decoder.stream(text, decoding, prefix ?? "");
+  }
+
+  /**
+   * The log-probabilities of given targets: how probable the model thinks they are. They are those of the whole distribution of
+   * each next token, the padding included.
+   *
+   * @param pairs - Sources with targets; a pair in which the source is blank is scored like any other.
+   * @param options - Batches, signal.
+   * @returns One result for each pair, in their order.
+   * @throws OptionError if an option is wrong or these are no pairs; DataError if a side is no string.
+   */
+  async score(pairs: Exclude<Pairs, Dataset<TextPair>>, options: ScoreOptions = {}): Promise<ScoredTarget[]> {
+    const { batchSize, signal } = checkScore(options);
+    await this.model.build(signal === undefined ? {} : { signal });
+    const { masked } = this.#roles;
+    const request = { model: this.model, encoder: this.#encoder, decoder: this.#decoder, masked, batchSize, signal };
+    const scored: ScoredTarget[] = [];
+    for await (const block of this.#encoder.blocks("score", pairs, undefined, signal)) {
+      scored.push(...(await scorePairs(block, request)));
     }
+    return scored;
   }
 
   /**
@@ -338,7 +359,8 @@ export class Seq2Seq {
    */
   async save(folder: string, options: SaveOptions = {}): Promise<void> {
     const { encoderInput, decoderInput, output } = this.#roles;
-    const { begin, end } = this.#encoder.frame;
+    const { frame, sourceEnd } = this.#encoder;
+    const { begin, end } = frame;
     const document: Seq2SeqDocument = {
       format: "sconce-seq2seq",
       version: 1,
@@ -349,6 +371,7 @@ export class Seq2Seq {
       output,
       begin,
       end,
+      ...(sourceEnd ? {} : { sourceEnd }),
     };
     const extraFiles = { ...options.extraFiles, [seq2seqFile]: `${JSON.stringify(document)}\n` };
     await this.model.save(folder, { ...options, extraFiles });
@@ -356,7 +379,7 @@ export class Seq2Seq {
 
   /** How decoding treats each layer: computed once, for each token alone, or with what it carries along. @internal */
   decoderNodes(): { layer: string; treatment: string }[] {
-    const json = this.model.handle().inspectDecoder(JSON.stringify(this.#decoder.request(1, false)));
+    const json = this.model.handle().inspectDecoder(JSON.stringify(inspectionOf(this.#decoder.request())));
     return (JSON.parse(json) as { nodes: { layer: string; treatment: string }[] }).nodes;
   }
 

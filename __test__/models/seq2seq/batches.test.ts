@@ -15,7 +15,7 @@ const roles: Roles = { encoderInput: 1, decoderInput: 0, output: 0, sourceFeed: 
 async function encoderOf() {
   const source = await Tokenizer.train(["aab"], { type: "character" });
   const target = await Tokenizer.train(["xxxyyz"], { type: "character" });
-  return new PairEncoder(source, target, { begin: 2, end: 3 });
+  return new PairEncoder(source, target, { begin: 2, end: 3 }, true);
 }
 
 async function encodedOf(pairs: Pairs, maxLength?: number) {

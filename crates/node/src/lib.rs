@@ -6,6 +6,7 @@ pub mod infer;
 pub mod layer;
 pub mod metrics;
 pub mod model;
+pub mod search;
 pub mod settle;
 pub mod tokenizer;
 pub mod trainer;

@@ -7,13 +7,13 @@ use std::{
 
 use napi::{
     Env,
-    bindgen_prelude::{ClassInstance, Float32Array, Object},
+    bindgen_prelude::{ClassInstance, Float32Array, Int32Array, Object},
 };
 use napi_derive::napi;
 use sconce_engine::{
     Code, Error,
     backend::{Backend, candle::Candle, cpu::Cpu},
-    decode::{Alignment, Generation, GenerationRequest, Incremental},
+    decode::{Alignment, Generation, GenerationRequest, Incremental, target_scores},
     graph::GraphDocument,
     interrupt::{Flag, Interrupt},
     model::{Model, Provided},
@@ -22,9 +22,10 @@ use sconce_engine::{
 use sconce_kernels::Context;
 
 use crate::{
-    batch::{Batch, BatchResult, FloatVector, Integers, tensors},
+    batch::{Batch, BatchResult, FloatVector, tensors},
     error::{Result, thrown},
     layer::{NativeCancel, NativeLayer},
+    search::{GenerateResult, NativeSearch},
     settle::queue,
     trainer::NativeTrainer,
 };
@@ -38,22 +39,6 @@ pub struct ProvidedWeight {
     pub weight: String,
     /// Values in Keras' layout.
     pub data: Float32Array,
-}
-
-/// Generated ids.
-#[napi(object, object_from_js = false)]
-pub struct GenerateResult {
-    /// `[B, maxLength]`, padded.
-    #[napi(ts_type = "Int32Array")]
-    pub ids: Integers,
-    /// `[B]`, the end included.
-    #[napi(ts_type = "Int32Array")]
-    pub lengths: Integers,
-    /// `[B]`: sums of log-probabilities.
-    #[napi(ts_type = "Float32Array")]
-    pub scores: FloatVector,
-    /// Tokens of the longest row.
-    pub max_length: u32,
 }
 
 /// A graph over the weights of its layers.
@@ -205,7 +190,7 @@ impl NativeModel {
         })
     }
 
-    /// Greedy search, one token a turn; `inputs` are all but the decoder's.
+    /// Generates, one token a turn; `inputs` are all but the decoder's.
     #[napi(catch_unwind, ts_return_type = "Promise<GenerateResult>")]
     pub fn generate<'env>(
         &self,
@@ -232,14 +217,49 @@ impl NativeModel {
                 let Some(generation) = &mut generation else {
                     return Err(Error::new(Code::Internal, "a search was not started"));
                 };
-                Ok(generation.advance()?.map(|result| GenerateResult {
-                    ids: Integers(result.ids),
-                    lengths: Integers(result.lengths),
-                    scores: FloatVector(result.scores),
-                    max_length: result.length as u32,
-                }))
+                Ok(generation.advance()?.map(GenerateResult::from))
             },
         )
+    }
+
+    /// The same as a search that is gone on with step by step; `constrained`: each step is told which tokens are allowed.
+    #[napi(catch_unwind)]
+    pub fn search(
+        &self,
+        request_json: String,
+        inputs: Vec<Batch>,
+        constrained: bool,
+        cancel: Option<ClassInstance<'_, NativeCancel>>,
+    ) -> Result<NativeSearch> {
+        let model = self.model()?;
+        let inputs = tensors(&inputs).map_err(thrown)?;
+        let request = parse_request(&request_json).map_err(thrown)?;
+        Ok(NativeSearch::new(model, request, inputs, constrained, cancel))
+    }
+
+    /// Log-probabilities of the tokens of given targets, row after row; `targets`: all ids, `lengths`: of each row.
+    #[napi(catch_unwind, ts_return_type = "Promise<Float32Array>")]
+    pub fn score_targets<'env>(
+        &self,
+        env: &'env Env,
+        request_json: String,
+        inputs: Vec<Batch>,
+        targets: Int32Array,
+        lengths: Int32Array,
+        cancel: Option<ClassInstance<'_, NativeCancel>>,
+    ) -> Result<Object<'env>> {
+        let model = self.model()?;
+        let inputs = tensors(&inputs).map_err(thrown)?;
+        let request = parse_request(&request_json).map_err(thrown)?;
+        let mut ids = targets.iter().copied();
+        let targets: Vec<Vec<i32>> =
+            lengths.iter().map(|&length| ids.by_ref().take(length.max(0) as usize).collect()).collect();
+        let interrupt = interrupt(&model, cancel);
+        let own = Arc::clone(&model);
+        queue_once(env, model, move |_| {
+            interrupt.check()?;
+            Ok(FloatVector(target_scores(own, &request, inputs, &targets, interrupt)?.log_probabilities))
+        })
     }
 
     /// Shares of the source's steps for each step of the decoder's input, `[B, T, S]`; `inputs` are all of the model's.

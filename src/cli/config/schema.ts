@@ -137,6 +137,8 @@ const validation = v.strictObject({
 export const generationSchema = v.strictObject({
   maxNewTokens: v.optional(integer(1), 128),
   batchSize: v.optional(integer(1), 32),
+  numBeams: v.optional(integer(1), 1),
+  lengthPenalty: v.optional(number(-10, 10), 1),
 });
 
 /** What a configuration of `sconce train` holds. */

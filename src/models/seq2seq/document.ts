@@ -14,6 +14,8 @@ export interface Seq2SeqDocument {
   /** Ids around a target. */
   readonly begin: number;
   readonly end: number;
+  /** Whether sources are followed by their end token; absent: they are. */
+  readonly sourceEnd?: boolean;
 }
 
 /** Name of the file. */
@@ -26,6 +28,7 @@ export interface ReadSeq2Seq {
   readonly choices: Pick<Roles, "encoderInput" | "decoderInput" | "output">;
   readonly begin: number;
   readonly end: number;
+  readonly sourceEnd: boolean;
 }
 
 /**
@@ -46,6 +49,8 @@ export function readSeq2SeqDocument(text: string): ReadSeq2Seq {
   if (fields.format !== "sconce-seq2seq") throw new FormatError(`${seq2seqFile}: the format is not "sconce-seq2seq"`);
   if (fields.version !== 1)
     throw new FormatError(`${seq2seqFile}: version ${String(fields.version)} is not known, only 1`);
+  const { sourceEnd = true } = fields;
+  if (typeof sourceEnd !== "boolean") throw new FormatError(`${seq2seqFile}: sourceEnd must be true or false`);
   const source = Tokenizer.fromJSON(fields.source);
   const target = Tokenizer.fromJSON(fields.target);
   const number = (name: string, limit: number): number => {
@@ -63,5 +68,6 @@ export function readSeq2SeqDocument(text: string): ReadSeq2Seq {
     },
     begin: number("begin", target.vocabulary.size),
     end: number("end", target.vocabulary.size),
+    sourceEnd,
   };
 }

@@ -200,10 +200,11 @@ async function countMatches(
   const sources = items.map(({ source }) => source);
   // What is longer than the longest reference, end token included, is none of them.
   const maxNewTokens = Math.max(...items.map((pair) => pair.target.length)) - 1;
-  const rows = await decoder.decode(sources, { maxNewTokens, batchSize, recompute: false, signal });
+  const options = { maxNewTokens, batchSize, ...(signal === undefined ? {} : { signal }) };
+  const rows = await decoder.decode(sources, checkGenerate(options));
   const { unknown } = target.vocabulary;
   return items.filter((pair, index) => {
     const reference = pair.target.subarray(1, -1);
-    return !reference.includes(unknown) && target.decode(reference) === target.decode(rows[index]!.ids);
+    return !reference.includes(unknown) && target.decode(reference) === target.decode(rows[index]![0]!.ids);
   }).length;
 }

@@ -1,4 +1,4 @@
-import { checkGenerate, type Decoding, type GenerateOptions } from "../../decoding/options.ts";
+import { checkGenerate, type Decoding, type GenerateOptions, generateOptions } from "../../decoding/options.ts";
 import { OptionError } from "../../errors.ts";
 import type { BleuOptions } from "../../metrics/bleu/options.ts";
 import type { RougeWordOptions } from "../../metrics/rouge/options.ts";
@@ -66,7 +66,9 @@ export function checkGeneration(
     throw new OptionError('fit: validationGeneration needs validationMetrics, such as ["bleu"]');
   }
   const where = "fit: validationGeneration";
-  checkKeys(where, options ?? {}, ["every", "pairs", ...textMetricKeys, "maxNewTokens", "batchSize"]);
+  const others = ["signal", "recompute", "outputAttentions"];
+  const own = generateOptions.filter((name) => !others.includes(name));
+  checkKeys(where, options ?? {}, ["every", "pairs", ...textMetricKeys, ...own]);
   const { every, pairs, bleu = {}, chrf = {}, ter = {}, rouge = {}, ...rest } = options ?? {};
   const scoring = { bleu, chrf, ter, rouge };
   checkTextMetricOptions(where, scoring);

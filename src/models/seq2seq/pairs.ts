@@ -23,16 +23,18 @@ export class PairEncoder {
   readonly source: Tokenizer;
   readonly target: Tokenizer;
   readonly frame: TargetFrame;
+  /** Whether sources have their end token, so that the empty text is no special case. */
+  readonly sourceEnd: boolean;
 
-  constructor(source: Tokenizer, target: Tokenizer, frame: TargetFrame) {
+  constructor(source: Tokenizer, target: Tokenizer, frame: TargetFrame, sourceEnd: boolean) {
     this.source = source;
     this.target = target;
     this.frame = frame;
+    this.sourceEnd = sourceEnd;
   }
 
-  /** A source always has its end token, so that the empty text is no special case. */
   encodeSource(text: string): Int32Array {
-    return this.source.encode(text, { addEnd: true });
+    return this.source.encode(text, { addEnd: this.sourceEnd });
   }
 
   /** Many pairs, on the compute threads. */
@@ -41,7 +43,7 @@ export class PairEncoder {
     const [sources, targets] = await Promise.all([
       this.source.encodeBatch(
         pairs.map(({ source }) => source),
-        { ...options, addEnd: true },
+        { ...options, addEnd: this.sourceEnd },
       ),
       this.target.encodeBatch(
         pairs.map(({ target }) => target),

@@ -137,13 +137,26 @@ impl Cache {
     }
 
     fn select(&mut self, rows: &[usize]) {
-        let (used, capacity) = (self.steps, self.capacity);
+        let (used, capacity, batch) = (self.steps, self.capacity, self.batch);
+        // Most sequences stay where they are.
+        let moved: Vec<(usize, usize)> =
+            rows.iter().copied().enumerate().filter(|&(to, from)| to != from || rows.len() != batch).collect();
         for (data, width) in self.data.iter_mut().zip(self.widths) {
             let Some(old) = data else { continue };
-            let mut new = Buffer::new(rows.len() * capacity * width);
-            for (to, &from) in rows.iter().enumerate() {
-                let size = used * width;
-                new[to * capacity * width..][..size].copy_from_slice(&old[from * capacity * width..][..size]);
+            let (size, stride) = (used * width, capacity * width);
+            if rows.len() == batch {
+                let mut kept = Buffer::new(moved.len() * size);
+                for (place, &(_, from)) in moved.iter().enumerate() {
+                    kept[place * size..][..size].copy_from_slice(&old[from * stride..][..size]);
+                }
+                for (place, &(to, _)) in moved.iter().enumerate() {
+                    old[to * stride..][..size].copy_from_slice(&kept[place * size..][..size]);
+                }
+                continue;
+            }
+            let mut new = Buffer::new(rows.len() * stride);
+            for &(to, from) in &moved {
+                new[to * stride..][..size].copy_from_slice(&old[from * stride..][..size]);
             }
             *data = Some(new);
         }
@@ -196,6 +209,10 @@ mod tests {
         check(&decoding, &[0, 1]);
         decoding.select(&[1, 1, 0]);
         check(&decoding, &[1, 1, 0]);
+        decoding.select(&[2, 0, 1]);
+        check(&decoding, &[0, 1, 1]);
+        decoding.select(&[0, 0, 2]);
+        check(&decoding, &[0, 0, 1]);
         assert!(decoding.caches()[0].append(&tensor(2, 1, 2, 0), &tensor(2, 1, 3, 0), None).is_err());
     }
 }

@@ -1,92 +1,306 @@
-//! Greedy search, one token a turn.
+//! Greedy search, beam search and sampling, one token a turn.
 use std::sync::Arc;
 
-use sconce_kernels::{Context, buffer::Buffer, softmax};
-use serde::Deserialize;
+use sconce_kernels::{Context, buffer::Buffer, rows::for_rows};
 
-use super::{Incremental, incremental::InitialState};
+use super::{
+    beams::{Beams, Candidate, Hypothesis},
+    candidates::{Scored, best, descending, log_sum_exp, top},
+    draw::Draws,
+    processors::{Chain, History},
+    request::{Feed, GenerationRequest, Sampling, SearchOptions},
+    stepper::Stepper,
+};
 use crate::{
-    backend::{Decoding, Forward, Program},
     error::{Code, Error, Result},
     interrupt::Interrupt,
+    memory,
     model::Model,
-    plan::{Roots, Schedule},
-    shape::{Dimension, ElementType},
-    tensor::{Mask, Tensor},
-    weights::WeightView,
+    shape::Dimension,
+    tensor::Tensor,
 };
-
-/// How tokens go into the decoder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Feed {
-    /// As ids.
-    Ids,
-    /// As vectors with a single 1.
-    OneHot,
-}
-
-/// What to generate.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct GenerationRequest {
-    /// Which input of the model takes the tokens.
-    pub decoder_input: usize,
-    /// Which output gives the probabilities.
-    pub output: usize,
-    /// The first token.
-    pub begin_id: i32,
-    /// Tokens that end a sentence.
-    pub end_id: Vec<i32>,
-    /// What fills rows behind their end; never generated.
-    pub pad_id: i32,
-    /// Tokens that a row has at most.
-    pub max_new_tokens: usize,
-    /// How tokens go in.
-    pub feed: Feed,
-    /// Run the whole graph on all tokens so far at each step: slow, for comparison.
-    #[serde(default)]
-    pub recompute: bool,
-    /// Tokens that each row has behind the first before any is generated, no part of the result; empty: none. For a model
-    /// of the decoder's input alone they say how many rows there are.
-    #[serde(default)]
-    pub prompts: Vec<Vec<i32>>,
-}
 
 /// What was generated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Generated {
-    /// `[B, length]`, without the first token, the end included, padded.
+    /// `[N, length]`, without the first token, the end included, padded; N sequences, those of a row of the request one after
+    /// the other, the best first.
     pub ids: Vec<i32>,
-    /// Tokens of each row.
+    /// Tokens of each sequence.
     pub lengths: Vec<i32>,
-    /// Sum of log-probabilities of each row.
+    /// What each sequence is ranked by: the sum of its log-probabilities, in beam search divided by a power of its length.
     pub scores: Vec<f32>,
-    /// Length of the longest row.
+    /// `[N, length]`: the log-probability of each token, 0 behind the end.
+    pub log_probabilities: Vec<f32>,
+    /// Sequences of each row of the request.
+    pub counts: Vec<i32>,
+    /// Length of the longest sequence.
     pub length: usize,
+}
+
+/// A sequence that is gone on with by itself.
+#[derive(Clone, Debug)]
+struct Row {
+    /// The first token, those that are given, and what was generated.
+    tokens: Vec<i32>,
+    log_probabilities: Vec<f32>,
+    score: f64,
+    is_done: bool,
+}
+
+#[derive(Debug)]
+enum Search {
+    /// Sequences beside each other, which know nothing of each other.
+    Rows(Vec<Row>),
+    Beams(Beams),
+}
+
+/// One row of the request.
+#[derive(Debug)]
+struct Sentence {
+    place: usize,
+    stream: u32,
+    /// The first token and those that are given.
+    given: Vec<i32>,
+    search: Search,
+    is_done: bool,
+}
+
+impl Sentence {
+    /// Before the first step, of which `common` given tokens are read besides the first token.
+    fn new(request: &GenerationRequest, place: usize, common: usize) -> Self {
+        let mut given = vec![request.begin_id];
+        given.extend(request.prompts.get(place).into_iter().flatten());
+        let tokens = given[..=common].to_vec();
+        let search = if request.search.num_beams > 1 {
+            Search::Beams(Beams::new(request.beam_options(), tokens))
+        } else {
+            let row = Row { tokens, log_probabilities: Vec::new(), score: 0.0, is_done: false };
+            Search::Rows(vec![row; request.search.num_return_sequences])
+        };
+        let stream = request.streams.get(place).copied().unwrap_or(place as u32);
+        Self { place, stream, given, search, is_done: false }
+    }
+
+    /// The tokens of its rows.
+    fn rows(&self) -> Vec<&[i32]> {
+        match &self.search {
+            Search::Rows(rows) => rows.iter().map(|row| row.tokens.as_slice()).collect(),
+            Search::Beams(beams) => beams.running.iter().map(|beam| beam.tokens.as_slice()).collect(),
+        }
+    }
+
+    /// Tokens of each of its rows.
+    fn length(&self) -> usize {
+        match &self.search {
+            Search::Rows(rows) => rows.first().map_or(0, |row| row.tokens.len()),
+            Search::Beams(beams) => beams.running.first().map_or(0, |beam| beam.tokens.len()),
+        }
+    }
+
+    fn is_given(&self) -> bool {
+        self.length() < self.given.len()
+    }
+
+    fn is_done(&self, number: usize) -> bool {
+        match &self.search {
+            Search::Rows(rows) => rows.get(number).is_some_and(|row| row.is_done),
+            Search::Beams(_) => self.is_done,
+        }
+    }
+
+    /// Random numbers of one of its rows at this step.
+    fn draws(&self, sampling: Option<Sampling>, number: usize) -> Draws {
+        Draws {
+            seed: sampling.map_or(0, |sampling| sampling.seed),
+            stream: self.stream,
+            sequence: number as u32,
+            step: (self.length() - self.given.len().min(self.length())) as u64,
+        }
+    }
+
+    /// Goes on by a token, chosen from what may follow each row that the stepper has (one, until tokens were chosen). Gives
+    /// the row that each comes from.
+    fn choose(&mut self, request: &GenerationRequest, next: &[Vec<Scored>]) -> Result<Vec<usize>> {
+        let parent = |row: usize| if next.len() == 1 { 0 } else { row };
+        if self.is_given() {
+            let token = self.given[self.length()];
+            match &mut self.search {
+                Search::Rows(rows) => rows.iter_mut().for_each(|row| row.tokens.push(token)),
+                Search::Beams(beams) => beams.give(token),
+            }
+            return Ok((0..request.search.rows()).map(parent).collect());
+        }
+        let draws = self.draws(request.search.sampling, 0);
+        match &mut self.search {
+            Search::Rows(rows) => {
+                let single = next.len() == 1;
+                for (number, row) in rows.iter_mut().enumerate() {
+                    if row.is_done {
+                        row.tokens.push(request.end_id.first().copied().unwrap_or(request.begin_id));
+                        continue;
+                    }
+                    let chosen = if single { next[0].get(number) } else { next[number].first() };
+                    let &(log_probability, id) = chosen.ok_or_else(impossible)?;
+                    row.tokens.push(id as i32);
+                    row.log_probabilities.push(log_probability);
+                    row.score += f64::from(log_probability);
+                    row.is_done =
+                        request.end_id.contains(&(id as i32)) || row.log_probabilities.len() >= request.max_new_tokens;
+                }
+                self.is_done = rows.iter().all(|row| row.is_done);
+                Ok((0..rows.len()).map(parent).collect())
+            }
+            Search::Beams(beams) => {
+                let all = beams.running.iter().enumerate().flat_map(|(number, beam)| {
+                    next[parent(number)].iter().map(move |&(log_probability, id)| Candidate {
+                        score: beam.score + log_probability,
+                        beam: number,
+                        token: id as i32,
+                        log_probability,
+                    })
+                });
+                let sampled = request.search.sampling.is_some().then_some(draws);
+                let candidates = chosen(all.collect(), request.beam_options().candidates(), sampled);
+                if candidates.is_empty() {
+                    return Err(impossible());
+                }
+                self.is_done = beams.advance(&candidates);
+                Ok(beams.running.iter().map(|beam| parent(beam.parent)).collect())
+            }
+        }
+    }
+
+    fn found(&self, count: usize) -> Vec<Hypothesis> {
+        match &self.search {
+            Search::Rows(rows) => rows
+                .iter()
+                .map(|row| {
+                    let tokens = row.tokens.get(self.given.len()..).unwrap_or(&[]);
+                    Hypothesis {
+                        tokens: tokens.iter().take(row.log_probabilities.len()).copied().collect(),
+                        log_probabilities: row.log_probabilities.clone(),
+                        score: row.score as f32,
+                    }
+                })
+                .collect(),
+            Search::Beams(beams) => beams.found(count),
+        }
+    }
+}
+
+/// The best continuations, the best first, or some that are drawn, in the order of drawing.
+fn chosen(mut all: Vec<Candidate>, count: usize, draws: Option<Draws>) -> Vec<Candidate> {
+    if let Some(draws) = draws {
+        let scores: Vec<f32> = all.iter().map(|candidate| candidate.score).collect();
+        return draws.without_replacement(&scores, count).into_iter().map(|place| all[place]).collect();
+    }
+    all.sort_by(|a, b| descending(a.score, b.score));
+    all.truncate(count);
+    all
+}
+
+/// One row at a step, and the tokens that may follow it: one if rows go on by themselves, else several.
+struct Work<'a> {
+    history: History<'a>,
+    draws: Draws,
+    is_done: bool,
+    scores: &'a [f32],
+    /// For changed scores; empty if none are changed.
+    changed: &'a mut [f32],
+    next: Vec<Scored>,
+}
+
+/// How tokens are chosen.
+#[derive(Debug)]
+struct Choice {
+    processors: Chain,
+    /// Only when tokens are drawn.
+    warpers: Option<Chain>,
+    /// Continuations of all beams; 0 without beams.
+    candidates: usize,
+    excluded: Option<u32>,
+}
+
+impl Choice {
+    fn changes(&self) -> bool {
+        !self.processors.is_empty() || self.warpers.is_some()
+    }
+
+    /// Fills [`Work::next`].
+    fn run(&self, work: &mut Work<'_>) {
+        if work.is_done {
+            return;
+        }
+        work.next = if self.candidates > 0 { self.beam(work) } else { self.single(work) };
+    }
+
+    /// The token that follows a row, with its log-probability.
+    fn single(&self, work: &mut Work<'_>) -> Vec<Scored> {
+        if !self.changes() {
+            let found = best(work.scores, self.excluded);
+            return found.map(|(score, id)| (minus(score, log_sum_exp(work.scores)), id)).into_iter().collect();
+        }
+        let scores = &mut *work.changed;
+        scores.copy_from_slice(work.scores);
+        self.processors.process(&work.history, scores);
+        let Some(warpers) = &self.warpers else {
+            let total = log_sum_exp(scores);
+            return best(scores, self.excluded).map(|(score, id)| (minus(score, total), id)).into_iter().collect();
+        };
+        self.exclude(scores);
+        warpers.process(&work.history, scores);
+        let total = log_sum_exp(scores);
+        let drawn = work.draws.one(&finite(scores));
+        drawn.map(|(score, id)| (minus(score, total), id)).into_iter().collect()
+    }
+
+    /// The tokens that may follow a beam, with their log-probabilities.
+    fn beam(&self, work: &mut Work<'_>) -> Vec<Scored> {
+        let total = log_sum_exp(work.scores);
+        if !self.changes() {
+            let mut found = top(work.scores, self.candidates, self.excluded);
+            found.iter_mut().for_each(|(score, _)| *score = minus(*score, total));
+            return found;
+        }
+        let scores = &mut *work.changed;
+        for (changed, &score) in scores.iter_mut().zip(work.scores) {
+            *changed = minus(score, total);
+        }
+        self.processors.process(&work.history, scores);
+        self.exclude(scores);
+        let Some(warpers) = &self.warpers else { return top(scores, self.candidates, None) };
+        warpers.process(&work.history, scores);
+        finite(scores)
+    }
+
+    fn exclude(&self, scores: &mut [f32]) {
+        if let Some(score) = self.excluded.and_then(|id| scores.get_mut(id as usize)) {
+            *score = f32::NEG_INFINITY;
+        }
+    }
+}
+
+fn minus(score: f32, total: f64) -> f32 {
+    (f64::from(score) - total) as f32
+}
+
+/// Tokens that are not excluded.
+fn finite(scores: &[f32]) -> Vec<Scored> {
+    scores.iter().copied().zip(0..).filter(|(score, _)| score.is_finite()).collect()
 }
 
 /// A search under way.
 #[derive(Debug)]
 pub struct Generation {
-    model: Arc<Model>,
     request: GenerationRequest,
-    inputs: Vec<Tensor>,
-    interrupt: Interrupt,
-    incremental: Incremental,
-    program: Box<dyn Program>,
-    schedule: Schedule,
-    batch: usize,
-    decoding: Decoding,
-    /// Values computed once and states; empty before the first turn.
-    once: Vec<Tensor>,
-    states: Vec<Tensor>,
-    /// Tokens behind the first.
-    rows: Vec<Vec<i32>>,
-    /// Those of them that are given.
-    prompts: Vec<Vec<i32>>,
-    finished: Vec<bool>,
-    scores: Vec<f64>,
+    stepper: Stepper,
+    choice: Choice,
+    /// Sentences that are not done, in the order of the stepper's rows.
+    sentences: Vec<Sentence>,
+    /// Rows that the stepper has for each sentence: one until tokens are chosen.
+    width: usize,
+    found: Vec<Vec<Hypothesis>>,
 }
 
 impl Generation {
@@ -97,13 +311,24 @@ impl Generation {
     pub fn new(
         model: Arc<Model>,
         request: GenerationRequest,
-        mut inputs: Vec<Tensor>,
+        inputs: Vec<Tensor>,
         interrupt: Interrupt,
     ) -> Result<Self> {
-        let incremental = Incremental::new(&model.plan, request.decoder_input, request.output)?;
-        if request.max_new_tokens == 0 {
-            return Err(Error::new(Code::Option, "maxNewTokens must be at least 1, got 0"));
-        }
+        Self::constrained(model, request, inputs, interrupt, false)
+    }
+
+    /// The same for a search whose caller may say at each step which tokens are allowed.
+    ///
+    /// # Errors
+    /// As [`Generation::new`].
+    pub fn constrained(
+        model: Arc<Model>,
+        request: GenerationRequest,
+        inputs: Vec<Tensor>,
+        interrupt: Interrupt,
+        constrained: bool,
+    ) -> Result<Self> {
+        request.check()?;
         let batch = match inputs.first().and_then(|input| input.shape.first().copied()) {
             Some(batch) => batch,
             None if request.prompts.is_empty() => {
@@ -114,238 +339,214 @@ impl Generation {
             }
             None => request.prompts.len(),
         };
-        let mut prompts = request.prompts.clone();
-        if prompts.is_empty() {
-            prompts.resize(batch, Vec::new());
+        for (name, count) in
+            [("prompts", request.prompts.len()), ("sources", request.sources.len()), ("streams", request.streams.len())]
+        {
+            if count != 0 && count != batch {
+                return Err(Error::new(
+                    Code::Shape,
+                    format!("generate: expected {batch} {name}, one for each row of the inputs, got {count}"),
+                ));
+            }
         }
-        if prompts.len() != batch {
-            return Err(Error::new(
-                Code::Shape,
-                format!("generate: expected {batch} prompts, one for each row of the inputs, got {}", prompts.len()),
-            ));
-        }
+        // Scores of all rows, before and after processors.
+        let classes = model.plan.outputs.get(request.output).and_then(|&output| model.plan.values[output].shape.last());
+        let classes = if let Some(Dimension::Size(classes)) = classes { *classes } else { 1 };
+        let bytes = [batch, request.search.rows(), classes, 8].into_iter().fold(1, usize::saturating_mul);
+        memory::check("a step of generate", bytes, memory::available(), "use fewer beams or sequences")?;
         // What all rows are given runs at once.
-        let common = prompts.iter().map(Vec::len).min().unwrap_or(0);
-        let rows: Vec<Vec<i32>> = prompts.iter().map(|prompt| prompt[..common].to_vec()).collect();
-        if request.decoder_input > inputs.len() {
+        let common = request.prompts.iter().map(Vec::len).min().unwrap_or(0);
+        let sentences: Vec<Sentence> = (0..batch).map(|place| Sentence::new(&request, place, common)).collect();
+        let first: Vec<&[i32]> = sentences.iter().map(|sentence| &sentence.given[..=common]).collect();
+        let stepper = Stepper::new(model, &request, inputs, &first, interrupt)?;
+        let width = request.search.rows();
+        if width > 1 && !stepper.movable {
             return Err(Error::new(
-                Code::Shape,
-                format!("generate: expected inputs for all but the decoder's, got {}", inputs.len()),
+                Code::Graph,
+                "generate: the model keeps values whose first axis is not the batch: it can be decoded with one sequence \
+                 for each text only",
             ));
         }
-        let decoder = model.plan.inputs[request.decoder_input];
-        let wanted = if request.feed == Feed::Ids { ElementType::Int32 } else { ElementType::Float32 };
-        if model.plan.values[decoder].dtype != wanted {
-            return Err(Error::new(
-                Code::Option,
-                format!("feed: the decoder input is {}", model.plan.values[decoder].dtype.name()),
-            ));
-        }
-        let classes = match model.plan.values[incremental.logits].shape.last() {
-            Some(Dimension::Size(size)) => *size,
-            _ => 0,
-        };
-        let known = |id: i32| usize::try_from(id).is_ok_and(|id| id < classes);
+        let known = |id: i32| usize::try_from(id).is_ok_and(|id| id < stepper.classes);
+        let classes = stepper.classes;
         if !known(request.begin_id) && request.feed == Feed::OneHot || request.end_id.iter().any(|&id| !known(id)) {
             return Err(Error::new(Code::Option, format!("beginId and endId must be within 0..{classes}")));
         }
-        inputs.insert(request.decoder_input, tokens(&request, classes, &rows));
-        model.bind(&inputs)?;
-        let schedule = Schedule::new(&incremental.step, Roots::Values(&incremental.step.outputs), None);
-        let program = model.backend.lower(Arc::new(incremental.step.clone()))?;
-        Ok(Self {
-            model,
-            request,
-            inputs,
-            interrupt,
-            decoding: Decoding::new(incremental.caches),
-            incremental,
-            program,
-            schedule,
-            batch,
-            once: Vec::new(),
-            states: Vec::new(),
-            rows,
-            prompts,
-            finished: vec![false; batch],
-            scores: vec![0.0; batch],
-        })
+        let options = &request.processors;
+        let named = [
+            ("forcedBosTokenId", options.forced_bos_token_id.as_slice()),
+            ("forcedEosTokenId", options.forced_eos_token_id.as_slice()),
+            ("suppressTokens", options.suppress_tokens.as_slice()),
+        ];
+        let words = options.bad_words_ids.iter().map(|word| ("badWordsIds", word.as_slice()));
+        if let Some((name, _)) = named.into_iter().chain(words).find(|(_, ids)| !ids.iter().all(|&id| known(id))) {
+            return Err(Error::new(Code::Option, format!("{name} must be within 0..{classes}")));
+        }
+        let beams = request.search.num_beams;
+        let kept = if beams > 1 { request.end_id.len() + 1 } else { 1 };
+        let choice = Choice {
+            processors: Chain::processors(&request, constrained),
+            warpers: request.search.sampling.as_ref().map(|sampling| Chain::warpers(sampling, kept)),
+            candidates: if beams > 1 { request.beam_options().candidates() } else { 0 },
+            excluded: u32::try_from(request.pad_id).ok(),
+        };
+        Ok(Self { request, stepper, choice, sentences, width: 1, found: vec![Vec::new(); batch] })
     }
 
     /// Generates one more token for each row; `Some` if that was the last.
     ///
     /// # Errors
-    /// `Data`, `State` or `Cancelled`.
+    /// `Data`, `State` or `Cancelled`; `Option` if no token may follow a row.
     pub fn advance(&mut self) -> Result<Option<Generated>> {
-        self.interrupt.check()?;
-        if (0..self.batch).any(|row| !self.is_done(row)) {
-            let logits = if self.request.recompute { self.recompute()? } else { self.step()? };
-            self.choose(&logits)?;
-        }
-        if (0..self.batch).any(|row| !self.is_done(row)) {
-            return Ok(None);
-        }
-        Ok(Some(self.result()))
+        self.advance_within(&[])
     }
 
-    /// Whether a row has its end or all tokens that it may have.
-    fn is_done(&self, row: usize) -> bool {
-        self.finished[row] || self.rows[row].len() >= self.prompts[row].len() + self.request.max_new_tokens
+    /// The same with the tokens that may follow each of the [`Generation::prefixes`].
+    ///
+    /// # Errors
+    /// As [`Generation::advance`].
+    pub fn advance_within(&mut self, allowed: &[Vec<i32>]) -> Result<Option<Generated>> {
+        if !self.sentences.is_empty() {
+            self.step(allowed)?;
+        }
+        Ok(self.sentences.is_empty().then(|| self.result()))
     }
 
-    fn classes(&self) -> usize {
-        match self.model.plan.values[self.incremental.logits].shape.last() {
-            Some(Dimension::Size(size)) => *size,
-            _ => 0,
+    /// The rows whose next token is chosen by [`Generation::advance`]: the row of the request, and what it has so far behind
+    /// the first token.
+    #[must_use]
+    pub fn prefixes(&self) -> Vec<(usize, &[i32])> {
+        let open = self.sentences.iter().filter(|sentence| !sentence.is_given());
+        open.flat_map(|sentence| {
+            sentence.rows().into_iter().take(self.width).map(|tokens| (sentence.place, &tokens[1..]))
+        })
+        .collect()
+    }
+
+    /// Tokens of a row of the request that will not change any more.
+    #[must_use]
+    pub fn stable(&self, place: usize) -> Vec<i32> {
+        match self.sentences.iter().find(|sentence| sentence.place == place) {
+            None => {
+                self.found.get(place).and_then(|found| found.first()).map_or(Vec::new(), |best| best.tokens.clone())
+            }
+            Some(Sentence { search: Search::Beams(beams), .. }) => beams.common().to_vec(),
+            Some(sentence) => sentence.found(1).swap_remove(0).tokens,
         }
     }
 
-    /// Logits of the steps that are new, of which the last ones are of the next token, by the incremental decoder.
-    fn step(&mut self) -> Result<Tensor> {
-        let weights = WeightView::new(&self.model.layers)?;
-        let first = self.decoding.position == 0;
-        if first {
-            let mut wanted = self.incremental.once.clone();
-            wanted.extend(self.incremental.states.iter().filter_map(|state| match state {
-                InitialState::Value(value) => Some(*value),
-                InitialState::Zeros(_) => None,
-            }));
-            let schedule = Schedule::new(&self.model.plan, Roots::Values(&wanted), None);
-            let forward = Forward::new(&self.inputs, &weights, &self.interrupt);
-            let mut values = self.model.program.masked_values(&schedule, forward, &wanted)?;
-            let mut given = values.split_off(self.incremental.once.len()).into_iter();
-            let masks: Vec<Option<Mask>>;
-            (self.once, masks) = values.into_iter().unzip();
-            // The token comes first.
-            self.decoding.masks = std::iter::once(None).chain(masks).collect();
-            for state in &self.incremental.states {
-                let tensor = match state {
-                    InitialState::Zeros(units) => {
-                        Some(Tensor::float(vec![self.batch, *units], Buffer::zeros(self.batch * units)))
-                    }
-                    InitialState::Value(_) => given.next().map(|(state, _)| state),
-                };
-                self.states.extend(tensor);
+    fn step(&mut self, allowed: &[Vec<i32>]) -> Result<()> {
+        let width = self.width;
+        let rows: Vec<&[i32]> =
+            self.sentences.iter().flat_map(|sentence| sentence.rows().into_iter().take(width)).collect();
+        let scores = self.stepper.scores(&rows)?;
+        let (classes, steps) = (self.stepper.classes.max(1), scores.shape.get(1).copied().unwrap_or(1).max(1));
+        let scores = scores.floats()?;
+        let mut changed = Buffer::new(if self.choice.changes() { rows.len() * classes } else { 0 });
+        let mut room = changed.chunks_exact_mut(classes);
+        let mut allowed = allowed.iter();
+        let mut works = Vec::with_capacity(rows.len());
+        let sampling = self.request.search.sampling;
+        for sentence in self.sentences.iter() {
+            for (number, tokens) in sentence.rows().into_iter().take(width).enumerate() {
+                let row = works.len();
+                let is_given = sentence.is_given();
+                works.push(Work {
+                    history: History {
+                        tokens,
+                        given: sentence.given.len(),
+                        sentence: sentence.place,
+                        allowed: if is_given { None } else { allowed.next().map(Vec::as_slice) },
+                    },
+                    draws: sentence.draws(sampling, number),
+                    is_done: is_given || sentence.is_done(number),
+                    scores: &scores[(row * steps + steps - 1) * classes..][..classes],
+                    changed: room.next().unwrap_or(&mut []),
+                    next: Vec::new(),
+                });
             }
         }
-        let last: Vec<Vec<i32>> = self.rows.iter().map(|row| row.last().copied().into_iter().collect()).collect();
-        let token = if first {
-            tokens(&self.request, self.classes(), &self.rows)
-        } else {
-            rows_tensor(&self.request, self.classes(), &last)
-        };
-        let mut inputs = vec![token];
-        inputs.append(&mut self.once);
-        inputs.append(&mut self.states);
-        let decoding = Some(&self.decoding);
-        let forward = Forward { decoding, ..Forward::new(&inputs, &weights, &self.interrupt) };
-        let mut outputs = self.program.values(&self.schedule, forward, &self.incremental.step.outputs)?;
-        self.states = outputs.split_off(1);
-        self.decoding.position += inputs[0].shape[1];
-        // What is the same at each step is not copied.
-        self.once = inputs.drain(1..=self.incremental.once.len()).collect();
-        outputs.pop().ok_or_else(|| Error::new(Code::Internal, "a step gave no logits"))
-    }
-
-    /// The same by running the whole graph on all tokens so far.
-    fn recompute(&mut self) -> Result<Tensor> {
-        let weights = WeightView::new(&self.model.layers)?;
-        self.inputs[self.request.decoder_input] = tokens(&self.request, self.classes(), &self.rows);
-        let wanted = [self.incremental.logits];
-        let schedule = Schedule::new(&self.model.plan, Roots::Values(&wanted), None);
-        let forward = Forward::new(&self.inputs, &weights, &self.interrupt);
-        let all = self.model.program.values(&schedule, forward, &wanted)?;
-        let (steps, classes) = (self.rows[0].len() + 1, self.classes());
-        let values = all[0].floats()?;
-        let mut last = Buffer::new(self.batch * classes);
-        for (row, last) in last.chunks_exact_mut(classes).enumerate() {
-            last.copy_from_slice(&values[(row * steps + steps - 1) * classes..][..classes]);
+        for_rows(Context::global(), &mut works, 1, classes, |_, works| {
+            works.iter_mut().for_each(|work| self.choice.run(work));
+        });
+        // Rows that are drawn of one beginning have one distribution, but numbers of their own.
+        let SearchOptions { num_beams, num_return_sequences, .. } = self.request.search;
+        if width == 1 && num_beams == 1 {
+            for (work, sentence) in works.iter_mut().zip(&self.sentences).filter(|(work, _)| !work.is_done) {
+                for number in 1..num_return_sequences {
+                    let before = std::mem::take(&mut work.next);
+                    work.draws = sentence.draws(sampling, number);
+                    self.choice.run(work);
+                    work.next.splice(..0, before);
+                }
+            }
         }
-        Ok(Tensor::float(vec![self.batch, 1, classes], last))
+        let next: Vec<Vec<Scored>> = works.into_iter().map(|work| work.next).collect();
+        let mut parents = Vec::with_capacity(self.sentences.len());
+        for (sentence, next) in self.sentences.iter_mut().zip(next.chunks(width)) {
+            parents.push(sentence.choose(&self.request, next)?);
+        }
+        self.settle(&parents)
     }
 
-    fn choose(&mut self, logits: &Tensor) -> Result<()> {
-        let classes = self.classes().max(1);
-        let steps = logits.shape.get(1).copied().unwrap_or(1).max(1);
-        for (row, logits) in logits.floats()?.chunks_exact(steps * classes).enumerate() {
-            let logits = &logits[(steps - 1) * classes..];
-            if let Some(&given) = self.prompts[row].get(self.rows[row].len()) {
-                self.rows[row].push(given);
+    /// Lets sentences that are done go, and brings the rows of the others into their order.
+    fn settle(&mut self, parents: &[Vec<usize>]) -> Result<()> {
+        let total = self.sentences.len();
+        if !self.stepper.movable && self.sentences.iter().any(|sentence| !sentence.is_done) {
+            return Ok(());
+        }
+        let (mut rows, mut left, mut going) = (Vec::new(), Vec::new(), Vec::new());
+        for ((number, sentence), parents) in std::mem::take(&mut self.sentences).into_iter().enumerate().zip(parents) {
+            if sentence.is_done {
+                let found = sentence.found(self.request.search.num_return_sequences);
+                if found.is_empty() {
+                    return Err(impossible());
+                }
+                self.found[sentence.place] = found;
                 continue;
             }
-            if self.is_done(row) {
-                self.rows[row].push(self.request.end_id.first().copied().unwrap_or(self.request.pad_id));
-                continue;
-            }
-            let (id, score) = best(logits, self.request.pad_id);
-            self.rows[row].push(id);
-            self.scores[row] += score;
-            self.finished[row] = self.request.end_id.contains(&id);
+            rows.extend(parents.iter().map(|parent| number * self.width + parent));
+            left.push(number);
+            going.push(sentence);
         }
+        self.sentences = going;
+        let wanted = self.request.search.rows();
+        let is_same = self.width == wanted
+            && rows.len() == total * wanted
+            && rows.iter().enumerate().all(|(place, &row)| place == row);
+        if !self.sentences.is_empty() && !is_same {
+            self.stepper.select(&rows, (left.len() < total).then_some(left.as_slice()));
+        }
+        self.width = wanted;
         Ok(())
     }
 
     fn result(&self) -> Generated {
-        let new = |(row, prompt): (&Vec<i32>, &Vec<i32>)| {
-            let mut row = row.get(prompt.len()..).unwrap_or(&[]).to_vec();
-            row.truncate(self.request.max_new_tokens);
-            row
-        };
-        let rows: Vec<Vec<i32>> = self.rows.iter().zip(&self.prompts).map(new).collect();
-        let ends = |row: &Vec<i32>| {
-            row.iter().position(|id| self.request.end_id.contains(id)).map_or(row.len(), |end| end + 1)
-        };
-        let lengths: Vec<usize> = rows.iter().map(ends).collect();
-        let length = lengths.iter().copied().max().unwrap_or(0);
-        let mut ids = Vec::with_capacity(self.batch * length);
-        for (row, &own) in rows.iter().zip(&lengths) {
-            ids.extend_from_slice(&row[..own]);
-            ids.extend(std::iter::repeat_n(self.request.pad_id, length - own));
+        let all: Vec<&Hypothesis> = self.found.iter().flatten().collect();
+        let length = all.iter().map(|found| found.tokens.len()).max().unwrap_or(0);
+        let mut ids = Vec::with_capacity(all.len() * length);
+        let mut log_probabilities = Vec::with_capacity(all.len() * length);
+        for found in &all {
+            let rest = length - found.tokens.len();
+            ids.extend_from_slice(&found.tokens);
+            ids.extend(std::iter::repeat_n(self.request.pad_id, rest));
+            log_probabilities.extend_from_slice(&found.log_probabilities);
+            log_probabilities.extend(std::iter::repeat_n(0.0, rest));
         }
         Generated {
             ids,
-            lengths: lengths.iter().map(|&length| length as i32).collect(),
-            scores: self.scores.iter().map(|&score| score as f32).collect(),
+            lengths: all.iter().map(|found| found.tokens.len() as i32).collect(),
+            scores: all.iter().map(|found| found.score).collect(),
+            log_probabilities,
+            counts: self.found.iter().map(|found| found.len() as i32).collect(),
             length,
         }
     }
 }
 
-/// The class with the largest logit (the lowest of equals, never `excluded`) and the logarithm of its probability.
-fn best(logits: &[f32], excluded: i32) -> (i32, f64) {
-    let excluded = usize::try_from(excluded).unwrap_or(usize::MAX);
-    let mut most = f32::NEG_INFINITY;
-    let mut id = 0;
-    for (class, &logit) in logits.iter().enumerate() {
-        if logit > most && class != excluded {
-            (most, id) = (logit, class);
-        }
-    }
-    let top = logits.get(excluded).copied().unwrap_or(most).max(most);
-    let score = f64::from(logits.get(id).copied().unwrap_or(f32::NAN));
-    (id as i32, score - softmax::log_sum_exp(Context::global(), logits, top))
-}
-
-/// The first token and `rows` behind it, as the decoder takes them.
-fn tokens(request: &GenerationRequest, classes: usize, rows: &[Vec<i32>]) -> Tensor {
-    let rows: Vec<Vec<i32>> =
-        rows.iter().map(|row| std::iter::once(request.begin_id).chain(row.iter().copied()).collect()).collect();
-    rows_tensor(request, classes, &rows)
-}
-
-fn rows_tensor(request: &GenerationRequest, classes: usize, rows: &[Vec<i32>]) -> Tensor {
-    let steps = rows.first().map_or(0, Vec::len);
-    let ids: Vec<i32> = rows.iter().flatten().copied().collect();
-    match request.feed {
-        Feed::Ids => Tensor::ids(vec![rows.len(), steps], ids),
-        Feed::OneHot => {
-            let mut values = Buffer::zeros(ids.len() * classes);
-            for (position, &id) in ids.iter().enumerate() {
-                if let Some(id) = usize::try_from(id).ok().filter(|&id| id < classes) {
-                    values[position * classes + id] = 1.0;
-                }
-            }
-            Tensor::float(vec![rows.len(), steps, classes], values)
-        }
-    }
+fn impossible() -> Error {
+    Error::new(
+        Code::Option,
+        "generate: no token may follow: the options exclude every one, or the probabilities are no numbers",
+    )
 }

@@ -8,7 +8,7 @@ use super::steps::{folded, refusal};
 use crate::{
     error::{Code, Error, Result},
     layers::{LayerKind, Signature},
-    plan::{Node, Operation, Plan, RecurrentPlan, ValueId},
+    plan::{AttentionPlan, Node, Operation, Plan, RecurrentPlan, ValueId},
     shape::ElementType,
 };
 
@@ -41,6 +41,8 @@ pub struct Incremental {
     pub step: Plan,
     /// Values of the model's plan that the step takes.
     pub once: Vec<ValueId>,
+    /// Which of them all rows of a sentence can share: keys and values that nothing but attention reads.
+    pub shared: Vec<bool>,
     /// Where the states begin.
     pub states: Vec<InitialState>,
     /// Caches of keys and values, which grow by a step at each step.
@@ -158,7 +160,46 @@ impl Incremental {
         step.inputs.extend(state_inputs);
         step.outputs.push(last);
         step.outputs.extend(state_outputs);
-        Ok(Self { step, once, states, caches, logits, treatments })
+        let sharable = sharable(&step);
+        let shared = once.iter().map(|&value| mapped[value].is_some_and(|value| sharable[value])).collect();
+        Ok(Self { step, once, shared, states, caches, logits, treatments })
+    }
+}
+
+/// Inputs of a step that are read as keys and values alone, by attention for which the rows of a sentence can be the
+/// queries of one sequence.
+fn sharable(step: &Plan) -> Vec<bool> {
+    let mut sharable = vec![false; step.values.len()];
+    step.inputs.iter().for_each(|&input| sharable[input] = true);
+    let joins = |plan: &AttentionPlan| {
+        plan.cache.is_none()
+            && !plan.causal
+            && !plan.scores
+            && plan.window.is_none()
+            && plan.mask_input().is_none()
+            && plan.bias_input().is_none()
+    };
+    for node in &step.nodes {
+        let others = match &node.operation {
+            Operation::Attention(plan) if joins(plan) => &node.inputs[..1],
+            _ => &node.inputs[..],
+        };
+        others.iter().for_each(|&value| sharable[value] = false);
+    }
+    // Keys and values go together.
+    loop {
+        let mut changed = false;
+        for node in step.nodes.iter().filter(|node| matches!(node.operation, Operation::Attention(_))) {
+            let pair = &node.inputs[1..3];
+            if pair.iter().any(|&value| !sharable[value]) {
+                for &value in pair {
+                    changed |= std::mem::take(&mut sharable[value]);
+                }
+            }
+        }
+        if !changed {
+            return sharable;
+        }
     }
 }
 

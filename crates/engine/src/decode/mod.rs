@@ -1,15 +1,27 @@
-//! Decoding: the incremental decoder that follows from a graph, greedy search with it, and what it looks at.
+//! Decoding: the incremental decoder that follows from a graph, and greedy search, beam search and sampling with it, and
+//! what it looks at.
 mod alignment;
 mod attention;
 mod attention_rnn;
+mod beams;
+mod candidates;
+mod draw;
 mod generation;
+mod given_targets;
 mod incremental;
+mod processors;
+mod request;
+mod stepper;
 mod steps;
 mod tensor;
 
 pub use alignment::Alignment;
-pub use generation::{Feed, Generated, Generation, GenerationRequest};
+pub use generation::{Generated, Generation};
+pub use given_targets::{TargetScores, target_scores};
 pub use incremental::{Incremental, Treatment};
+pub use request::{EarlyStopping, Feed, GenerationRequest, ProcessorOptions, Sampling, SearchOptions};
 
+#[cfg(test)]
+mod searching;
 #[cfg(test)]
 mod tests;

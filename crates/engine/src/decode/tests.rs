@@ -20,7 +20,7 @@ use crate::{
 
 const CLASSES: usize = 23;
 
-fn layer(name: &str, kind: &str, options: Value) -> Value {
+pub(super) fn layer(name: &str, kind: &str, options: Value) -> Value {
     json!({ "name": name, "type": kind, "trainable": true, "options": options })
 }
 
@@ -62,7 +62,7 @@ fn dense(name: &str, units: usize, activation: &str) -> Value {
 }
 
 /// Encoder and two stacked decoder LSTMs with dropout, a concatenation and a sum between them.
-fn stacked(backwards: bool) -> Value {
+pub(super) fn stacked(backwards: bool) -> Value {
     json!({
         "format": "sconce-graph", "version": 1,
         "layers": [
@@ -83,7 +83,7 @@ fn stacked(backwards: bool) -> Value {
     })
 }
 
-fn model(document: &Value, backend: Box<dyn Backend>) -> Arc<Model> {
+pub(super) fn model(document: &Value, backend: Box<dyn Backend>) -> Arc<Model> {
     let document = GraphDocument::parse(&document.to_string()).unwrap();
     let plan = Plan::new(&document).unwrap();
     let layers = plan
@@ -107,20 +107,30 @@ fn generate(model: &Arc<Model>, rows: &[Vec<i32>], recompute: bool) -> Generated
 
 /// Without rows, the model has no input beside the decoder's.
 fn prompted(model: &Arc<Model>, rows: &[Vec<i32>], prompts: Vec<Vec<i32>>, recompute: bool) -> Generated {
+    searched(model, rows, |request| {
+        request.recompute = recompute;
+        request.prompts = prompts;
+    })
+}
+
+pub(super) fn searched(
+    model: &Arc<Model>,
+    rows: &[Vec<i32>],
+    change: impl FnOnce(&mut GenerationRequest),
+) -> Generated {
     let length = rows.iter().map(Vec::len).max().unwrap_or(0);
     let ids =
         rows.iter().flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(0, length - row.len()))).collect();
-    let request = GenerationRequest {
+    let mut request = GenerationRequest {
         decoder_input: usize::from(!rows.is_empty()),
         output: 0,
         begin_id: 1,
         end_id: vec![2],
         pad_id: 0,
         max_new_tokens: 15,
-        feed: super::Feed::Ids,
-        recompute,
-        prompts,
+        ..GenerationRequest::default()
     };
+    change(&mut request);
     let mut inputs = vec![Tensor::ids(vec![rows.len(), length], ids)];
     inputs.truncate(rows.len());
     let mut generation = Generation::new(Arc::clone(model), request, inputs, Interrupt::default()).unwrap();
@@ -131,11 +141,11 @@ fn prompted(model: &Arc<Model>, rows: &[Vec<i32>], prompts: Vec<Vec<i32>>, recom
     }
 }
 
-fn rows() -> Vec<Vec<i32>> {
+pub(super) fn rows() -> Vec<Vec<i32>> {
     (0..9).map(|row| (0..1 + row * 5 % 7).map(|step| 3 + (row * 11 + step * 7) % 20).collect()).collect()
 }
 
-fn cpu() -> Box<dyn Backend> {
+pub(super) fn cpu() -> Box<dyn Backend> {
     Box::new(Cpu::new(Context::new(2, Simd::from_environment())))
 }
 
@@ -248,7 +258,7 @@ fn repeating() -> Value {
     document
 }
 
-fn transformer(rotary: &str, first: bool) -> Value {
+pub(super) fn transformer(rotary: &str, first: bool) -> Value {
     let rule = json!({ "type": "randomNormal", "mean": 0.0, "stddev": 0.7 });
     json!({
         "intermediateDim": 9, "numHeads": 2, "keyDim": null, "activation": "relu", "dropout": 0.1,
@@ -308,9 +318,7 @@ fn positions_are_counted_on_up_to_the_end_of_their_table() {
         end_id: vec![],
         pad_id: 0,
         max_new_tokens: 15,
-        feed: super::Feed::Ids,
-        recompute: false,
-        prompts: Vec::new(),
+        ..GenerationRequest::default()
     };
     let inputs = vec![Tensor::ids(vec![2, 1], vec![3, 4])];
     let mut generation = Generation::new(Arc::clone(&model), request, inputs, Interrupt::default()).unwrap();

@@ -65,8 +65,19 @@ fn gather(x: &Array, times: usize) -> Result<Array> {
 impl Run<'_> {
     fn attention_sizes(&self, node: &Node, plan: &AttentionPlan) -> Result<Sizes> {
         let (query, value) = (self.floats(node.inputs[0])?, self.floats(node.inputs[2])?);
-        let before = if plan.cache.is_some() { self.forward.position() } else { 0 };
-        Ok([query.dim(0)?, plan.heads, query.dim(1)?, before + value.dim(1)?])
+        if plan.cache.is_some() {
+            return Ok([query.dim(0)?, plan.heads, query.dim(1)?, self.forward.position() + value.dim(1)?]);
+        }
+        let [rows, queries, batch] = [query.dim(0)?, query.dim(1)?, value.dim(0)?];
+        // In a step of decoding, rows of one sentence may share its keys: they are the queries of one sequence.
+        let is_shared = self.forward.decoding.is_some() && queries == 1 && batch > 0 && rows > batch;
+        Ok([batch, plan.heads, if is_shared { rows / batch } else { queries }, value.dim(1)?])
+    }
+
+    /// The queries, those of rows that share their keys as one sequence.
+    fn queries(&self, node: &Node, [batch, _, queries, _]: Sizes) -> Result<Array> {
+        let query = self.floats(node.inputs[0])?;
+        Ok(query.reshape((batch, queries, query.dim(2)?))?)
     }
 
     /// Keys, values and which of them count; in a step of decoding those of all steps so far.
@@ -131,7 +142,7 @@ impl Run<'_> {
     fn attention_parts(&self, index: usize, node: &Node, plan: &AttentionPlan) -> Result<Parts> {
         let sizes = self.attention_sizes(node, plan)?;
         let times = plan.heads / plan.key_value_heads;
-        let query = split(self.floats(node.inputs[0])?, plan.heads)?;
+        let query = split(&self.queries(node, sizes)?, plan.heads)?;
         let (key, value, key_mask) = self.keys_and_values(node, plan)?;
         let key = repeat(&split(&key, plan.key_value_heads)?, times)?;
         let value = repeat(&split(&value, plan.key_value_heads)?, times)?;
@@ -188,7 +199,9 @@ impl Run<'_> {
                 Some(factors) => (&parts.scores * factors)?,
                 None => parts.scores.clone(),
             };
-            (self.zero_masked(node, &plan, join(&kept.matmul(&parts.value)?)?)?, parts.scores)
+            let output = self.zero_masked(node, &plan, join(&kept.matmul(&parts.value)?)?)?;
+            let query = self.floats(node.inputs[0])?;
+            (output.reshape((query.dim(0)?, query.dim(1)?, output.dim(2)?))?, parts.scores)
         };
         self.values[node.outputs[0]] = Some(Value::Floats(output));
         self.masks[node.outputs[0]] = self.mask(node.inputs[0]);

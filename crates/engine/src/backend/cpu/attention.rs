@@ -37,11 +37,10 @@ struct Masks {
 }
 
 /// `[batch, steps, width]`, or those of its rows that are there, as the kernels take it.
-fn packed<'a>(tensor: &'a Tensor, rows: Option<&'a Arc<Rows>>) -> Result<Packed<'a>> {
+fn packed<'a>(tensor: &'a Tensor, steps: usize, rows: Option<&'a Arc<Rows>>) -> Result<Packed<'a>> {
     if let Some(rows) = rows {
         return Ok(Packed::of_rows(tensor.floats()?, &rows.places, tensor.width()));
     }
-    let steps = tensor.shape.get(1).copied().unwrap_or(0);
     Ok(Packed::new(tensor.floats()?, steps, tensor.width()))
 }
 
@@ -52,7 +51,10 @@ impl Run<'_> {
             (None, &[batch, steps, _]) => Ok((batch, steps)),
             _ => Err(Error::new(Code::Internal, "attention is over sequences")),
         };
-        let ((batch, queries), (_, keys)) = (sizes(node.inputs[0])?, sizes(node.inputs[2])?);
+        let ((rows, queries), (batch, keys)) = (sizes(node.inputs[0])?, sizes(node.inputs[2])?);
+        // In a step of decoding, rows of one sentence may share its keys: they are the queries of one sequence.
+        let is_shared = self.forward.decoding.is_some() && queries == 1 && batch > 0 && rows > batch;
+        let queries = if is_shared { rows / batch } else { queries };
         Ok(AttentionSizes { batch, queries, keys })
     }
 
@@ -114,7 +116,7 @@ impl Run<'_> {
             Packed { data, stride, batch_stride, rows: None }
         };
         let inputs = AttentionInputs {
-            query: packed(query, None)?,
+            query: packed(query, queries, None)?,
             key: of_cache(0, plan.key_value_heads * plan.key_width),
             value: of_cache(1, plan.key_value_heads * plan.value_width),
             query_mask: masks.query.as_ref().map(|mask| mask.as_slice()),
@@ -153,11 +155,12 @@ impl Run<'_> {
         sizes: AttentionSizes,
         masks: &'b Masks,
     ) -> Result<AttentionInputs<'b>> {
-        let packed = |place: usize| packed(self.value(node.inputs[place])?, self.rows(node.inputs[place]));
+        let packed =
+            |place: usize, steps| packed(self.value(node.inputs[place])?, steps, self.rows(node.inputs[place]));
         Ok(AttentionInputs {
-            query: packed(0)?,
-            key: packed(1)?,
-            value: packed(2)?,
+            query: packed(0, sizes.queries)?,
+            key: packed(1, sizes.keys)?,
+            value: packed(2, sizes.keys)?,
             query_mask: masks.query.as_ref().map(|mask| mask.as_slice()),
             key_mask: masks.key.as_ref().map(|mask| mask.as_slice()),
             mask: masks.pairs.as_ref().map(|(data, spread)| ScoreMask {
@@ -193,7 +196,7 @@ impl Run<'_> {
         let width = plan.heads * plan.value_width;
         let shape = match self.rows(node.inputs[0]) {
             Some(rows) => vec![rows.positions.len(), width],
-            None => vec![batch, queries, width],
+            None => [&self.value(node.inputs[0])?.shape[..2], &[width]].concat(),
         };
         let mut output = Buffer::new(shape.iter().product());
         let mut log_sums = self.schedule.backward[index].then(|| Buffer::new(batch * plan.heads * queries));
