@@ -228,8 +228,9 @@ const seconds = secondsSoFar();
 const folders = (await readdir(models)).sort().map((name) => join(models, name));
 await using averaged = await averageCheckpoints(folders);
 await averaged.save(join(out, "average"));
-const bleuOf = async (own: Seq2Seq) => own.evaluate(test, { metrics: ["bleu"], generate, bleu: { lowercase: true } });
-const [last, mean] = [await bleuOf(translator), await bleuOf(averaged)];
+const scoresOf = async (own: Seq2Seq) =>
+  own.evaluate(test, { metrics: ["bleu", "chrf"], generate, bleu: { lowercase: true }, chrf: { lowercase: true } });
+const [last, mean] = [await scoresOf(translator), await scoresOf(averaged)];
 const results = {
   direction,
   model,
@@ -237,14 +238,16 @@ const results = {
   seed,
   updates: done,
   seconds: Math.round(seconds),
-  last: { bleu: last.bleu, loss: last.loss },
-  averaged: { bleu: mean.bleu, loss: mean.loss, models: folders.length },
+  last: { bleu: last.bleu, chrf: last.chrf, loss: last.loss },
+  averaged: { bleu: mean.bleu, chrf: mean.chrf, loss: mean.loss, models: folders.length },
   signature: mean.signatures?.bleu,
+  chrfSignature: mean.signatures?.chrf,
 };
 await logged({ results });
-console.log(`\n${done} updates in ${(seconds / 60).toFixed(1)} minutes; BLEU of the test set (${results.signature}):`);
-console.log(`  last model                 ${last.bleu?.toFixed(2)}`);
-console.log(`  mean of the last ${folders.length} models  ${mean.bleu?.toFixed(2)}`);
+console.log(`\n${done} updates in ${(seconds / 60).toFixed(1)} minutes; BLEU (${results.signature}) and`);
+console.log(`chrF (${results.chrfSignature}) of the test set:`);
+console.log(`  last model                 ${last.bleu?.toFixed(2)}, ${last.chrf?.toFixed(2)}`);
+console.log(`  mean of the last ${folders.length} models  ${mean.bleu?.toFixed(2)}, ${mean.chrf?.toFixed(2)}`);
 const shown = test.sample(3, seed);
 const translations = await averaged.generate(shown.sources(), generate);
 for (const [index, { source, target }] of [...shown].entries()) {

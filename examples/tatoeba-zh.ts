@@ -101,10 +101,15 @@ const second = await translationsOf(system);
 
 // 4. The difference on sentences that neither has seen.
 const comparison = pairedBootstrap(first, second, test.targets(), { tokenize: "zh", seed });
-const { difference, interval, pValue, signature } = comparison;
-console.log(`\nBLEU of ${test.length} sentences (${signature}):`);
-console.log(`  ${baseline}  ${comparison.baseline.score.toFixed(2)} ± ${comparison.baseline.ci.toFixed(2)}`);
-console.log(`  ${system}  ${comparison.system.score.toFixed(2)} ± ${comparison.system.ci.toFixed(2)}`);
-const bounds = interval.map((bound) => bound.toFixed(2)).join(" to ");
-console.log(`  difference ${difference.toFixed(2)}, 95 % of the samples from ${bounds}, p = ${pValue.toFixed(3)}`);
-if (flags.json) console.log(JSON.stringify({ models: [baseline, system], seed, ...comparison }));
+const characters = pairedBootstrap(first, second, test.targets(), { metric: "chrf", seed });
+for (const [metric, { difference, interval, pValue, signature, ...scores }] of [
+  ["BLEU", comparison],
+  ["chrF", characters],
+] as const) {
+  console.log(`\n${metric} of ${test.length} sentences (${signature}):`);
+  console.log(`  ${baseline}  ${scores.baseline.score.toFixed(2)} ± ${scores.baseline.ci.toFixed(2)}`);
+  console.log(`  ${system}  ${scores.system.score.toFixed(2)} ± ${scores.system.ci.toFixed(2)}`);
+  const bounds = interval.map((bound) => bound.toFixed(2)).join(" to ");
+  console.log(`  difference ${difference.toFixed(2)}, 95 % of the samples from ${bounds}, p = ${pValue.toFixed(3)}`);
+}
+if (flags.json) console.log(JSON.stringify({ models: [baseline, system], seed, ...comparison, chrf: characters }));

@@ -107,6 +107,37 @@ test("validation by translations is logged, and callbacks watch it", async (t) =
   t.is(stopping.best, Math.max(...scores));
 });
 
+test("every metric of texts validates, and less TER is better", async (t) => {
+  const own = await translator();
+  const stopping = (["valTer", "valChrf++", "valRougeL", "valCmrcF1"] as const).map((monitor) =>
+    earlyStopping({ monitor, patience: 1000 }),
+  );
+  const metrics = ["ter", "chrf", "chrf++", "rougeL", "cmrcF1"] as const;
+  const options = { chrf: { charOrder: 2 }, ter: { normalized: true, asianSupport: true } };
+  const { history } = await own.fit(pairs, {
+    ...quiet,
+    epochs: 4,
+    optimizer: optimizer(),
+    validation: pairs.slice(0, 40),
+    validationMetrics: metrics,
+    validationGeneration: { maxNewTokens: 6, ...options },
+    callbacks: stopping,
+  });
+  const last = await own.evaluate(pairs.slice(0, 40), { metrics, generate: { maxNewTokens: 6 }, ...options });
+  t.deepEqual(
+    metrics.map((name) => last[name]),
+    [history.valTer, history.valChrf, history["valChrf++"], history.valRougeL, history.valCmrcF1].map((all) => all![3]),
+  );
+  t.is(stopping[0]!.best, Math.min(...history.valTer!));
+  t.is(stopping[1]!.best, Math.max(...history["valChrf++"]!));
+  t.is(stopping[2]!.best, Math.max(...history.valRougeL!));
+  t.is(stopping[3]!.best, Math.max(...history.valCmrcF1!));
+  t.true(new Set(history.valTer).size > 1);
+  t.deepEqual(Object.keys(last.signatures!), ["chrf", "chrf++", "ter", "rougeL", "cmrcF1"]);
+  t.regex(last.signatures!.rougeL!, /^nrefs:1\|tok:zh\|stem:no\|/);
+  t.regex(last.signatures!.ter!, /norm:yes\|punct:yes\|asian:yes/);
+});
+
 test("an interrupted run with validation by translations ends as one that was not", async (t) => {
   const run = async (options: Seq2SeqFitOptions) => {
     const own = await translator();

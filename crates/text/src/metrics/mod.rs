@@ -97,6 +97,9 @@ impl Metric {
     }
 }
 
+/// For each metric the statistics of all segments, row by row.
+pub type Tables = Vec<Vec<f64>>;
+
 /// Statistics of each segment, for each metric.
 ///
 /// Hypothesis i has the next `counts[i]` of the references.
@@ -114,7 +117,7 @@ pub fn statistics<T: AsRef<str> + Sync>(
     counts: &[u32],
     run: Run<'_>,
     cancelled: &(dyn Fn() -> bool + Sync),
-) -> Result<Vec<Vec<f64>>> {
+) -> Result<Tables> {
     metrics.iter().try_for_each(Metric::check)?;
     if let Some(segment) = counts.iter().position(|&count| count == 0) {
         return Err(MetricError::NoReference { segment });
@@ -136,13 +139,13 @@ pub fn statistics<T: AsRef<str> + Sync>(
         });
     }
     let pieces = pieces(hypotheses);
-    let results: Vec<Mutex<Option<Result<Vec<Vec<f64>>>>>> = pieces.iter().map(|_| Mutex::new(None)).collect();
+    let results: Vec<Mutex<Option<Result<Tables>>>> = pieces.iter().map(|_| Mutex::new(None)).collect();
     // Tables that were made for a piece are used for the next.
     let rooms: Mutex<Vec<Room>> = Mutex::default();
     run(pieces.len(), &|piece| {
         let spare = rooms.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut room = spare.unwrap_or_default();
-        let mut work = || -> Result<Vec<Vec<f64>>> {
+        let mut work = || -> Result<Tables> {
             let mut made = vec![Vec::new(); metrics.len()];
             for index in pieces[piece].clone() {
                 if cancelled() {
@@ -160,7 +163,7 @@ pub fn statistics<T: AsRef<str> + Sync>(
         *results[piece].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         rooms.lock().unwrap_or_else(PoisonError::into_inner).push(room);
     });
-    let mut all: Vec<Vec<f64>> = metrics.iter().map(|it| Vec::with_capacity(it.width() * hypotheses.len())).collect();
+    let mut all: Tables = metrics.iter().map(|it| Vec::with_capacity(it.width() * hypotheses.len())).collect();
     for result in results {
         let made = result.into_inner().unwrap_or_else(PoisonError::into_inner);
         for (all, made) in all.iter_mut().zip(made.unwrap_or(Err(MetricError::Cancelled))?) {

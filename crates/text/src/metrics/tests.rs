@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::{Bleu, BleuTokenizer, Chrf, Metric, MetricError, Normalization, Rouge, RougeKind, Ter, statistics};
 
 fn bleu(tokenize: BleuTokenizer) -> Metric {
@@ -84,4 +86,38 @@ fn what_does_not_fit_is_refused() {
     assert!(matches!(refused, Err(MetricError::Option(_))));
     let stopped = statistics(&all(), &["a"], &["a"], &[1], &serial, &|| true);
     assert_eq!(stopped, Err(MetricError::Cancelled));
+}
+
+proptest! {
+    #[test]
+    fn any_text_has_all_in_common_with_itself(texts in prop::collection::vec(any::<String>(), 1..4)) {
+        let tokenizers = [
+            BleuTokenizer::V13a,
+            BleuTokenizer::Chinese,
+            BleuTokenizer::International,
+            BleuTokenizer::Character,
+            BleuTokenizer::None,
+        ];
+        let mut metrics: Vec<Metric> = tokenizers.into_iter().map(bleu).collect();
+        metrics.extend(all());
+        let counts = vec![1; texts.len()];
+        let tables = statistics(&metrics, &texts, &texts, &counts, &serial, &|| false).unwrap();
+        for (metric, rows) in metrics.iter().zip(tables) {
+            for row in rows.chunks_exact(metric.width()) {
+                prop_assert!(row.iter().all(|value| value.is_finite()));
+                match metric {
+                    Metric::Bleu(_) => {
+                        prop_assert_eq!(row[0], row[1]);
+                        prop_assert_eq!(&row[2..6], &row[6..]);
+                    }
+                    Metric::Chrf(_) => {
+                        prop_assert!(row.chunks_exact(3).all(|order| order[0] == order[1] && order[1] == order[2]));
+                    }
+                    // References are prepared twice, so that there may be edits, but not more than words.
+                    Metric::Ter(_) => prop_assert!(row[0] <= 2.0 * row[1] + 2.0),
+                    Metric::Rouge(_) => prop_assert!(row.iter().all(|&value| value == 0.0 || value == 1.0)),
+                }
+            }
+        }
+    }
 }
