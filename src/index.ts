@@ -42,6 +42,7 @@ export {
   type Normalization,
   type SpecialTokenNames,
   type StatisticsOptions,
+  type SubwordSampling,
   Tokenizer,
   type TokenizerDocument,
   type TokenizerOptions,

@@ -1,15 +1,18 @@
 import { DataError, fromFile, OptionError } from "../errors.ts";
 import { TokenizerHandle } from "../native.ts";
+import type { EncodeSettings } from "../native-interface.ts";
 import { checkKeys, checkSignal, integerOption } from "../options.ts";
 import { blocksOf, checkTexts, inBlocks, type Texts } from "./tokenizers/blocks.ts";
 import { readDocument, type SpecialTokenNames, type TokenizerDocument } from "./tokenizers/document.ts";
 import { EncodedTexts } from "./tokenizers/encoded.ts";
+import { checkEncoding, type EncodeBatchOptions, type EncodeOptions, encodingKeys } from "./tokenizers/encoding.ts";
 import type { TokenizerOptions, TokenizerType } from "./tokenizers/options.ts";
 import { TokenCounter, type TokenStatistics } from "./tokenizers/statistics.ts";
 import { train } from "./tokenizers/training.ts";
 import { type SpecialIds, Vocabulary } from "./vocabulary.ts";
 
 export type { SpecialTokenNames, TokenizerDocument } from "./tokenizers/document.ts";
+export type { EncodeBatchOptions, EncodeOptions, SubwordSampling } from "./tokenizers/encoding.ts";
 export type {
   Normalization,
   TokenizerOptions,
@@ -17,20 +20,6 @@ export type {
   TokenizerType,
   TrainedTokenizerType,
 } from "./tokenizers/options.ts";
-
-/** Options of {@link Tokenizer.encode}. */
-export interface EncodeOptions {
-  /** Whether the begin token comes first; default `false`. */
-  addBegin?: boolean;
-  /** Whether the end token comes last; default `false`. */
-  addEnd?: boolean;
-}
-
-/** Options of {@link Tokenizer.encodeBatch}. */
-export interface EncodeBatchOptions extends EncodeOptions {
-  /** Stops encoding; the rejection is its reason. */
-  signal?: AbortSignal;
-}
 
 /** Options of {@link Tokenizer.decodeBatch}. */
 export interface DecodeBatchOptions {
@@ -60,18 +49,22 @@ export class Tokenizer {
   readonly #handle: TokenizerHandle;
   /** Whether version 1 of the format can hold it. */
   readonly #isWords: boolean;
+  /** Whether it can cut texts at random. */
+  readonly #canSample: boolean;
 
   private constructor(handle: TokenizerHandle, isWords: boolean) {
-    const { type, lowercase, tokens, ...ids } = JSON.parse(handle.describe()) as {
+    const { type, lowercase, tokens, canSample, ...ids } = JSON.parse(handle.describe()) as {
       type: TokenizerType;
       lowercase: boolean;
       tokens: string[];
+      canSample: boolean;
     } & SpecialIds;
     this.type = type;
     this.lowercase = lowercase;
     this.vocabulary = Vocabulary.ofTokens(tokens, ids);
     this.#handle = handle;
     this.#isWords = isWords;
+    this.#canSample = canSample;
   }
 
   /**
@@ -85,7 +78,7 @@ export class Tokenizer {
   static async train(texts: Texts, options: TokenizerOptions): Promise<Tokenizer> {
     const { handle, checked } = await train("Tokenizer.train", texts, options);
     const isUsual = checked.normalization === "nfc" && checked.specialTokens.length === 0;
-    return new Tokenizer(handle, checked.type !== "bpe" && isUsual);
+    return new Tokenizer(handle, (checked.type === "word" || checked.type === "character") && isUsual);
   }
 
   /**
@@ -153,30 +146,23 @@ export class Tokenizer {
    * The ids of a text, at once; for many texts `encodeBatch` is faster and leaves the event loop free.
    *
    * @param text - Any text; the empty one has no ids of its own.
-   * @param options - Whether to add begin and end.
+   * @param options - Whether to add begin and end, how long it may be, whether to cut at random.
    * @returns Ids of `vocabulary`.
-   * @throws DataError if it is no string; OptionError if the vocabulary has no begin or end token to add.
+   * @throws DataError if it is no string; OptionError if an option is wrong, or the vocabulary has no begin or end token to add.
    */
   encode(text: string, options: EncodeOptions = {}): Int32Array {
-    checkKeys("encode", options, ["addBegin", "addEnd"]);
-    const [begin, end] = this.#frame("encode", options);
-    const ids = this.#handle.encode(checkText("encode", text));
-    if (begin < 0 && end < 0) return ids;
-    const framed = new Int32Array(ids.length + (begin < 0 ? 0 : 1) + (end < 0 ? 0 : 1));
-    framed.set(ids, begin < 0 ? 0 : 1);
-    if (begin >= 0) framed[0] = begin;
-    if (end >= 0) framed[framed.length - 1] = end;
-    return framed;
+    checkKeys("encode", options, encodingKeys);
+    return this.#handle.encode(checkText("encode", text), this.#encoding("encode", options));
   }
 
   /**
    * The ids of many texts, on the compute threads.
    *
    * @param texts - Any texts.
-   * @param options - Whether to add begin and end.
+   * @param options - Whether to add begin and end, how long texts may be, whether to cut at random.
    * @returns Ids of `vocabulary` in one array, in the order of the texts.
-   * @throws DataError if a text is no string; LimitError if there are more than 2^31 ids; OptionError if the vocabulary has no
-   *   begin or end token to add.
+   * @throws DataError if a text is no string; LimitError if there are more than 2^31 ids; OptionError if an option is wrong, or
+   *   the vocabulary has no begin or end token to add.
    */
   async encodeBatch(texts: Texts, options: EncodeBatchOptions = {}): Promise<EncodedTexts> {
     const parts: { ids: Int32Array; offsets: Int32Array }[] = [];
@@ -265,15 +251,8 @@ export class Tokenizer {
     return { format: "sconce-tokenizer", version: 2, special, tokenizer: JSON.parse(this.#handle.document()) };
   }
 
-  /** Ids before and after a text, -1 for none. */
-  #frame(where: string, { addBegin, addEnd }: EncodeOptions): readonly [begin: number, end: number] {
-    const { begin, end } = this.vocabulary;
-    if (addBegin && begin < 0) {
-      throw new OptionError(`${where}: the vocabulary has no begin token to add; name it when loading`);
-    }
-    if (addEnd && end < 0)
-      throw new OptionError(`${where}: the vocabulary has no end token to add; name it when loading`);
-    return [addBegin ? begin : -1, addEnd ? end : -1];
+  #encoding(where: string, options: EncodeOptions): EncodeSettings {
+    return checkEncoding(where, options, this.vocabulary, this.#canSample ? this.type : undefined);
   }
 
   #checkIds(ids: ArrayLike<number>): Int32Array {
@@ -293,14 +272,19 @@ export class Tokenizer {
     options: EncodeBatchOptions,
     done: (part: { ids: Int32Array; offsets: Int32Array }) => void,
   ): Promise<void> {
-    checkKeys(where, options, ["addBegin", "addEnd", "signal"]);
+    checkKeys(where, options, [...encodingKeys, "signal"]);
     checkSignal(where, options.signal);
     checkTexts(where, texts);
-    const [begin, end] = this.#frame(where, options);
+    const settings = this.#encoding(where, options);
     options.signal?.throwIfAborted();
+    let first = 0;
     await inBlocks(
       blocksOf(where, texts),
-      (block) => this.#handle.encodeBatch(block, begin, end, options.signal),
+      (block) => {
+        const sent = this.#handle.encodeBatch(block, { ...settings, first }, options.signal);
+        first += block.length;
+        return sent;
+      },
       done,
     );
   }

@@ -13,7 +13,7 @@ use napi_derive::napi;
 use sconce_engine::{Code, Error, family::Family, interrupt::Flag};
 use sconce_kernels::Context;
 use sconce_text::tokenizer::{
-    Encoded, Fault, LARGEST_DOCUMENT, SpecialNames, Tokenizer, TokenizerError,
+    Encoded, Encoding, Fault, LARGEST_DOCUMENT, Sampling, SpecialNames, Tokenizer, TokenizerError,
     training::{Counting, Learning, Progress, TrainingOptions},
 };
 
@@ -87,6 +87,39 @@ pub struct EncodedResult {
     pub offsets: Integers,
 }
 
+/// How texts are encoded.
+#[napi(object, object_to_js = false)]
+pub struct EncodeSettings {
+    /// The id before each text; -1 for none.
+    pub begin: i32,
+    /// The id after each text; -1 for none.
+    pub end: i32,
+    /// Most ids of a text, begin and end included; -1 for no limit.
+    pub longest: i32,
+    /// Whether what is too many is taken from the beginning.
+    pub keep_end: bool,
+    /// Probability or exponent of cutting at random; -1 for none.
+    pub amount: f64,
+    /// Seed of the random numbers.
+    pub seed: f64,
+    /// Number of the first text.
+    pub first: f64,
+}
+
+impl EncodeSettings {
+    fn encoding(&self) -> Encoding {
+        let Self { begin, end, longest, keep_end, amount, seed, first } = *self;
+        let id = |id: i32| Some(id).filter(|&id| id >= 0);
+        Encoding {
+            begin: id(begin),
+            end: id(end),
+            longest: usize::try_from(longest).ok(),
+            keep_end,
+            sampling: (amount >= 0.0).then(|| Sampling { amount, seed: seed as u64, first: first as u64 }),
+        }
+    }
+}
+
 /// Turns text into ids and ids into text.
 #[napi]
 pub struct NativeTokenizer {
@@ -158,6 +191,7 @@ impl NativeTokenizer {
             "unknown": id(specials.unknown),
             "begin": id(specials.begin),
             "end": id(specials.end),
+            "canSample": self.tokenizer.can_sample(),
         })
         .to_string()
     }
@@ -176,8 +210,14 @@ impl NativeTokenizer {
 
     /// The ids of a text.
     #[napi(catch_unwind, ts_return_type = "Int32Array")]
-    pub fn encode<'env>(&self, env: &'env Env, text: String) -> Result<Int32ArraySlice<'env>> {
-        let ids = self.tokenizer.encode(&text).map_err(|error| thrown(tokenizer_error(error)))?;
+    pub fn encode<'env>(
+        &self,
+        env: &'env Env,
+        text: String,
+        settings: EncodeSettings,
+    ) -> Result<Int32ArraySlice<'env>> {
+        let ids =
+            self.tokenizer.encode_as(&text, &settings.encoding()).map_err(|error| thrown(tokenizer_error(error)))?;
         Int32ArraySlice::copy_from(env, &ids[..])
             .map_err(|error| thrown(Error::new(Code::Internal, error.reason.clone())))
     }
@@ -188,21 +228,20 @@ impl NativeTokenizer {
         self.tokenizer.decode(&ids).map_err(|error| thrown(tokenizer_error(error)))
     }
 
-    /// The ids of many texts, each after `begin` and before `end` unless these are -1.
+    /// The ids of many texts.
     #[napi(catch_unwind, ts_return_type = "Promise<EncodedResult>")]
     pub fn encode_batch<'env>(
         &self,
         env: &'env Env,
         texts: Vec<String>,
-        begin: i32,
-        end: i32,
+        settings: EncodeSettings,
         cancel: Option<ClassInstance<'_, NativeCancel>>,
     ) -> Result<Object<'env>> {
         let (tokenizer, flag) = (Arc::clone(&self.tokenizer), flag(cancel));
         queue_once(env, self.family.number(), move || {
-            let frame = (Some(begin).filter(|&id| id >= 0), Some(end).filter(|&id| id >= 0));
-            let Encoded { ids, offsets } =
-                tokenizer.encode_batch(&texts, frame, &run, &|| flag.is_raised()).map_err(tokenizer_error)?;
+            let Encoded { ids, offsets } = tokenizer
+                .encode_batch(&texts, &settings.encoding(), &run, &|| flag.is_raised())
+                .map_err(tokenizer_error)?;
             Ok(EncodedResult { ids: Integers(ids), offsets: Integers(offsets) })
         })
     }

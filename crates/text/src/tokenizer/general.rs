@@ -11,6 +11,7 @@ use tokenizers::{
 };
 
 use super::{
+    base64,
     document::Document,
     error::{Fault, Result, TokenizerError},
 };
@@ -80,26 +81,7 @@ fn chain(value: &Value, steps: &mut Vec<(NormalizerWrapper, usize)>) -> Result<(
 /// The longest text that a compiled map of SentencePiece can put in a character's place, in bytes: after the size of its
 /// tree and the tree come the texts, each ended by a zero.
 fn longest_replacement(charsmap: &str) -> Option<usize> {
-    let mut bytes = Vec::with_capacity(charsmap.len() / 4 * 3);
-    let mut bits = 0u32;
-    let mut count = 0;
-    for byte in charsmap.bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'=' => break,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-        }
-    }
+    let bytes = base64::decode(charsmap)?;
     let size = u32::from_le_bytes(bytes.first_chunk().copied()?) as usize;
     let texts = bytes.get(4..)?.get(size..)?;
     texts.split(|&byte| byte == 0).map(<[u8]>::len).max().map(|longest| longest.max(1))
