@@ -63,8 +63,11 @@ export declare class NativeModel {
 export declare class NativeTokenizer {
   /** The tokenizer of the text of a `tokenizer.json`; JSON of the names of special tokens. */
   constructor(document: string, namesJson: string)
-  /** Reads a `tokenizer.json`. */
-  static load(path: string, namesJson: string): Promise<NativeTokenizer>
+  /**
+   * Reads the file, or the two files, of a format: `tokenizerJson`, `sentencePiece`, `wordPiece`, or `wordPieceCased`, or
+   * `gpt2`.
+   */
+  static load(paths: Array<string>, format: string, namesJson: string): Promise<NativeTokenizer>
   /** A word or character tokenizer of all its tokens by id; JSON of options as for training. */
   static ofTokens(optionsJson: string, tokens: Array<string>): NativeTokenizer
   /** Kind, tokens and ids of special tokens (-1: none), as JSON. */
@@ -75,6 +78,8 @@ export declare class NativeTokenizer {
   tokenize(text: string): Array<string>
   /** The ids of a text. */
   encode(text: string, settings: EncodeSettings): Int32Array
+  /** The ids of a text, then where the part that each stands for begins and ends, in units of UTF-16. */
+  encodeSpans(text: string, settings: EncodeSettings): Int32Array
   /** The text of ids. */
   decode(ids: Int32Array): string
   /** The ids of many texts. */

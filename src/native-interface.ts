@@ -103,6 +103,8 @@ export interface NativeTokenizer {
   document(): string;
   tokenize(text: string): string[];
   encode(text: string, settings: EncodeSettings): Int32Array;
+  /** Ids, then two places of the text for each. */
+  encodeSpans(text: string, settings: EncodeSettings): Int32Array;
   decode(ids: Int32Array): string;
   encodeBatch(texts: string[], settings: EncodeSettings, cancel?: NativeCancel): Promise<EncodedResult>;
   decodeBatch(ids: Int32Array, offsets: Int32Array, cancel?: NativeCancel): Promise<string[]>;
@@ -223,7 +225,8 @@ export interface NativeAddon {
   /** Text of a `tokenizer.json`, and JSON of the names of special tokens: `{ padding?, unknown?, begin?, end? }`. */
   NativeTokenizer: {
     new (document: string, namesJson: string): NativeTokenizer;
-    load(path: string, namesJson: string): Promise<NativeTokenizer>;
+    /** One file, or for `gpt2` two, of the format `tokenizerJson`, `sentencePiece`, `wordPiece`, `wordPieceCased` or `gpt2`. */
+    load(paths: string[], format: string, namesJson: string): Promise<NativeTokenizer>;
     /** Words or characters of a saved model: JSON of `TrainingOptions`, and all tokens by id. */
     ofTokens(optionsJson: string, tokens: string[]): NativeTokenizer;
   };

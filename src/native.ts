@@ -271,8 +271,8 @@ export class TokenizerHandle {
     return new TokenizerHandle(guard(() => addon.NativeTokenizer.ofTokens(optionsJson, tokens)));
   }
 
-  static async load(path: string, namesJson: string): Promise<TokenizerHandle> {
-    return new TokenizerHandle(await guardAsync(() => addon.NativeTokenizer.load(path, namesJson)));
+  static async load(paths: string[], format: string, namesJson: string): Promise<TokenizerHandle> {
+    return new TokenizerHandle(await guardAsync(() => addon.NativeTokenizer.load(paths, format, namesJson)));
   }
 
   describe(): string {
@@ -289,6 +289,10 @@ export class TokenizerHandle {
 
   encode(text: string, settings: EncodeSettings): Int32Array {
     return guard(() => this.#native.encode(text, settings));
+  }
+
+  encodeSpans(text: string, settings: EncodeSettings): Int32Array {
+    return guard(() => this.#native.encodeSpans(text, settings));
   }
 
   decode(ids: Int32Array): string {

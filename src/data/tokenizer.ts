@@ -6,6 +6,7 @@ import { blocksOf, checkTexts, inBlocks, type Texts } from "./tokenizers/blocks.
 import { readDocument, type SpecialTokenNames, type TokenizerDocument } from "./tokenizers/document.ts";
 import { EncodedTexts } from "./tokenizers/encoded.ts";
 import { checkEncoding, type EncodeBatchOptions, type EncodeOptions, encodingKeys } from "./tokenizers/encoding.ts";
+import { checkLoading, type LoadTokenizerOptions, type MergesFiles } from "./tokenizers/loading.ts";
 import type { TokenizerOptions, TokenizerType } from "./tokenizers/options.ts";
 import { TokenCounter, type TokenStatistics } from "./tokenizers/statistics.ts";
 import { train } from "./tokenizers/training.ts";
@@ -13,6 +14,7 @@ import { type SpecialIds, Vocabulary } from "./vocabulary.ts";
 
 export type { SpecialTokenNames, TokenizerDocument } from "./tokenizers/document.ts";
 export type { EncodeBatchOptions, EncodeOptions, SubwordSampling } from "./tokenizers/encoding.ts";
+export type { LoadTokenizerOptions, MergesFiles, TokenizerFormat } from "./tokenizers/loading.ts";
 export type {
   Normalization,
   TokenizerOptions,
@@ -20,6 +22,14 @@ export type {
   TokenizerType,
   TrainedTokenizerType,
 } from "./tokenizers/options.ts";
+
+/** What {@link Tokenizer.encodeWithSpans} gives. */
+export interface EncodedSpans {
+  /** Ids of the vocabulary. */
+  readonly ids: Int32Array;
+  /** For each id where its part of the text begins and ends: `[2 ids.length]`, in units of UTF-16, as of `String.slice`. */
+  readonly spans: Int32Array;
+}
 
 /** Options of {@link Tokenizer.decodeBatch}. */
 export interface DecodeBatchOptions {
@@ -82,23 +92,25 @@ export class Tokenizer {
   }
 
   /**
-   * Reads a `tokenizer.json` in the format of Hugging Face's `tokenizers`: models BPE, WordPiece, WordLevel and Unigram.
+   * Reads a tokenizer of another library; the end of the name tells the format, or `format` does.
+   *
+   * - `tokenizer.json`: the format of Hugging Face's `tokenizers`, models BPE, WordPiece, WordLevel and Unigram;
+   * - `*.model`, `*.spm`: SentencePiece, unigram and byte pairs, which encodes and decodes as that library does;
+   * - `*.txt`: the vocabulary of a BERT model, a token a line; `lowercase` says how its texts are cut;
+   * - `{ vocabulary, merges }`: `vocab.json` and `merges.txt` of a model that cuts texts as GPT-2 does.
+   *
    * Truncation, padding and post-processor of the file have no effect: `addBegin` and `addEnd` say what is added. The texts of
    * the tokens for padding, unknown, begin and end are ordinary text, as with `encode_special_tokens` there; other added
    * tokens are found in text.
    *
-   * @param path - The file, of at most 64 MiB.
-   * @param names - Special tokens, where their usual names do not tell.
+   * @param path - The file, of at most 64 MiB (SentencePiece: 16 MiB).
+   * @param options - The format, and special tokens where their usual names do not tell.
    * @throws FileError if it cannot be read; FormatError if it is damaged or of an unknown kind; LimitError if it is too
    *   large; OptionError if a name is no token.
    */
-  static async load(path: string, names: SpecialTokenNames = {}): Promise<Tokenizer> {
-    if (typeof path !== "string") throw new OptionError("Tokenizer.load: the path must be a text");
-    checkKeys("Tokenizer.load", names, ["padding", "unknown", "begin", "end"]);
-    for (const [key, name] of Object.entries(names)) {
-      if (typeof name !== "string") throw new OptionError(`Tokenizer.load: ${key} must be a text`);
-    }
-    return new Tokenizer(await TokenizerHandle.load(path, JSON.stringify(names)), false);
+  static async load(path: string | MergesFiles, options: LoadTokenizerOptions = {}): Promise<Tokenizer> {
+    const { paths, format, names } = checkLoading("Tokenizer.load", path, options);
+    return new Tokenizer(await TokenizerHandle.load(paths, format, JSON.stringify(names)), false);
   }
 
   /**
@@ -153,6 +165,28 @@ export class Tokenizer {
   encode(text: string, options: EncodeOptions = {}): Int32Array {
     checkKeys("encode", options, encodingKeys);
     return this.#handle.encode(checkText("encode", text), this.#encoding("encode", options));
+  }
+
+  /**
+   * The ids of a text and the part of it that each stands for, as in highlighting or when answers are looked for. Rules that
+   * change a text are followed back; a space belongs to the token that it stands in, and bytes of one character all stand for
+   * that character. Slower than `encode`.
+   *
+   * @param text - Any text; halves of surrogate pairs count as one unit.
+   * @param options - Whether to add begin and end, which stand for nothing, and how long the result may be; not `sampling`.
+   * @returns Ids of `vocabulary`; token `i` stands for `text.slice(spans[2 * i], spans[2 * i + 1])`.
+   * @throws DataError if it is no string; OptionError if an option is wrong, or the vocabulary has no begin or end token to add.
+   */
+  encodeWithSpans(text: string, options: EncodeOptions = {}): EncodedSpans {
+    const where = "encodeWithSpans";
+    checkKeys(
+      where,
+      options,
+      encodingKeys.filter((key) => key !== "sampling"),
+    );
+    const all = this.#handle.encodeSpans(checkText(where, text), this.#encoding(where, options));
+    const count = all.length / 3;
+    return { ids: all.subarray(0, count), spans: all.subarray(count) };
   }
 
   /**

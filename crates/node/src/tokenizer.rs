@@ -76,6 +76,20 @@ fn training_options(json: &str) -> sconce_engine::Result<TrainingOptions> {
     serde_json::from_str(json).map_err(|error| Error::new(Code::Option, format!("Tokenizer.train: {error}")))
 }
 
+/// The content of a file that is not too large.
+fn bytes_of(path: &str) -> sconce_engine::Result<Vec<u8>> {
+    let file = |error: std::io::Error| Error::new(Code::File, format!("cannot read {path}: {error}"));
+    let size = std::fs::metadata(PathBuf::from(path)).map_err(file)?.len();
+    if size > LARGEST_DOCUMENT as u64 {
+        return Err(Error::new(Code::Limit, format!("{path} has {size} bytes, more than {LARGEST_DOCUMENT}")));
+    }
+    std::fs::read(PathBuf::from(path)).map_err(file)
+}
+
+fn text_of(path: &str) -> sconce_engine::Result<String> {
+    String::from_utf8(bytes_of(path)?).map_err(|_| Error::new(Code::Format, format!("{path} is not valid UTF-8")))
+}
+
 /// Ids of several texts, one after the other.
 #[napi(object, object_from_js = false)]
 pub struct EncodedResult {
@@ -146,23 +160,25 @@ impl NativeTokenizer {
         Ok(Self::wrap(tokenizer))
     }
 
-    /// Reads a `tokenizer.json`.
+    /// Reads the file, or the two files, of a format: `tokenizerJson`, `sentencePiece`, `wordPiece`, or `wordPieceCased`, or
+    /// `gpt2`.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeTokenizer>")]
-    pub fn load<'env>(env: &'env Env, path: String, names_json: String) -> Result<Object<'env>> {
+    pub fn load<'env>(env: &'env Env, paths: Vec<String>, format: String, names_json: String) -> Result<Object<'env>> {
         spawn(env, move || {
             let names = names(&names_json)?;
-            let file = |error: std::io::Error| Error::new(Code::File, format!("cannot read {path}: {error}"));
-            let size = std::fs::metadata(PathBuf::from(&path)).map_err(file)?.len();
-            if size > LARGEST_DOCUMENT as u64 {
-                let message = format!("{path} has {size} bytes, more than {LARGEST_DOCUMENT}");
-                return Err(Error::new(Code::Limit, message));
-            }
-            let bytes = std::fs::read(PathBuf::from(&path)).map_err(file)?;
-            let text =
-                String::from_utf8(bytes).map_err(|_| Error::new(Code::Format, format!("{path} is not valid UTF-8")))?;
-            let tokenizer = Tokenizer::parse(text, &names).map_err(|error| {
+            let read = match (format.as_str(), paths.as_slice()) {
+                ("tokenizerJson", [path]) => Tokenizer::parse(text_of(path)?, &names),
+                ("sentencePiece", [path]) => Tokenizer::parse_sentencepiece(&bytes_of(path)?, &names),
+                ("wordPiece", [path]) => Tokenizer::parse_vocabulary(&text_of(path)?, true, &names),
+                ("wordPieceCased", [path]) => Tokenizer::parse_vocabulary(&text_of(path)?, false, &names),
+                ("gpt2", [vocabulary, merges]) => {
+                    Tokenizer::parse_merges(&text_of(vocabulary)?, &text_of(merges)?, &names)
+                }
+                _ => return Err(Error::new(Code::Internal, format!("format {format} of {} files", paths.len()))),
+            };
+            let tokenizer = read.map_err(|error| {
                 let mut error = tokenizer_error(error);
-                error.message = format!("{path}: {}", error.message);
+                error.message = format!("{}: {}", paths.join(", "), error.message);
                 error
             })?;
             Ok(Self::wrap(tokenizer))
@@ -218,6 +234,21 @@ impl NativeTokenizer {
     ) -> Result<Int32ArraySlice<'env>> {
         let ids =
             self.tokenizer.encode_as(&text, &settings.encoding()).map_err(|error| thrown(tokenizer_error(error)))?;
+        Int32ArraySlice::copy_from(env, &ids[..])
+            .map_err(|error| thrown(Error::new(Code::Internal, error.reason.clone())))
+    }
+
+    /// The ids of a text, then where the part that each stands for begins and ends, in units of UTF-16.
+    #[napi(catch_unwind, ts_return_type = "Int32Array")]
+    pub fn encode_spans<'env>(
+        &self,
+        env: &'env Env,
+        text: String,
+        settings: EncodeSettings,
+    ) -> Result<Int32ArraySlice<'env>> {
+        let encoded = self.tokenizer.encode_spans(&text, &settings.encoding());
+        let (mut ids, spans) = encoded.map_err(|error| thrown(tokenizer_error(error)))?;
+        ids.extend(spans);
         Int32ArraySlice::copy_from(env, &ids[..])
             .map_err(|error| thrown(Error::new(Code::Internal, error.reason.clone())))
     }

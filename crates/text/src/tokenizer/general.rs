@@ -6,8 +6,8 @@ use std::{
 
 use serde_json::Value;
 use tokenizers::{
-    AddedToken, DecoderWrapper, ModelWrapper, NormalizedString, Normalizer, NormalizerWrapper, PostProcessorWrapper,
-    PreTokenizerWrapper, TokenizerImpl, tokenizer::Decoder,
+    AddedToken, DecoderWrapper, Encoding, ModelWrapper, NormalizedString, Normalizer, NormalizerWrapper,
+    PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl, tokenizer::Decoder,
 };
 
 use super::{
@@ -119,12 +119,13 @@ fn guarded<T>(fault: Fault, work: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 impl General {
-    /// The tokenizer of a document. The texts of `ordinary` are not looked for when encoding.
-    pub(super) fn new(document: &Document, ordinary: &[&str]) -> Result<Self> {
+    /// The tokenizer of a document. The texts of the tokens `ordinary` are not looked for when encoding.
+    pub(super) fn new(document: &Document, ordinary: &[u32]) -> Result<Self> {
         guarded(Fault::Format, || Self::build(document, ordinary))
     }
 
-    fn build(document: &Document, ordinary: &[&str]) -> Result<Self> {
+    fn build(document: &Document, ordinary: &[u32]) -> Result<Self> {
+        let names: Vec<&str> = ordinary.iter().filter_map(|&id| Some(&**document.tokens.get(id as usize)?)).collect();
         let mut model: ModelWrapper = from_value("model", document.part("model"))?;
         if let ModelWrapper::BPE(bpe) = &mut model {
             // The caches of the crate stay with their threads when a tokenizer is gone.
@@ -147,7 +148,7 @@ impl General {
         let added = entries.iter().map(|entry| {
             let mut token: AddedToken = from_value("added_tokens", entry)?;
             // Special tokens are the ones that `encode_special_tokens` makes ordinary text.
-            token.special = ordinary.contains(&token.content.as_str());
+            token.special = names.contains(&token.content.as_str());
             Ok(token)
         });
         pipeline.add_tokens(added.collect::<Result<Vec<_>>>()?).map_err(TokenizerError::format)?;
@@ -163,17 +164,27 @@ impl General {
 
     /// Adds the ids of a text.
     pub(super) fn encode(&self, text: &str, ids: &mut Vec<i32>) -> Result<()> {
+        let encoding = self.run(|| self.pipeline.encode_fast(text, false))?;
+        ids.extend(encoding.get_ids().iter().map(|&id| id as i32));
+        Ok(())
+    }
+
+    /// The ids of a text, with the bytes of the text that each stands for.
+    pub(super) fn encode_spans(&self, text: &str) -> Result<Vec<(i32, (usize, usize))>> {
+        let encoding = self.run(|| self.pipeline.encode(text, false))?;
+        Ok(encoding.get_ids().iter().map(|&id| id as i32).zip(encoding.get_offsets().iter().copied()).collect())
+    }
+
+    fn run(&self, encode: impl FnOnce() -> tokenizers::Result<Encoding>) -> Result<Encoding> {
         let failed =
             |message: String| TokenizerError::new(Fault::Data, format!("the text cannot be encoded: {message}"));
         guarded(Fault::Data, || {
             FAILURE.set(None);
-            let encoding = self.pipeline.encode_fast(text, false);
+            let encoding = encode();
             if let Some(message) = FAILURE.take() {
                 return Err(failed(message));
             }
-            let encoding = encoding.map_err(|error| failed(error.to_string()))?;
-            ids.extend(encoding.get_ids().iter().map(|&id| id as i32));
-            Ok(())
+            encoding.map_err(|error| failed(error.to_string()))
         })
     }
 

@@ -147,7 +147,8 @@ mod tests {
     fn pairs_are_left_out_as_often_as_asked() {
         // a b c: ab first, then bc; and abc.
         let merges = Merges::new([(0, 1, 3), (1, 2, 4), (3, 2, 5)].into_iter());
-        let ways: [(&[u32], fn(f64) -> f64); 4] = [
+        type Way = (&'static [u32], fn(f64) -> f64);
+        let ways: [Way; 4] = [
             (&[5], |p| (1.0 - p) * (1.0 - p)),
             (&[3, 2], |p| (1.0 - p) * p),
             (&[0, 4], |p| p * (1.0 - p)),

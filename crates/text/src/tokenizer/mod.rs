@@ -1,7 +1,7 @@
 //! Tokenizers: text to ids and back, trained here or read from `tokenizer.json`.
 //!
 //! What training gives is run by own code, everything else by the `tokenizers` crate; on what both can run they agree.
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ahash::AHashMap;
 
@@ -10,6 +10,7 @@ mod classes;
 mod cutter;
 mod document;
 mod error;
+mod formats;
 mod general;
 mod lattice;
 mod merges;
@@ -17,6 +18,8 @@ mod normalize;
 mod parallel;
 mod pieces;
 mod random;
+mod sentencepiece;
+mod spans;
 mod specials;
 pub mod training;
 mod trie;
@@ -36,6 +39,7 @@ use general::General;
 use merges::Merges;
 use parallel::{Row, WORK, in_parallel};
 use random::Random;
+use sentencepiece::{PieceRoom, SentencePiece};
 use unigram::{Unigram, UnigramRoom};
 use word_piece::WordPiece;
 
@@ -131,6 +135,7 @@ impl Encoding {
 enum Encoder {
     Table { cutter: Cutter, unknown: i32 },
     Pieces { cutter: Cutter, model: PieceModel },
+    SentencePiece(Box<SentencePiece>),
     General(Box<General>),
 }
 
@@ -148,6 +153,7 @@ struct Room {
     bytes: String,
     symbols: Vec<u32>,
     unigram: UnigramRoom,
+    pieces: PieceRoom,
     /// Words and where their ids lie in `known`.
     words: AHashMap<Box<str>, (u32, u32)>,
     known: Vec<i32>,
@@ -156,7 +162,7 @@ struct Room {
 /// Turns text into ids and ids into text.
 pub struct Tokenizer {
     kind: Kind,
-    steps: Vec<Step>,
+    lowercase: bool,
     tokens: Vec<Box<str>>,
     ids: AHashMap<Box<str>, u32>,
     specials: Specials,
@@ -166,6 +172,8 @@ pub struct Tokenizer {
     /// How tokens are joined, where the document does not tell.
     cut: Option<Cut>,
     text: String,
+    /// The same by the crate, if it was needed.
+    general: OnceLock<Result<Box<General>>>,
     rooms: Mutex<Vec<Room>>,
 }
 
@@ -183,7 +191,9 @@ impl Tokenizer {
     /// `Format` if it is damaged or of an unknown kind, `Limit` if it is too large, `Option` if a name is no token.
     pub fn parse(text: String, names: &SpecialNames) -> Result<Self> {
         let document = Document::parse(&text)?;
-        let specials = specials::find(&document, names)?;
+        let sentencepiece = SentencePiece::find(document.part("pre_tokenizer"), &document.tokens)?;
+        let own_names = sentencepiece.as_ref().map(|own| own.names(names));
+        let specials = specials::find(&document, own_names.as_ref().unwrap_or(names))?;
         let cut = Cut::recognize(document.part("pre_tokenizer"), document.part("decoder"));
         let steps = normalize::recognize(document.part("normalizer"));
         let kind = match document.model.as_str() {
@@ -197,22 +207,23 @@ impl Tokenizer {
         let controls: Vec<u32> = controls.into_iter().flatten().collect();
         let is_control = |id: u32| controls.contains(&id);
         let own = match (&steps, cut) {
+            _ if sentencepiece.is_some() => sentencepiece.map(|own| Encoder::SentencePiece(Box::new(own))),
             (Some(steps), Some(cut)) => own_encoder(&document, steps, cut, &is_control)?,
             _ => None,
         };
         let (encoder, cut) = match own {
             Some(encoder) => (encoder, cut),
-            None => {
-                let names: Vec<&str> =
-                    controls.iter().filter_map(|&id| Some(&**document.tokens.get(id as usize)?)).collect();
-                (Encoder::General(Box::new(General::new(&document, &names)?)), None)
-            }
+            None => (Encoder::General(Box::new(General::new(&document, &controls)?)), None),
+        };
+        let lowercase = match &steps {
+            Some(steps) => steps.contains(&Step::Lowercase),
+            None => document.part("normalizer").get("lowercase").is_some_and(|lowercase| lowercase == true),
         };
         let added = document.added.iter().filter(|added| !is_control(added.id)).map(|added| added.id as i32).collect();
         let Document { tokens, ids, .. } = document;
         Ok(Self {
             kind,
-            steps: steps.unwrap_or_default(),
+            lowercase,
             tokens,
             ids,
             specials,
@@ -220,6 +231,7 @@ impl Tokenizer {
             encoder,
             cut,
             text,
+            general: OnceLock::new(),
             rooms: Mutex::default(),
         })
     }
@@ -233,7 +245,7 @@ impl Tokenizer {
     /// Whether text becomes lower case first.
     #[must_use]
     pub fn lowercase(&self) -> bool {
-        self.steps.contains(&Step::Lowercase)
+        self.lowercase
     }
 
     /// Tokens by id; empty where there is none.
@@ -274,7 +286,11 @@ impl Tokenizer {
     /// Whether texts can be cut at random.
     #[must_use]
     pub fn can_sample(&self) -> bool {
-        matches!(&self.encoder, Encoder::Pieces { model: PieceModel::Pairs { .. } | PieceModel::Unigram(_), .. })
+        match &self.encoder {
+            Encoder::Pieces { model, .. } => matches!(model, PieceModel::Pairs { .. } | PieceModel::Unigram(_)),
+            Encoder::SentencePiece(_) => true,
+            Encoder::Table { .. } | Encoder::General(_) => false,
+        }
     }
 
     /// The ids of one text.
@@ -363,17 +379,19 @@ impl Tokenizer {
     /// # Errors
     /// `Data` if there is no such id.
     pub fn decode(&self, ids: &[i32]) -> Result<String> {
+        if let Encoder::SentencePiece(model) = &self.encoder {
+            for &id in ids {
+                self.token(id)?;
+            }
+            let silent = [self.specials.padding, self.specials.begin, self.specials.end];
+            let heard = ids.iter().map(|&id| id as u32).filter(|&id| !silent.contains(&Some(id)));
+            return Ok(model.decode(heard));
+        }
         let Specials { padding, begin, end, .. } = self.specials;
         let silent = [padding, begin, end].map(|id| id.map_or(-1, |id| id as i32));
         let mut tokens = Vec::with_capacity(ids.len());
         for id in ids.iter().filter(|&id| !silent.contains(id)) {
-            match usize::try_from(*id).ok().and_then(|id| self.tokens.get(id)).filter(|token| !token.is_empty()) {
-                Some(token) => tokens.push(&**token),
-                None => {
-                    let message = format!("id {id} is not in a vocabulary of {} tokens", self.tokens.len());
-                    return Err(TokenizerError::new(Fault::Data, message));
-                }
-            }
+            tokens.push(self.token(*id)?);
         }
         if let Encoder::General(general) = &self.encoder {
             return general.decode(tokens.into_iter().map(str::to_owned).collect());
@@ -415,6 +433,14 @@ impl Tokenizer {
         })
     }
 
+    fn token(&self, id: i32) -> Result<&str> {
+        let token = usize::try_from(id).ok().and_then(|id| self.tokens.get(id)).filter(|token| !token.is_empty());
+        token.map(|token| &**token).ok_or_else(|| {
+            let message = format!("id {id} is not in a vocabulary of {} tokens", self.tokens.len());
+            TokenizerError::new(Fault::Data, message)
+        })
+    }
+
     /// The texts of many rows of ids; row `r` is `ids[offsets[r]..offsets[r + 1]]`.
     ///
     /// # Errors
@@ -448,14 +474,19 @@ impl Tokenizer {
         room.bytes.shrink_to(WORK);
         room.symbols.shrink_to(WORK);
         room.unigram.shrink(WORK);
+        room.pieces.shrink(WORK);
         rooms().push(room);
         result
     }
 
     fn append(&self, text: &str, mut draw: Option<(f64, Random)>, room: &mut Room, ids: &mut Vec<i32>) -> Result<()> {
-        let Room { buffer, bytes, symbols, unigram, words, known } = room;
+        let Room { buffer, bytes, symbols, unigram, pieces, words, known } = room;
         match &self.encoder {
             Encoder::General(general) => return general.encode(text, ids),
+            Encoder::SentencePiece(model) => {
+                let draw = draw.as_mut().map(|(amount, random)| (*amount, random));
+                return model.encode(text, draw, pieces, |id, _, _| ids.push(id as i32));
+            }
             Encoder::Table { cutter, unknown } => cutter.each(text, buffer, &mut |part| {
                 ids.push(match part {
                     Part::Added(index) => self.added[index],

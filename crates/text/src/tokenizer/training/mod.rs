@@ -217,7 +217,7 @@ pub struct Progress {
 /// What is learnt beside tokens.
 enum Learner {
     Words,
-    Pairs(Pairs),
+    Pairs(Box<Pairs>),
     Unigram(Box<UnigramLearning>),
 }
 
@@ -299,7 +299,7 @@ impl Learning {
             self.tokens.extend(rest.iter().map(|character| format!("{prefix}{character}")));
             ids
         };
-        self.learner = Learner::Pairs(Pairs::new(&words, &Alphabet { first, rest, prefix }));
+        self.learner = Learner::Pairs(Box::new(Pairs::new(&words, &Alphabet { first, rest, prefix })));
     }
 
     /// The most frequent characters for which there is room, of those at places in words that `counts` accepts.

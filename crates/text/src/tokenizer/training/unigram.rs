@@ -72,6 +72,7 @@ impl Model {
 }
 
 /// What is being done, and how far.
+#[derive(Default)]
 enum Stage {
     Seeds(Seeds),
     Expect {
@@ -86,6 +87,7 @@ enum Stage {
     Count {
         word: usize,
     },
+    #[default]
     Done,
 }
 
@@ -218,12 +220,12 @@ impl UnigramLearning {
     fn replace(&mut self, piece: usize) -> Stage {
         let Self { model, replacements, lattice, way, .. } = self;
         let end = model.pieces.len().min(piece + 256);
-        for id in piece..end {
+        for (id, replacement) in replacements.iter_mut().enumerate().take(end).skip(piece) {
             let (text, score) = &model.pieces[id];
             model.fill(text, lattice);
             let sum = lattice.best(text.len(), |sum| sum, |node| node.id == id as u32, way);
             if sum.is_some_and(|sum| sum <= *score) {
-                replacements[id] = way.iter().map(|node| node.id).collect();
+                *replacement = way.iter().map(|node| node.id).collect();
             }
         }
         if end < model.pieces.len() { Stage::Replace { piece: end } } else { Stage::Count { word: 0 } }
@@ -305,12 +307,6 @@ impl UnigramLearning {
         kept.iter_mut().for_each(|(_, score)| *score = (*score * 1e6).round() / 1e6);
         kept.sort_by(by_score);
         kept
-    }
-}
-
-impl Default for Stage {
-    fn default() -> Self {
-        Self::Done
     }
 }
 
