@@ -14,6 +14,8 @@ struct Node {
 /// Keys and their values.
 pub(super) struct Trie {
     nodes: Vec<Node>,
+    /// The nodes of single bytes, 0 for none: most searches end there or begin with a node of many children.
+    first: Box<[u32; 256]>,
 }
 
 impl Trie {
@@ -24,10 +26,11 @@ impl Trie {
         let node = |label, value| Node { first: 0, count: 0, label, value };
         let mut nodes = vec![node(0, NONE)];
         // The keys below each node, and how many of their bytes lie above it.
-        let mut below = vec![(0, keys.len(), 0)];
+        let mut below = vec![(0u32, keys.len() as u32, 0u32)];
         let mut index = 0;
         while index < nodes.len() {
-            let (mut start, end, depth) = below[index];
+            let (start, end, depth) = below[index];
+            let (mut start, end, depth) = (start as usize, end as usize, depth as usize);
             if let Some((key, value)) = keys.get(start).filter(|(key, _)| start < end && key.len() == depth) {
                 if !key.is_empty() {
                     nodes[index].value = *value;
@@ -39,17 +42,24 @@ impl Trie {
                 let label = keys[start].0[depth];
                 let same = keys[start..end].partition_point(|(key, _)| key[depth] == label);
                 nodes.push(node(label, NONE));
-                below.push((start, start + same, depth + 1));
+                below.push((start as u32, (start + same) as u32, depth as u32 + 1));
                 nodes[index].count += 1;
                 start += same;
             }
             index += 1;
         }
-        Self { nodes }
+        let mut first = Box::new([0; 256]);
+        for (place, node) in (1..).zip(&nodes[1..]).take(usize::from(nodes[0].count)) {
+            first[usize::from(node.label)] = place;
+        }
+        Self { nodes, first }
     }
 
     #[inline]
     fn child(&self, node: usize, label: u8) -> Option<usize> {
+        if node == 0 {
+            return Some(self.first[usize::from(label)] as usize).filter(|&child| child > 0);
+        }
         let Node { first, count, .. } = self.nodes[node];
         let children = &self.nodes[first as usize..first as usize + usize::from(count)];
         children.binary_search_by_key(&label, |child| child.label).ok().map(|place| first as usize + place)
