@@ -75,8 +75,11 @@ export declare class NativeSearch {
 export declare class NativeTokenizer {
   /** The tokenizer of the text of a `tokenizer.json`; JSON of the names of special tokens. */
   constructor(document: string, namesJson: string)
-  /** Reads a `tokenizer.json`. */
-  static load(path: string, namesJson: string): Promise<NativeTokenizer>
+  /**
+   * Reads the file, or the two files, of a format: `tokenizerJson`, `sentencePiece`, `wordPiece`, or `wordPieceCased`, or
+   * `gpt2`.
+   */
+  static load(paths: Array<string>, format: string, namesJson: string): Promise<NativeTokenizer>
   /** A word or character tokenizer of all its tokens by id; JSON of options as for training. */
   static ofTokens(optionsJson: string, tokens: Array<string>): NativeTokenizer
   /** Kind, tokens and ids of special tokens (-1: none), as JSON. */
@@ -86,11 +89,13 @@ export declare class NativeTokenizer {
   /** The tokens of a text. */
   tokenize(text: string): Array<string>
   /** The ids of a text. */
-  encode(text: string): Int32Array
+  encode(text: string, settings: EncodeSettings): Int32Array
+  /** The ids of a text, then where the part that each stands for begins and ends, in units of UTF-16. */
+  encodeSpans(text: string, settings: EncodeSettings): Int32Array
   /** The text of ids. */
   decode(ids: Int32Array): string
-  /** The ids of many texts, each after `begin` and before `end` unless these are -1. */
-  encodeBatch(texts: Array<string>, begin: number, end: number, cancel?: NativeCancel | undefined | null): Promise<EncodedResult>
+  /** The ids of many texts. */
+  encodeBatch(texts: Array<string>, settings: EncodeSettings, cancel?: NativeCancel | undefined | null): Promise<EncodedResult>
   /** The texts of many rows of ids. */
   decodeBatch(ids: Int32Array, offsets: Int32Array, cancel?: NativeCancel | undefined | null): Promise<string[]>
 }
@@ -158,6 +163,24 @@ export interface EncodedResult {
   ids: Int32Array
   /** Where each text begins, and the end of the last. */
   offsets: Int32Array
+}
+
+/** How texts are encoded. */
+export interface EncodeSettings {
+  /** The id before each text; -1 for none. */
+  begin: number
+  /** The id after each text; -1 for none. */
+  end: number
+  /** Most ids of a text, begin and end included; -1 for no limit. */
+  longest: number
+  /** Whether what is too many is taken from the beginning. */
+  keepEnd: boolean
+  /** Probability or exponent of cutting at random; -1 for none. */
+  amount: number
+  /** Seed of the random numbers. */
+  seed: number
+  /** Number of the first text. */
+  first: number
 }
 
 /** Facts about the native addon and the machine, as JSON. */

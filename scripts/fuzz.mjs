@@ -9,7 +9,9 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 const names =
-  "config graph model weights optimizer state tokenizer tokenizerFile seq2seq glove tsv csv jsonl parquet".split(" ");
+  "config graph model weights optimizer state tokenizer tokenizerFile sentencePiece vocabulary merges seq2seq glove tsv csv jsonl parquet".split(
+    " ",
+  );
 const { values } = parseArgs({
   options: {
     target: { type: "string" },

@@ -101,17 +101,34 @@ export interface EncodedResult {
   offsets: Int32Array;
 }
 
+/** How texts are encoded. */
+export interface EncodeSettings {
+  /** The ids before and after each text; -1 for none. */
+  begin: number;
+  end: number;
+  /** Most ids of a text, these included; -1 for no limit. */
+  longest: number;
+  /** Whether what is too many is taken from the beginning. */
+  keepEnd: boolean;
+  /** Probability (byte pairs) or exponent (unigram) of cutting at random; -1 for none. */
+  amount: number;
+  seed: number;
+  /** Number of the first text: what is drawn depends on seed and number. */
+  first: number;
+}
+
 /** Turns text into ids and ids into text. */
 export interface NativeTokenizer {
-  /** JSON: `{ type, lowercase, tokens: string[], padding, unknown, begin, end }`; -1: no such token. */
+  /** JSON: `{ type, lowercase, tokens: string[], padding, unknown, begin, end, canSample }`; -1: no such token. */
   describe(): string;
   /** The text of its `tokenizer.json`. */
   document(): string;
   tokenize(text: string): string[];
-  encode(text: string): Int32Array;
+  encode(text: string, settings: EncodeSettings): Int32Array;
+  /** Ids, then two places of the text for each. */
+  encodeSpans(text: string, settings: EncodeSettings): Int32Array;
   decode(ids: Int32Array): string;
-  /** Each text after `begin` and before `end` unless these are -1. */
-  encodeBatch(texts: string[], begin: number, end: number, cancel?: NativeCancel): Promise<EncodedResult>;
+  encodeBatch(texts: string[], settings: EncodeSettings, cancel?: NativeCancel): Promise<EncodedResult>;
   decodeBatch(ids: Int32Array, offsets: Int32Array, cancel?: NativeCancel): Promise<string[]>;
 }
 
@@ -248,12 +265,13 @@ export interface NativeAddon {
   /** Text of a `tokenizer.json`, and JSON of the names of special tokens: `{ padding?, unknown?, begin?, end? }`. */
   NativeTokenizer: {
     new (document: string, namesJson: string): NativeTokenizer;
-    load(path: string, namesJson: string): Promise<NativeTokenizer>;
+    /** One file, or for `gpt2` two, of the format `tokenizerJson`, `sentencePiece`, `wordPiece`, `wordPieceCased` or `gpt2`. */
+    load(paths: string[], format: string, namesJson: string): Promise<NativeTokenizer>;
     /** Words or characters of a saved model: JSON of `TrainingOptions`, and all tokens by id. */
     ofTokens(optionsJson: string, tokens: string[]): NativeTokenizer;
   };
   /**
-   * JSON: `{ type: "word" | "character" | "bpe", vocabularySize: number | null, minimumCount, specialTokens: string[], lowercase,
+   * JSON: `{ type: "word" | "character" | "bpe" | "wordPiece" | "unigram", vocabularySize: number | null, minimumCount, specialTokens: string[], lowercase,
    * normalization: "none" | "nfc" | "nfd" | "nfkc" | "nfkd", byteLevel }`.
    */
   NativeTokenizerTrainer: new (

@@ -4,6 +4,7 @@ import { DataError, fromNative, OptionError } from "./errors.ts";
 import type {
   Batch,
   EncodedResult,
+  EncodeSettings,
   GenerateResult,
   GloveResult,
   NativeAddon,
@@ -329,8 +330,8 @@ export class TokenizerHandle {
     return new TokenizerHandle(guard(() => addon.NativeTokenizer.ofTokens(optionsJson, tokens)));
   }
 
-  static async load(path: string, namesJson: string): Promise<TokenizerHandle> {
-    return new TokenizerHandle(await guardAsync(() => addon.NativeTokenizer.load(path, namesJson)));
+  static async load(paths: string[], format: string, namesJson: string): Promise<TokenizerHandle> {
+    return new TokenizerHandle(await guardAsync(() => addon.NativeTokenizer.load(paths, format, namesJson)));
   }
 
   describe(): string {
@@ -345,16 +346,20 @@ export class TokenizerHandle {
     return guard(() => this.#native.tokenize(text));
   }
 
-  encode(text: string): Int32Array {
-    return guard(() => this.#native.encode(text));
+  encode(text: string, settings: EncodeSettings): Int32Array {
+    return guard(() => this.#native.encode(text, settings));
+  }
+
+  encodeSpans(text: string, settings: EncodeSettings): Int32Array {
+    return guard(() => this.#native.encodeSpans(text, settings));
   }
 
   decode(ids: Int32Array): string {
     return guard(() => this.#native.decode(ids));
   }
 
-  encodeBatch(texts: string[], begin: number, end: number, signal: AbortSignal | undefined): Promise<EncodedResult> {
-    return cancellable(signal, (cancel) => this.#native.encodeBatch(texts, begin, end, cancel));
+  encodeBatch(texts: string[], settings: EncodeSettings, signal: AbortSignal | undefined): Promise<EncodedResult> {
+    return cancellable(signal, (cancel) => this.#native.encodeBatch(texts, settings, cancel));
   }
 
   decodeBatch(ids: Int32Array, offsets: Int32Array, signal: AbortSignal | undefined): Promise<string[]> {

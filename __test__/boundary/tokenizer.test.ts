@@ -193,3 +193,99 @@ test("a joint vocabulary serves both sides", async (t) => {
   );
   for (const text of pairs.flat()) t.is(joint.decode(joint.encode(text)), text);
 });
+
+for (const type of ["wordPiece", "unigram"] as const) {
+  test(`a tokenizer of type ${type} is trained, saved and read again`, async (t) => {
+    const reports: TokenizerProgress[] = [];
+    const options = {
+      type,
+      vocabularySize: 150,
+      lowercase: true,
+      normalization: "nfkc",
+      specialTokens: ["<2zh>"],
+      onProgress: (progress: TokenizerProgress) => reports.push(progress),
+    } as const;
+    const tokenizer = await Tokenizer.train(sentences, options);
+    t.is(tokenizer.type, type);
+    t.true(tokenizer.lowercase);
+    t.true(tokenizer.vocabulary.size > 100 && tokenizer.vocabulary.size <= 150, `${tokenizer.vocabulary.size}`);
+    t.is(tokenizer.vocabulary.id("<2zh>"), 4);
+    t.is(reports.at(-1)?.stage, type === "unigram" ? "prune" : "merge");
+    const again = Tokenizer.fromJSON(JSON.parse(JSON.stringify(tokenizer)));
+    t.deepEqual(again.toJSON(), tokenizer.toJSON());
+    const shuffled = await Tokenizer.train([...sentences].reverse(), options);
+    t.deepEqual(shuffled.toJSON(), tokenizer.toJSON());
+    for (const text of [...sentences, "<2zh>the ＣＡＴ", "Ж </s>", ""]) {
+      t.deepEqual(again.encode(text), tokenizer.encode(text));
+      t.false(tokenizer.encode(text).includes(tokenizer.vocabulary.end));
+    }
+    const words = await Tokenizer.train(sentences, { type: "word", lowercase: true, normalization: "nfkc" });
+    for (const text of sentences.slice(0, 20)) {
+      const joined = words.decode(words.encode(text));
+      t.is(
+        tokenizer.decode(tokenizer.encode(text)),
+        type === "unigram" ? text.toLowerCase().normalize("NFKC") : joined,
+      );
+    }
+    const rare = await Tokenizer.train(["ab ab ab x"], { type, minimumCount: 2 });
+    t.true(rare.encode("x").includes(rare.vocabulary.unknown));
+    await t.throwsAsync(Tokenizer.train(sentences, { type, byteLevel: true }), { instanceOf: OptionError });
+    await t.throwsAsync(Tokenizer.train(["a b"], { type, minimumCount: 5 }), { instanceOf: DataError });
+  });
+}
+
+test("texts are truncated to a length that counts begin and end", async (t) => {
+  const tokenizer = await trained;
+  const text = sentences[0]!;
+  const all = [...tokenizer.encode(text)];
+  t.deepEqual([...tokenizer.encode(text, { maxLength: 3 })], all.slice(0, 3));
+  t.deepEqual([...tokenizer.encode(text, { maxLength: 3, truncationSide: "left" })], all.slice(-3));
+  const framed = { addBegin: true, addEnd: true, maxLength: 4 } as const;
+  t.deepEqual([...tokenizer.encode(text, framed)], [2, ...all.slice(0, 2), 3]);
+  t.deepEqual(
+    [...(await tokenizer.encodeBatch([text, "a"], framed))],
+    [tokenizer.encode(text, framed), tokenizer.encode("a", framed)],
+  );
+  t.deepEqual([...tokenizer.encode(text, { ...framed, maxLength: 2 })], [2, 3]);
+  for (const bad of [
+    { ...framed, maxLength: 1 },
+    { maxLength: -1 },
+    { maxLength: 1.5 },
+    { truncationSide: "end" },
+    { addEnd: 1 },
+  ]) {
+    t.throws(() => tokenizer.encode(text, bad as object), { instanceOf: OptionError });
+  }
+});
+
+test("texts cut at random depend on the seed and their number alone", async (t) => {
+  const unigram = await Tokenizer.train(sentences, { type: "unigram", vocabularySize: 200 });
+  for (const [tokenizer, sampling] of [
+    [await trained, { dropout: 0.2 }],
+    [unigram, { alpha: 0.2 }],
+  ] as const) {
+    const texts = [...sentences, ...sentences, ...sentences, ...sentences];
+    const one = await tokenizer.encodeBatch(texts, { sampling });
+    t.deepEqual(await tokenizer.encodeBatch(texts, { sampling: { ...sampling, seed: 0 } }), one);
+    t.notDeepEqual((await tokenizer.encodeBatch(texts, { sampling: { ...sampling, seed: 1 } })).ids, one.ids);
+    t.deepEqual(tokenizer.encode(texts[0]!, { sampling }), one.at(0));
+    // The same text is cut in another way elsewhere.
+    t.true(sentences.some((_, index) => one.at(index).join() !== one.at(index + sentences.length).join()));
+    t.deepEqual(await tokenizer.decodeBatch(one), texts);
+    // The text beside it makes no difference, nor where blocks are cut.
+    const changed = ["x".repeat(200_000), ...texts.slice(1)];
+    t.deepEqual((await tokenizer.encodeBatch(changed, { sampling })).at(1500), one.at(1500));
+  }
+  const words = await Tokenizer.train(sentences, { type: "word" });
+  for (const [tokenizer, bad] of [
+    [words, { dropout: 0.1 }],
+    [unigram, { dropout: 0.1 }],
+    [unigram, { alpha: -1 }],
+    [unigram, {}],
+    [await trained, { dropout: 1.5 }],
+    [await trained, { dropout: 0.1, seed: -1 }],
+    [await trained, { dropout: Number.NaN }],
+  ] as const) {
+    t.throws(() => tokenizer.encode("a", { sampling: bad }), { instanceOf: OptionError });
+  }
+});

@@ -183,6 +183,59 @@ const tokenizerFile: MakeTarget = async (folder) => {
   };
 };
 
+/** Models of SentencePiece. */
+const sentencePiece: MakeTarget = async (folder) => {
+  const path = join(folder, "tokenizer.model");
+  const names = ["unigram", "bpe", "unigram-bytes", "bpe-suffix"];
+  const good = await Promise.all(
+    names.map((name) => readFile(`__test__/golden/tokenizers/sentencepiece/${name}.model`)),
+  );
+  return {
+    make: (random) => mutateBytes(random, random.pick(good)),
+    read: async (input) => {
+      writeFileSync(path, input);
+      const made = await Tokenizer.load(path);
+      made.decode(made.encodeWithSpans("don't you?  你好 ① <sep> e\u0301").ids);
+      Tokenizer.fromJSON(JSON.parse(JSON.stringify(made)));
+    },
+  };
+};
+
+/** `vocab.txt` of BERT. */
+const vocabulary: MakeTarget = async (folder) => {
+  const path = join(folder, "vocab.txt");
+  const good = Buffer.from("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nyou\ndon\n##t\n'\nt\n?\n你\n");
+  return {
+    make: (random) => mutateBytes(random, good),
+    read: async (input) => {
+      writeFileSync(path, input);
+      const made = await Tokenizer.load(path);
+      made.decode(made.encode("don't you? 你好 e\u0301"));
+    },
+  };
+};
+
+/** `vocab.json` and `merges.txt` of GPT-2, one of them changed. */
+const merges: MakeTarget = async (folder) => {
+  const files = { vocabulary: join(folder, "vocab.json"), merges: join(folder, "merges.txt") };
+  const tokens = ["a", "b", "Ġ", "Ã", "©", "ab", "Ġab", "<|endoftext|>"];
+  const ids = Buffer.from(JSON.stringify(Object.fromEntries(tokens.map((token, id) => [token, id]))));
+  const pairs = Buffer.from("#version: 0.2\na b\nĠ ab\n");
+  return {
+    make: (random) => {
+      const isIds = random.once(2);
+      return Buffer.concat([Buffer.from([Number(isIds)]), mutateBytes(random, isIds ? ids : pairs)]);
+    },
+    read: async (input) => {
+      const isIds = input[0] === 1;
+      writeFileSync(files.vocabulary, isIds ? input.subarray(1) : ids);
+      writeFileSync(files.merges, isIds ? pairs : input.subarray(1));
+      const made = await Tokenizer.load(files);
+      made.decode(made.encode("ab é abab x"));
+    },
+  };
+};
+
 const seq2seq: MakeTarget = async () => {
   const own = (await Tokenizer.train(["abc"], { type: "character" })).toJSON();
   const good = {
@@ -258,6 +311,9 @@ export const targets: Readonly<Record<string, MakeTarget>> = {
   state,
   tokenizer,
   tokenizerFile,
+  sentencePiece,
+  vocabulary,
+  merges,
   seq2seq,
   glove,
   tsv: table("pairs.tsv", rows.map((row) => `Sentence ${row}.\t第${row}句。\n`).join("")),

@@ -21,8 +21,8 @@ Example: sconce train --train train.tsv.gz --valid valid.tsv.gz --target-type ch
   --valid PAIRS            pairs to validate with after each epoch
   --valid-target FILE      translations of the lines of --valid, if they are in a file of their own
 ${pairsHelp}  --max-length N           pairs with more tokens on a side are left out, default 100
-  --source-type KIND       word, character or bpe, default word
-  --target-type KIND       word, character or bpe, default word
+  --source-type KIND       word, character, bpe, wordPiece or unigram, default word
+  --target-type KIND       word, character, bpe, wordPiece or unigram, default word
   --source-vocabulary N    most source tokens, default no limit
   --target-vocabulary N    most target tokens, default no limit
   --minimum-count N        how often a token must occur, default 1

@@ -1,15 +1,20 @@
 import { DataError, fromFile, OptionError } from "../errors.ts";
 import { TokenizerHandle } from "../native.ts";
+import type { EncodeSettings } from "../native-interface.ts";
 import { checkKeys, checkSignal, integerOption } from "../options.ts";
 import { blocksOf, checkTexts, inBlocks, type Texts } from "./tokenizers/blocks.ts";
 import { readDocument, type SpecialTokenNames, type TokenizerDocument } from "./tokenizers/document.ts";
 import { EncodedTexts } from "./tokenizers/encoded.ts";
+import { checkEncoding, type EncodeBatchOptions, type EncodeOptions, encodingKeys } from "./tokenizers/encoding.ts";
+import { checkLoading, type LoadTokenizerOptions, type MergesFiles } from "./tokenizers/loading.ts";
 import type { TokenizerOptions, TokenizerType } from "./tokenizers/options.ts";
 import { TokenCounter, type TokenStatistics } from "./tokenizers/statistics.ts";
 import { train } from "./tokenizers/training.ts";
 import { type SpecialIds, Vocabulary } from "./vocabulary.ts";
 
 export type { SpecialTokenNames, TokenizerDocument } from "./tokenizers/document.ts";
+export type { EncodeBatchOptions, EncodeOptions, SubwordSampling } from "./tokenizers/encoding.ts";
+export type { LoadTokenizerOptions, MergesFiles, TokenizerFormat } from "./tokenizers/loading.ts";
 export type {
   Normalization,
   TokenizerOptions,
@@ -18,18 +23,12 @@ export type {
   TrainedTokenizerType,
 } from "./tokenizers/options.ts";
 
-/** Options of {@link Tokenizer.encode}. */
-export interface EncodeOptions {
-  /** Whether the begin token comes first; default `false`. */
-  addBegin?: boolean;
-  /** Whether the end token comes last; default `false`. */
-  addEnd?: boolean;
-}
-
-/** Options of {@link Tokenizer.encodeBatch}. */
-export interface EncodeBatchOptions extends EncodeOptions {
-  /** Stops encoding; the rejection is its reason. */
-  signal?: AbortSignal;
+/** What {@link Tokenizer.encodeWithSpans} gives. */
+export interface EncodedSpans {
+  /** Ids of the vocabulary. */
+  readonly ids: Int32Array;
+  /** For each id where its part of the text begins and ends: `[2 ids.length]`, in units of UTF-16, as of `String.slice`. */
+  readonly spans: Int32Array;
 }
 
 /** Options of {@link Tokenizer.decodeBatch}. */
@@ -60,18 +59,22 @@ export class Tokenizer {
   readonly #handle: TokenizerHandle;
   /** Whether version 1 of the format can hold it. */
   readonly #isWords: boolean;
+  /** Whether it can cut texts at random. */
+  readonly #canSample: boolean;
 
   private constructor(handle: TokenizerHandle, isWords: boolean) {
-    const { type, lowercase, tokens, ...ids } = JSON.parse(handle.describe()) as {
+    const { type, lowercase, tokens, canSample, ...ids } = JSON.parse(handle.describe()) as {
       type: TokenizerType;
       lowercase: boolean;
       tokens: string[];
+      canSample: boolean;
     } & SpecialIds;
     this.type = type;
     this.lowercase = lowercase;
     this.vocabulary = Vocabulary.ofTokens(tokens, ids);
     this.#handle = handle;
     this.#isWords = isWords;
+    this.#canSample = canSample;
   }
 
   /**
@@ -85,27 +88,29 @@ export class Tokenizer {
   static async train(texts: Texts, options: TokenizerOptions): Promise<Tokenizer> {
     const { handle, checked } = await train("Tokenizer.train", texts, options);
     const isUsual = checked.normalization === "nfc" && checked.specialTokens.length === 0;
-    return new Tokenizer(handle, checked.type !== "bpe" && isUsual);
+    return new Tokenizer(handle, (checked.type === "word" || checked.type === "character") && isUsual);
   }
 
   /**
-   * Reads a `tokenizer.json` in the format of Hugging Face's `tokenizers`: models BPE, WordPiece, WordLevel and Unigram.
+   * Reads a tokenizer of another library; the end of the name tells the format, or `format` does.
+   *
+   * - `tokenizer.json`: the format of Hugging Face's `tokenizers`, models BPE, WordPiece, WordLevel and Unigram;
+   * - `*.model`, `*.spm`: SentencePiece, unigram and byte pairs, which encodes and decodes as that library does;
+   * - `*.txt`: the vocabulary of a BERT model, a token a line; `lowercase` says how its texts are cut;
+   * - `{ vocabulary, merges }`: `vocab.json` and `merges.txt` of a model that cuts texts as GPT-2 does.
+   *
    * Truncation, padding and post-processor of the file have no effect: `addBegin` and `addEnd` say what is added. The texts of
    * the tokens for padding, unknown, begin and end are ordinary text, as with `encode_special_tokens` there; other added
    * tokens are found in text.
    *
-   * @param path - The file, of at most 64 MiB.
-   * @param names - Special tokens, where their usual names do not tell.
+   * @param path - The file, of at most 64 MiB (SentencePiece: 16 MiB).
+   * @param options - The format, and special tokens where their usual names do not tell.
    * @throws FileError if it cannot be read; FormatError if it is damaged or of an unknown kind; LimitError if it is too
    *   large; OptionError if a name is no token.
    */
-  static async load(path: string, names: SpecialTokenNames = {}): Promise<Tokenizer> {
-    if (typeof path !== "string") throw new OptionError("Tokenizer.load: the path must be a text");
-    checkKeys("Tokenizer.load", names, ["padding", "unknown", "begin", "end"]);
-    for (const [key, name] of Object.entries(names)) {
-      if (typeof name !== "string") throw new OptionError(`Tokenizer.load: ${key} must be a text`);
-    }
-    return new Tokenizer(await TokenizerHandle.load(path, JSON.stringify(names)), false);
+  static async load(path: string | MergesFiles, options: LoadTokenizerOptions = {}): Promise<Tokenizer> {
+    const { paths, format, names } = checkLoading("Tokenizer.load", path, options);
+    return new Tokenizer(await TokenizerHandle.load(paths, format, JSON.stringify(names)), false);
   }
 
   /**
@@ -153,30 +158,45 @@ export class Tokenizer {
    * The ids of a text, at once; for many texts `encodeBatch` is faster and leaves the event loop free.
    *
    * @param text - Any text; the empty one has no ids of its own.
-   * @param options - Whether to add begin and end.
+   * @param options - Whether to add begin and end, how long it may be, whether to cut at random.
    * @returns Ids of `vocabulary`.
-   * @throws DataError if it is no string; OptionError if the vocabulary has no begin or end token to add.
+   * @throws DataError if it is no string; OptionError if an option is wrong, or the vocabulary has no begin or end token to add.
    */
   encode(text: string, options: EncodeOptions = {}): Int32Array {
-    checkKeys("encode", options, ["addBegin", "addEnd"]);
-    const [begin, end] = this.#frame("encode", options);
-    const ids = this.#handle.encode(checkText("encode", text));
-    if (begin < 0 && end < 0) return ids;
-    const framed = new Int32Array(ids.length + (begin < 0 ? 0 : 1) + (end < 0 ? 0 : 1));
-    framed.set(ids, begin < 0 ? 0 : 1);
-    if (begin >= 0) framed[0] = begin;
-    if (end >= 0) framed[framed.length - 1] = end;
-    return framed;
+    checkKeys("encode", options, encodingKeys);
+    return this.#handle.encode(checkText("encode", text), this.#encoding("encode", options));
+  }
+
+  /**
+   * The ids of a text and the part of it that each stands for, as in highlighting or when answers are looked for. Rules that
+   * change a text are followed back; a space belongs to the token that it stands in, and bytes of one character all stand for
+   * that character. Slower than `encode`.
+   *
+   * @param text - Any text; halves of surrogate pairs count as one unit.
+   * @param options - Whether to add begin and end, which stand for nothing, and how long the result may be; not `sampling`.
+   * @returns Ids of `vocabulary`; token `i` stands for `text.slice(spans[2 * i], spans[2 * i + 1])`.
+   * @throws DataError if it is no string; OptionError if an option is wrong, or the vocabulary has no begin or end token to add.
+   */
+  encodeWithSpans(text: string, options: EncodeOptions = {}): EncodedSpans {
+    const where = "encodeWithSpans";
+    checkKeys(
+      where,
+      options,
+      encodingKeys.filter((key) => key !== "sampling"),
+    );
+    const all = this.#handle.encodeSpans(checkText(where, text), this.#encoding(where, options));
+    const count = all.length / 3;
+    return { ids: all.subarray(0, count), spans: all.subarray(count) };
   }
 
   /**
    * The ids of many texts, on the compute threads.
    *
    * @param texts - Any texts.
-   * @param options - Whether to add begin and end.
+   * @param options - Whether to add begin and end, how long texts may be, whether to cut at random.
    * @returns Ids of `vocabulary` in one array, in the order of the texts.
-   * @throws DataError if a text is no string; LimitError if there are more than 2^31 ids; OptionError if the vocabulary has no
-   *   begin or end token to add.
+   * @throws DataError if a text is no string; LimitError if there are more than 2^31 ids; OptionError if an option is wrong, or
+   *   the vocabulary has no begin or end token to add.
    */
   async encodeBatch(texts: Texts, options: EncodeBatchOptions = {}): Promise<EncodedTexts> {
     const parts: { ids: Int32Array; offsets: Int32Array }[] = [];
@@ -265,15 +285,8 @@ export class Tokenizer {
     return { format: "sconce-tokenizer", version: 2, special, tokenizer: JSON.parse(this.#handle.document()) };
   }
 
-  /** Ids before and after a text, -1 for none. */
-  #frame(where: string, { addBegin, addEnd }: EncodeOptions): readonly [begin: number, end: number] {
-    const { begin, end } = this.vocabulary;
-    if (addBegin && begin < 0) {
-      throw new OptionError(`${where}: the vocabulary has no begin token to add; name it when loading`);
-    }
-    if (addEnd && end < 0)
-      throw new OptionError(`${where}: the vocabulary has no end token to add; name it when loading`);
-    return [addBegin ? begin : -1, addEnd ? end : -1];
+  #encoding(where: string, options: EncodeOptions): EncodeSettings {
+    return checkEncoding(where, options, this.vocabulary, this.#canSample ? this.type : undefined);
   }
 
   #checkIds(ids: ArrayLike<number>): Int32Array {
@@ -293,14 +306,19 @@ export class Tokenizer {
     options: EncodeBatchOptions,
     done: (part: { ids: Int32Array; offsets: Int32Array }) => void,
   ): Promise<void> {
-    checkKeys(where, options, ["addBegin", "addEnd", "signal"]);
+    checkKeys(where, options, [...encodingKeys, "signal"]);
     checkSignal(where, options.signal);
     checkTexts(where, texts);
-    const [begin, end] = this.#frame(where, options);
+    const settings = this.#encoding(where, options);
     options.signal?.throwIfAborted();
+    let first = 0;
     await inBlocks(
       blocksOf(where, texts),
-      (block) => this.#handle.encodeBatch(block, begin, end, options.signal),
+      (block) => {
+        const sent = this.#handle.encodeBatch(block, { ...settings, first }, options.signal);
+        first += block.length;
+        return sent;
+      },
       done,
     );
   }

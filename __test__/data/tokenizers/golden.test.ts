@@ -56,6 +56,8 @@ const ours: Record<string, TokenizerOptions> = {
   character: { type: "character", normalization: "nfkc", vocabularySize: 400 },
   bpe: { type: "bpe", vocabularySize: 1200, specialTokens: ["<mask>"] },
   bytes: { type: "bpe", vocabularySize: 600, byteLevel: true, normalization: "none" },
+  wordPiece: { type: "wordPiece", vocabularySize: 1600, lowercase: true, specialTokens: ["<mask>"] },
+  unigram: { type: "unigram", vocabularySize: 1600, normalization: "nfkc", specialTokens: ["<mask>"] },
 };
 
 test("training gives the files that Python has read", async (t) => {
@@ -82,7 +84,7 @@ test("Python's tokenizers encode and decode the same with these files", async (t
       const source = texts[index]!;
       t.deepEqual([...tokenizer.encode(source)], ids, `${name}: ${JSON.stringify(source)}`);
       // Words are joined by rules of sconce.
-      if (name !== "word") t.is(tokenizer.decode(ids), text, name);
+      if (name !== "word" && name !== "wordPiece") t.is(tokenizer.decode(ids), text, name);
     }
   }
 });

@@ -12,7 +12,7 @@ use napi::{
 use napi_derive::napi;
 use sconce_engine::{Code, Error, family::Family};
 use sconce_text::tokenizer::{
-    Encoded, Fault, LARGEST_DOCUMENT, SpecialNames, Tokenizer, TokenizerError,
+    Encoded, Encoding, Fault, LARGEST_DOCUMENT, Sampling, SpecialNames, Tokenizer, TokenizerError,
     training::{Counting, Learning, Progress, TrainingOptions},
 };
 
@@ -50,6 +50,20 @@ fn training_options(json: &str) -> sconce_engine::Result<TrainingOptions> {
     serde_json::from_str(json).map_err(|error| Error::new(Code::Option, format!("Tokenizer.train: {error}")))
 }
 
+/// The content of a file that is not too large.
+fn bytes_of(path: &str) -> sconce_engine::Result<Vec<u8>> {
+    let file = |error: std::io::Error| Error::new(Code::File, format!("cannot read {path}: {error}"));
+    let size = std::fs::metadata(PathBuf::from(path)).map_err(file)?.len();
+    if size > LARGEST_DOCUMENT as u64 {
+        return Err(Error::new(Code::Limit, format!("{path} has {size} bytes, more than {LARGEST_DOCUMENT}")));
+    }
+    std::fs::read(PathBuf::from(path)).map_err(file)
+}
+
+fn text_of(path: &str) -> sconce_engine::Result<String> {
+    String::from_utf8(bytes_of(path)?).map_err(|_| Error::new(Code::Format, format!("{path} is not valid UTF-8")))
+}
+
 /// Ids of several texts, one after the other.
 #[napi(object, object_from_js = false)]
 pub struct EncodedResult {
@@ -59,6 +73,39 @@ pub struct EncodedResult {
     /// Where each text begins, and the end of the last.
     #[napi(ts_type = "Int32Array")]
     pub offsets: Integers,
+}
+
+/// How texts are encoded.
+#[napi(object, object_to_js = false)]
+pub struct EncodeSettings {
+    /// The id before each text; -1 for none.
+    pub begin: i32,
+    /// The id after each text; -1 for none.
+    pub end: i32,
+    /// Most ids of a text, begin and end included; -1 for no limit.
+    pub longest: i32,
+    /// Whether what is too many is taken from the beginning.
+    pub keep_end: bool,
+    /// Probability or exponent of cutting at random; -1 for none.
+    pub amount: f64,
+    /// Seed of the random numbers.
+    pub seed: f64,
+    /// Number of the first text.
+    pub first: f64,
+}
+
+impl EncodeSettings {
+    fn encoding(&self) -> Encoding {
+        let Self { begin, end, longest, keep_end, amount, seed, first } = *self;
+        let id = |id: i32| Some(id).filter(|&id| id >= 0);
+        Encoding {
+            begin: id(begin),
+            end: id(end),
+            longest: usize::try_from(longest).ok(),
+            keep_end,
+            sampling: (amount >= 0.0).then(|| Sampling { amount, seed: seed as u64, first: first as u64 }),
+        }
+    }
 }
 
 /// Turns text into ids and ids into text.
@@ -87,23 +134,25 @@ impl NativeTokenizer {
         Ok(Self::wrap(tokenizer))
     }
 
-    /// Reads a `tokenizer.json`.
+    /// Reads the file, or the two files, of a format: `tokenizerJson`, `sentencePiece`, `wordPiece`, or `wordPieceCased`, or
+    /// `gpt2`.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeTokenizer>")]
-    pub fn load<'env>(env: &'env Env, path: String, names_json: String) -> Result<Object<'env>> {
+    pub fn load<'env>(env: &'env Env, paths: Vec<String>, format: String, names_json: String) -> Result<Object<'env>> {
         spawn(env, move || {
             let names = names(&names_json)?;
-            let file = |error: std::io::Error| Error::new(Code::File, format!("cannot read {path}: {error}"));
-            let size = std::fs::metadata(PathBuf::from(&path)).map_err(file)?.len();
-            if size > LARGEST_DOCUMENT as u64 {
-                let message = format!("{path} has {size} bytes, more than {LARGEST_DOCUMENT}");
-                return Err(Error::new(Code::Limit, message));
-            }
-            let bytes = std::fs::read(PathBuf::from(&path)).map_err(file)?;
-            let text =
-                String::from_utf8(bytes).map_err(|_| Error::new(Code::Format, format!("{path} is not valid UTF-8")))?;
-            let tokenizer = Tokenizer::parse(text, &names).map_err(|error| {
+            let read = match (format.as_str(), paths.as_slice()) {
+                ("tokenizerJson", [path]) => Tokenizer::parse(text_of(path)?, &names),
+                ("sentencePiece", [path]) => Tokenizer::parse_sentencepiece(&bytes_of(path)?, &names),
+                ("wordPiece", [path]) => Tokenizer::parse_vocabulary(&text_of(path)?, true, &names),
+                ("wordPieceCased", [path]) => Tokenizer::parse_vocabulary(&text_of(path)?, false, &names),
+                ("gpt2", [vocabulary, merges]) => {
+                    Tokenizer::parse_merges(&text_of(vocabulary)?, &text_of(merges)?, &names)
+                }
+                _ => return Err(Error::new(Code::Internal, format!("format {format} of {} files", paths.len()))),
+            };
+            let tokenizer = read.map_err(|error| {
                 let mut error = tokenizer_error(error);
-                error.message = format!("{path}: {}", error.message);
+                error.message = format!("{}: {}", paths.join(", "), error.message);
                 error
             })?;
             Ok(Self::wrap(tokenizer))
@@ -132,6 +181,7 @@ impl NativeTokenizer {
             "unknown": id(specials.unknown),
             "begin": id(specials.begin),
             "end": id(specials.end),
+            "canSample": self.tokenizer.can_sample(),
         })
         .to_string()
     }
@@ -150,8 +200,29 @@ impl NativeTokenizer {
 
     /// The ids of a text.
     #[napi(catch_unwind, ts_return_type = "Int32Array")]
-    pub fn encode<'env>(&self, env: &'env Env, text: String) -> Result<Int32ArraySlice<'env>> {
-        let ids = self.tokenizer.encode(&text).map_err(|error| thrown(tokenizer_error(error)))?;
+    pub fn encode<'env>(
+        &self,
+        env: &'env Env,
+        text: String,
+        settings: EncodeSettings,
+    ) -> Result<Int32ArraySlice<'env>> {
+        let ids =
+            self.tokenizer.encode_as(&text, &settings.encoding()).map_err(|error| thrown(tokenizer_error(error)))?;
+        Int32ArraySlice::copy_from(env, &ids[..])
+            .map_err(|error| thrown(Error::new(Code::Internal, error.reason.clone())))
+    }
+
+    /// The ids of a text, then where the part that each stands for begins and ends, in units of UTF-16.
+    #[napi(catch_unwind, ts_return_type = "Int32Array")]
+    pub fn encode_spans<'env>(
+        &self,
+        env: &'env Env,
+        text: String,
+        settings: EncodeSettings,
+    ) -> Result<Int32ArraySlice<'env>> {
+        let encoded = self.tokenizer.encode_spans(&text, &settings.encoding());
+        let (mut ids, spans) = encoded.map_err(|error| thrown(tokenizer_error(error)))?;
+        ids.extend(spans);
         Int32ArraySlice::copy_from(env, &ids[..])
             .map_err(|error| thrown(Error::new(Code::Internal, error.reason.clone())))
     }
@@ -162,21 +233,20 @@ impl NativeTokenizer {
         self.tokenizer.decode(&ids).map_err(|error| thrown(tokenizer_error(error)))
     }
 
-    /// The ids of many texts, each after `begin` and before `end` unless these are -1.
+    /// The ids of many texts.
     #[napi(catch_unwind, ts_return_type = "Promise<EncodedResult>")]
     pub fn encode_batch<'env>(
         &self,
         env: &'env Env,
         texts: Vec<String>,
-        begin: i32,
-        end: i32,
+        settings: EncodeSettings,
         cancel: Option<ClassInstance<'_, NativeCancel>>,
     ) -> Result<Object<'env>> {
         let (tokenizer, flag) = (Arc::clone(&self.tokenizer), flag(cancel));
         queue_once(env, self.family.number(), move || {
-            let frame = (Some(begin).filter(|&id| id >= 0), Some(end).filter(|&id| id >= 0));
-            let Encoded { ids, offsets } =
-                tokenizer.encode_batch(&texts, frame, &run, &|| flag.is_raised()).map_err(tokenizer_error)?;
+            let Encoded { ids, offsets } = tokenizer
+                .encode_batch(&texts, &settings.encoding(), &run, &|| flag.is_raised())
+                .map_err(tokenizer_error)?;
             Ok(EncodedResult { ids: Integers(ids), offsets: Integers(offsets) })
         })
     }

@@ -31,7 +31,7 @@ const data = v.strictObject({
 });
 
 const tokenizer = v.strictObject({
-  type: v.optional(oneOf(["word", "character", "bpe"]), "word"),
+  type: v.optional(oneOf(["word", "character", "bpe", "wordPiece", "unigram"]), "word"),
   vocabularySize: v.optional(integer(5)),
   lowercase: v.optional(flag()),
 });

@@ -2,21 +2,24 @@ import { OptionError } from "../../errors.ts";
 import { booleanOption, checkKeys, checkSignal, integerOption, nameOption } from "../../options.ts";
 
 /** How a tokenizer that is trained here cuts text: see {@link TokenizerOptions.type}. */
-export type TrainedTokenizerType = "word" | "character" | "bpe";
+export type TrainedTokenizerType = "word" | "character" | "bpe" | "wordPiece" | "unigram";
 
-/** How a tokenizer makes tokens; `"wordPiece"` and `"unigram"` come from files only. */
-export type TokenizerType = TrainedTokenizerType | "wordPiece" | "unigram";
+/** How a tokenizer makes tokens. */
+export type TokenizerType = TrainedTokenizerType;
 
 /** Unicode normalisation of text before it is cut. */
 export type Normalization = "none" | "nfc" | "nfd" | "nfkc" | "nfkd";
 
 /** How far training has come. */
 export interface TokenizerProgress {
-  /** `"count"`: texts are read and their words counted; `"merge"`: byte pairs are merged. */
-  stage: "count" | "merge";
+  /**
+   * `"count"`: texts are read and their words counted; `"merge"`: pairs are merged; `"prune"`: the many pieces of a unigram model
+   * become fewer.
+   */
+  stage: "count" | "merge" | "prune";
   /** Texts read so far. */
   texts: number;
-  /** Tokens of the vocabulary so far; 0 while counting. */
+  /** Tokens of the vocabulary so far, which become fewer in `"prune"`; 0 while counting. */
   tokens: number;
   /** Most tokens of the vocabulary, if there is a limit. */
   vocabularySize?: number;
@@ -29,15 +32,19 @@ export interface TokenizerOptions {
    * `"character"`: code points; decoding gives the same text.
    * `"bpe"`: byte pairs, merged within words, numbers and runs of marks (each with the space before it), Chinese and Japanese
    * characters one by one; decoding gives the same text but for a space at its beginning.
+   * `"wordPiece"`: parts of the words of `"word"`, those after the first marked by `##`, the longest first, as in BERT; a word
+   * that has no parts is unknown; decoding joins parts and puts spaces back by rules.
+   * `"unigram"`: pieces with probabilities, as in SentencePiece, within words, numbers, runs of marks and runs of Chinese and
+   * Japanese characters (each with the space before it), cut in the most probable way; decoding as with `"bpe"`.
    */
   type: TrainedTokenizerType;
   /**
-   * Most entries of the vocabulary, its special ones included; at least one more than these. Default 8000 for `"bpe"`, else no
-   * limit.
+   * Most entries of the vocabulary, its special ones included; at least one more than these. Default 8000 for `"bpe"`,
+   * `"wordPiece"` and `"unigram"`, else no limit.
    */
   vocabularySize?: number;
   /**
-   * How often a word, a character or a pair must occur in the texts to get an id, at least 1; default 1.
+   * How often a word, a character, a pair or a piece must occur in the texts to get an id, at least 1; default 1.
    */
   minimumCount?: number;
   /**
@@ -57,7 +64,7 @@ export interface TokenizerOptions {
   onProgress?: (progress: TokenizerProgress) => void;
 }
 
-const types = ["word", "character", "bpe"] as const;
+const types = ["word", "character", "bpe", "wordPiece", "unigram"] as const;
 const normalizations = ["none", "nfc", "nfd", "nfkc", "nfkd"] as const;
 
 /** Checked options. */
@@ -90,7 +97,7 @@ export function checkOptions(where: string, options: TokenizerOptions): CheckedO
     throw new OptionError(`${where}: onProgress must be a function`);
   }
   const type = nameOption(where, "type", options.type, types);
-  const size = options.vocabularySize ?? (type === "bpe" ? 8000 : undefined);
+  const size = options.vocabularySize ?? (type === "word" || type === "character" ? undefined : 8000);
   const specialTokens = options.specialTokens ?? [];
   if (!Array.isArray(specialTokens) || specialTokens.some((token) => typeof token !== "string" || token === "")) {
     throw new OptionError(`${where}: specialTokens must be a list of texts that are not empty`);

@@ -6,6 +6,9 @@ import { type CheckedOptions, checkOptions, type TokenizerOptions, type Tokenize
 /** Milliseconds between two reports. */
 const pause = 50;
 
+/** What follows counting. */
+const stages = { word: "count", character: "count", bpe: "merge", wordPiece: "merge", unigram: "prune" } as const;
+
 /** Trains a tokenizer on the addon's threads; what {@link Tokenizer.train} does. */
 export async function train(
   where: string,
@@ -38,7 +41,7 @@ export async function train(
     },
   );
   if (number === 0) throw new DataError(`${where}: there are no texts`);
-  const stage = checked.type === "bpe" ? "merge" : "count";
+  const stage = stages[checked.type];
   const timer = setInterval(() => {
     try {
       report(stage, trainer.tokens());

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::{
     error::{Result, TokenizerError},
     normalize::{Step, normalize},
-    pieces, words,
+    pieces::{self, Ideographs},
+    word_piece, words,
 };
 
 /// How text is cut.
@@ -15,8 +16,12 @@ pub(super) enum Cut {
     Words,
     /// Code points.
     Characters,
+    /// The same, each in parts.
+    WordParts,
     /// Words with their spaces before them, for byte pairs of characters.
     Marked,
+    /// The same, Chinese and Japanese characters in a row together.
+    Runs,
     /// As GPT-2, for byte pairs of bytes.
     Bytes,
 }
@@ -73,13 +78,13 @@ impl Cutter {
         let text = normalize(&self.steps, text);
         let mut piece = |piece: &str| part(Part::Piece(piece));
         match self.cut {
-            Cut::Words => words::split(&text, &mut piece),
+            Cut::Words | Cut::WordParts => words::split(&text, &mut piece),
             Cut::Characters => text.char_indices().for_each(|(start, character)| {
                 piece(&text[start..start + character.len_utf8()]);
             }),
-            Cut::Marked => {
+            Cut::Marked | Cut::Runs => {
                 pieces::mark_words(&text, first, buffer);
-                pieces::split(buffer, &mut piece);
+                pieces::split(buffer, self.cut.ideographs(), &mut piece);
             }
             Cut::Bytes => pieces::split_bytes(&text, &mut piece),
         }
@@ -91,22 +96,27 @@ fn split(pattern: &str, behavior: &str) -> Value {
 }
 
 impl Cut {
-    pub(super) const ALL: [Self; 4] = [Self::Words, Self::Characters, Self::Marked, Self::Bytes];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Words, Self::Characters, Self::WordParts, Self::Marked, Self::Runs, Self::Bytes];
+
+    fn ideographs(self) -> Ideographs {
+        if self == Self::Runs { Ideographs::Runs } else { Ideographs::Single }
+    }
 
     /// The same as a pre-tokeniser of `tokenizer.json`.
     pub(super) fn document(self) -> Value {
         let parts = match self {
-            Self::Words => vec![
+            Self::Words | Self::WordParts => vec![
                 split(&words::pattern(), "Isolated"),
                 split(r"\s+", "Removed"),
                 split(words::CONTRACTION, "Isolated"),
             ],
             Self::Characters => return split(r"[\s\S]", "Isolated"),
-            Self::Marked => {
+            Self::Marked | Self::Runs => {
                 let start = pieces::WORD_START;
                 let spaces =
                     json!({ "type": "Metaspace", "replacement": start, "prepend_scheme": "first", "split": false });
-                vec![spaces, split(&pieces::pattern(), "Isolated")]
+                vec![spaces, split(&pieces::pattern(self.ideographs()), "Isolated")]
             }
             Self::Bytes => {
                 return json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true });
@@ -120,7 +130,8 @@ impl Cut {
         match self {
             Self::Words => Value::Null,
             Self::Characters => json!({ "type": "Fuse" }),
-            Self::Marked => json!({
+            Self::WordParts => json!({ "type": "WordPiece", "prefix": word_piece::PREFIX, "cleanup": false }),
+            Self::Marked | Self::Runs => json!({
                 "type": "Metaspace", "replacement": pieces::WORD_START, "prepend_scheme": "first", "split": false,
             }),
             Self::Bytes => {

@@ -7,6 +7,7 @@ use super::{
     cutter::Cut,
     error::{Fault, Result, TokenizerError},
     normalize::{self, Step},
+    word_piece,
 };
 
 /// The largest file accepted, in bytes.
@@ -308,8 +309,19 @@ pub(super) struct Trained<'a> {
     pub(super) tokens: &'a [String],
     /// How many of the tokens are special.
     pub(super) specials: usize,
-    /// For BPE: pairs of ids.
-    pub(super) merges: Option<&'a [(u32, u32)]>,
+    pub(super) model: TrainedModel<'a>,
+}
+
+/// What a model has beside its tokens.
+pub(super) enum TrainedModel<'a> {
+    /// Tokens alone.
+    Words,
+    /// Parts of words.
+    WordPiece,
+    /// Pairs of ids.
+    Pairs(&'a [(u32, u32)]),
+    /// The scores of tokens.
+    Unigram(&'a [f64]),
 }
 
 #[derive(Serialize)]
@@ -344,6 +356,17 @@ enum Model<'a> {
         vocab: ById<'a>,
         unk_token: &'static str,
     },
+    WordPiece {
+        unk_token: &'static str,
+        continuing_subword_prefix: &'static str,
+        max_input_chars_per_word: usize,
+        vocab: ById<'a>,
+    },
+    Unigram {
+        unk_id: usize,
+        vocab: Vec<(&'a str, f64)>,
+        byte_fallback: bool,
+    },
 }
 
 /// An object of tokens and ids, in the order of ids.
@@ -361,19 +384,19 @@ impl Serialize for ById<'_> {
 
 /// The text of `tokenizer.json`.
 pub(super) fn write(trained: &Trained<'_>) -> Result<String> {
-    let Trained { cut, steps, tokens, specials, merges } = *trained;
-    let added_tokens = tokens[..specials].iter().enumerate().map(|(id, content)| {
+    let Trained { cut, steps, tokens, specials, model } = trained;
+    let added_tokens = tokens[..*specials].iter().enumerate().map(|(id, content)| {
         json!({
             "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
             "normalized": false, "special": true,
         })
     });
     let vocab = ById(tokens);
-    let model = match merges {
-        Some(merges) => Model::Bpe {
+    let model = match model {
+        TrainedModel::Pairs(merges) => Model::Bpe {
             dropout: (),
             // Every text consists of known bytes.
-            unk_token: (cut != Cut::Bytes).then_some(SPECIALS[1]),
+            unk_token: (*cut != Cut::Bytes).then_some(SPECIALS[1]),
             continuing_subword_prefix: (),
             end_of_word_suffix: (),
             fuse_unk: false,
@@ -385,7 +408,18 @@ pub(super) fn write(trained: &Trained<'_>) -> Result<String> {
                 .map(|&(left, right)| (tokens[left as usize].as_str(), tokens[right as usize].as_str()))
                 .collect(),
         },
-        None => Model::WordLevel { vocab, unk_token: SPECIALS[1] },
+        TrainedModel::Words => Model::WordLevel { vocab, unk_token: SPECIALS[1] },
+        TrainedModel::WordPiece => Model::WordPiece {
+            unk_token: SPECIALS[1],
+            continuing_subword_prefix: word_piece::PREFIX,
+            max_input_chars_per_word: word_piece::LONGEST_WORD,
+            vocab,
+        },
+        TrainedModel::Unigram(scores) => Model::Unigram {
+            unk_id: 1,
+            vocab: tokens.iter().map(String::as_str).zip(scores.iter().copied()).collect(),
+            byte_fallback: false,
+        },
     };
     let file = File {
         version: "1.0",

@@ -6,11 +6,12 @@ use std::{
 
 use serde_json::Value;
 use tokenizers::{
-    AddedToken, DecoderWrapper, ModelWrapper, NormalizedString, Normalizer, NormalizerWrapper, PostProcessorWrapper,
-    PreTokenizerWrapper, TokenizerImpl, tokenizer::Decoder,
+    AddedToken, DecoderWrapper, Encoding, ModelWrapper, NormalizedString, Normalizer, NormalizerWrapper,
+    PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl, tokenizer::Decoder,
 };
 
 use super::{
+    base64,
     document::Document,
     error::{Fault, Result, TokenizerError},
 };
@@ -80,26 +81,7 @@ fn chain(value: &Value, steps: &mut Vec<(NormalizerWrapper, usize)>) -> Result<(
 /// The longest text that a compiled map of SentencePiece can put in a character's place, in bytes: after the size of its
 /// tree and the tree come the texts, each ended by a zero.
 fn longest_replacement(charsmap: &str) -> Option<usize> {
-    let mut bytes = Vec::with_capacity(charsmap.len() / 4 * 3);
-    let mut bits = 0u32;
-    let mut count = 0;
-    for byte in charsmap.bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'=' => break,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-        }
-    }
+    let bytes = base64::decode(charsmap)?;
     let size = u32::from_le_bytes(bytes.first_chunk().copied()?) as usize;
     let texts = bytes.get(4..)?.get(size..)?;
     texts.split(|&byte| byte == 0).map(<[u8]>::len).max().map(|longest| longest.max(1))
@@ -137,12 +119,13 @@ fn guarded<T>(fault: Fault, work: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 impl General {
-    /// The tokenizer of a document. The texts of `ordinary` are not looked for when encoding.
-    pub(super) fn new(document: &Document, ordinary: &[&str]) -> Result<Self> {
+    /// The tokenizer of a document. The texts of the tokens `ordinary` are not looked for when encoding.
+    pub(super) fn new(document: &Document, ordinary: &[u32]) -> Result<Self> {
         guarded(Fault::Format, || Self::build(document, ordinary))
     }
 
-    fn build(document: &Document, ordinary: &[&str]) -> Result<Self> {
+    fn build(document: &Document, ordinary: &[u32]) -> Result<Self> {
+        let names: Vec<&str> = ordinary.iter().filter_map(|&id| Some(&**document.tokens.get(id as usize)?)).collect();
         let mut model: ModelWrapper = from_value("model", document.part("model"))?;
         if let ModelWrapper::BPE(bpe) = &mut model {
             // The caches of the crate stay with their threads when a tokenizer is gone.
@@ -165,7 +148,7 @@ impl General {
         let added = entries.iter().map(|entry| {
             let mut token: AddedToken = from_value("added_tokens", entry)?;
             // Special tokens are the ones that `encode_special_tokens` makes ordinary text.
-            token.special = ordinary.contains(&token.content.as_str());
+            token.special = names.contains(&token.content.as_str());
             Ok(token)
         });
         pipeline.add_tokens(added.collect::<Result<Vec<_>>>()?).map_err(TokenizerError::format)?;
@@ -181,17 +164,27 @@ impl General {
 
     /// Adds the ids of a text.
     pub(super) fn encode(&self, text: &str, ids: &mut Vec<i32>) -> Result<()> {
+        let encoding = self.run(|| self.pipeline.encode_fast(text, false))?;
+        ids.extend(encoding.get_ids().iter().map(|&id| id as i32));
+        Ok(())
+    }
+
+    /// The ids of a text, with the bytes of the text that each stands for.
+    pub(super) fn encode_spans(&self, text: &str) -> Result<Vec<(i32, (usize, usize))>> {
+        let encoding = self.run(|| self.pipeline.encode(text, false))?;
+        Ok(encoding.get_ids().iter().map(|&id| id as i32).zip(encoding.get_offsets().iter().copied()).collect())
+    }
+
+    fn run(&self, encode: impl FnOnce() -> tokenizers::Result<Encoding>) -> Result<Encoding> {
         let failed =
             |message: String| TokenizerError::new(Fault::Data, format!("the text cannot be encoded: {message}"));
         guarded(Fault::Data, || {
             FAILURE.set(None);
-            let encoding = self.pipeline.encode_fast(text, false);
+            let encoding = encode();
             if let Some(message) = FAILURE.take() {
                 return Err(failed(message));
             }
-            let encoding = encoding.map_err(|error| failed(error.to_string()))?;
-            ids.extend(encoding.get_ids().iter().map(|&id| id as i32));
-            Ok(())
+            encoding.map_err(|error| failed(error.to_string()))
         })
     }
 

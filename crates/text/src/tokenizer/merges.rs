@@ -6,6 +6,8 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 
 use ahash::AHashMap;
 
+use super::random::Random;
+
 /// Pieces of at most so many symbols are merged by looking at all pairs each time.
 const SHORT: usize = 64;
 /// No pair.
@@ -38,7 +40,17 @@ impl Merges {
         } else if symbols.len() <= SHORT {
             self.apply_short(symbols);
         } else {
-            self.apply_long(symbols);
+            self.apply_long(symbols, None);
+        }
+    }
+
+    /// The same, but in each step each pair is left out with the probability `dropout`.
+    ///
+    /// # Source
+    /// Provilkov, Emelianenko and Voita, "BPE-Dropout: Simple and Effective Subword Regularization" (2020).
+    pub(super) fn apply_with_dropout(&self, symbols: &mut Vec<u32>, dropout: f64, random: &mut Random) {
+        if symbols.len() >= 2 {
+            self.apply_long(symbols, Some((dropout, random)));
         }
     }
 
@@ -73,7 +85,7 @@ impl Merges {
         }
     }
 
-    fn apply_long(&self, symbols: &mut Vec<u32>) {
+    fn apply_long(&self, symbols: &mut Vec<u32>, mut dropout: Option<(f64, &mut Random)>) {
         let count = symbols.len();
         let mut next: Vec<usize> = (1..=count).collect();
         let mut before: Vec<usize> = (0..count).map(|index| index.wrapping_sub(1)).collect();
@@ -86,9 +98,18 @@ impl Merges {
             .filter(|(_, rank)| **rank != NONE)
             .map(|(place, &rank)| Reverse((rank, place)))
             .collect();
+        // Pairs that this step leaves out.
+        let mut dropped = Vec::new();
         while let Some(Reverse((rank, place))) = queue.pop() {
             if ranks[place] != rank {
                 continue;
+            }
+            if let Some((dropout, random)) = &mut dropout {
+                if random.next() < *dropout {
+                    dropped.push(Reverse((rank, place)));
+                    continue;
+                }
+                queue.extend(dropped.drain(..));
             }
             let right = next[place];
             let Some(&(_, merged)) = self.ranks.get(&key(symbols[place], symbols[right])) else { continue };
@@ -120,7 +141,32 @@ impl Merges {
 mod tests {
     use proptest::prelude::*;
 
-    use super::Merges;
+    use super::{Merges, Random};
+
+    #[test]
+    fn pairs_are_left_out_as_often_as_asked() {
+        // a b c: ab first, then bc; and abc.
+        let merges = Merges::new([(0, 1, 3), (1, 2, 4), (3, 2, 5)].into_iter());
+        type Way = (&'static [u32], fn(f64) -> f64);
+        let ways: [Way; 4] = [
+            (&[5], |p| (1.0 - p) * (1.0 - p)),
+            (&[3, 2], |p| (1.0 - p) * p),
+            (&[0, 4], |p| p * (1.0 - p)),
+            (&[0, 1, 2], |p| p * p),
+        ];
+        for dropout in [0.0, 0.1, 0.5, 1.0] {
+            let mut counts = [0; 4];
+            for text in 0..6000 {
+                let mut symbols = vec![0, 1, 2];
+                merges.apply_with_dropout(&mut symbols, dropout, &mut Random::new(5, text));
+                counts[ways.iter().position(|(way, _)| **way == *symbols).unwrap()] += 1;
+            }
+            for (count, (way, probability)) in counts.iter().zip(&ways) {
+                let found = f64::from(*count) / 6000.0;
+                assert!((found - probability(dropout)).abs() < 0.03, "{dropout} {way:?}: {found}");
+            }
+        }
+    }
 
     proptest! {
         #[test]
@@ -131,7 +177,7 @@ mod tests {
             let merges = Merges::new(pairs.into_iter());
             let (mut short, mut long) = (symbols.clone(), symbols);
             merges.apply_short(&mut short);
-            merges.apply_long(&mut long);
+            merges.apply_long(&mut long, None);
             prop_assert_eq!(short, long);
         }
     }

@@ -1,20 +1,29 @@
 //! Tokenizers: text to ids and back, trained here or read from `tokenizer.json`.
 //!
 //! What training gives is run by own code, everything else by the `tokenizers` crate; on what both can run they agree.
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ahash::AHashMap;
 
+mod base64;
 mod cutter;
 mod document;
 mod error;
+mod formats;
 mod general;
+mod lattice;
 mod merges;
 mod normalize;
 mod parallel;
 mod pieces;
+mod random;
+mod sentencepiece;
+mod spans;
 mod specials;
 pub mod training;
+mod trie;
+mod unigram;
+mod word_piece;
 mod words;
 
 use crate::Run;
@@ -28,6 +37,10 @@ use document::Document;
 use general::General;
 use merges::Merges;
 use parallel::{Row, WORK, in_parallel};
+use random::Random;
+use sentencepiece::{PieceRoom, SentencePiece};
+use unigram::{Unigram, UnigramRoom};
+use word_piece::WordPiece;
 
 /// Most words whose ids a worker remembers, and the longest such word in bytes.
 const REMEMBERED: usize = 1 << 16;
@@ -71,10 +84,65 @@ pub struct Encoded {
     pub offsets: Vec<i32>,
 }
 
+/// How texts are cut anew each time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampling {
+    /// For byte pairs the probability with which a pair is left out, for unigram models the exponent of probabilities.
+    pub amount: f64,
+    /// Seed of the random numbers.
+    pub seed: u64,
+    /// The number of the first text: what a text becomes follows from seed and number alone.
+    pub first: u64,
+}
+
+/// How texts are encoded.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Encoding {
+    /// The id before each text.
+    pub begin: Option<i32>,
+    /// The id after each text.
+    pub end: Option<i32>,
+    /// Most ids of a text, begin and end included.
+    pub longest: Option<usize>,
+    /// Whether what is too many is taken from the beginning.
+    pub keep_end: bool,
+    /// Whether texts are cut at random.
+    pub sampling: Option<Sampling>,
+}
+
+impl Encoding {
+    /// Most ids of a text itself.
+    fn room(&self) -> usize {
+        let frame = usize::from(self.begin.is_some()) + usize::from(self.end.is_some());
+        self.longest.map_or(usize::MAX, |longest| longest.saturating_sub(frame))
+    }
+
+    /// Takes away what is too many of the items from `start` on, of which `each` belong to an id.
+    fn truncate<T>(&self, items: &mut Vec<T>, start: usize, each: usize) {
+        let most = self.room().saturating_mul(each);
+        let count = items.len() - start;
+        if count > most {
+            if self.keep_end {
+                items.drain(start..start + count - most);
+            } else {
+                items.truncate(start + most);
+            }
+        }
+    }
+}
+
 enum Encoder {
     Table { cutter: Cutter, unknown: i32 },
-    Pairs { cutter: Cutter, unknown: Option<u32>, fuse: bool, merges: Merges },
+    Pieces { cutter: Cutter, model: PieceModel },
+    SentencePiece(Box<SentencePiece>),
     General(Box<General>),
+}
+
+/// How the pieces of a text become ids.
+enum PieceModel {
+    Pairs { unknown: Option<u32>, fuse: bool, merges: Merges },
+    WordPiece(WordPiece),
+    Unigram(Unigram),
 }
 
 /// What a worker keeps between texts.
@@ -83,6 +151,8 @@ struct Room {
     buffer: String,
     bytes: String,
     symbols: Vec<u32>,
+    unigram: UnigramRoom,
+    pieces: PieceRoom,
     /// Words and where their ids lie in `known`.
     words: AHashMap<Box<str>, (u32, u32)>,
     known: Vec<i32>,
@@ -91,7 +161,7 @@ struct Room {
 /// Turns text into ids and ids into text.
 pub struct Tokenizer {
     kind: Kind,
-    steps: Vec<Step>,
+    lowercase: bool,
     tokens: Vec<Box<str>>,
     ids: AHashMap<Box<str>, u32>,
     specials: Specials,
@@ -101,6 +171,8 @@ pub struct Tokenizer {
     /// How tokens are joined, where the document does not tell.
     cut: Option<Cut>,
     text: String,
+    /// The same by the crate, if it was needed.
+    general: OnceLock<Result<Box<General>>>,
     rooms: Mutex<Vec<Room>>,
 }
 
@@ -118,7 +190,9 @@ impl Tokenizer {
     /// `Format` if it is damaged or of an unknown kind, `Limit` if it is too large, `Option` if a name is no token.
     pub fn parse(text: String, names: &SpecialNames) -> Result<Self> {
         let document = Document::parse(&text)?;
-        let specials = specials::find(&document, names)?;
+        let sentencepiece = SentencePiece::find(document.part("pre_tokenizer"), &document.tokens)?;
+        let own_names = sentencepiece.as_ref().map(|own| own.names(names));
+        let specials = specials::find(&document, own_names.as_ref().unwrap_or(names))?;
         let cut = Cut::recognize(document.part("pre_tokenizer"), document.part("decoder"));
         let steps = normalize::recognize(document.part("normalizer"));
         let kind = match document.model.as_str() {
@@ -132,22 +206,23 @@ impl Tokenizer {
         let controls: Vec<u32> = controls.into_iter().flatten().collect();
         let is_control = |id: u32| controls.contains(&id);
         let own = match (&steps, cut) {
+            _ if sentencepiece.is_some() => sentencepiece.map(|own| Encoder::SentencePiece(Box::new(own))),
             (Some(steps), Some(cut)) => own_encoder(&document, steps, cut, &is_control)?,
             _ => None,
         };
         let (encoder, cut) = match own {
             Some(encoder) => (encoder, cut),
-            None => {
-                let names: Vec<&str> =
-                    controls.iter().filter_map(|&id| Some(&**document.tokens.get(id as usize)?)).collect();
-                (Encoder::General(Box::new(General::new(&document, &names)?)), None)
-            }
+            None => (Encoder::General(Box::new(General::new(&document, &controls)?)), None),
+        };
+        let lowercase = match &steps {
+            Some(steps) => steps.contains(&Step::Lowercase),
+            None => document.part("normalizer").get("lowercase").is_some_and(|lowercase| lowercase == true),
         };
         let added = document.added.iter().filter(|added| !is_control(added.id)).map(|added| added.id as i32).collect();
         let Document { tokens, ids, .. } = document;
         Ok(Self {
             kind,
-            steps: steps.unwrap_or_default(),
+            lowercase,
             tokens,
             ids,
             specials,
@@ -155,6 +230,7 @@ impl Tokenizer {
             encoder,
             cut,
             text,
+            general: OnceLock::new(),
             rooms: Mutex::default(),
         })
     }
@@ -168,7 +244,7 @@ impl Tokenizer {
     /// Whether text becomes lower case first.
     #[must_use]
     pub fn lowercase(&self) -> bool {
-        self.steps.contains(&Step::Lowercase)
+        self.lowercase
     }
 
     /// Tokens by id; empty where there is none.
@@ -206,34 +282,80 @@ impl Tokenizer {
         Ok(ids.iter().filter_map(|&id| self.tokens.get(id as usize)).map(ToString::to_string).collect())
     }
 
+    /// Whether texts can be cut at random.
+    #[must_use]
+    pub fn can_sample(&self) -> bool {
+        match &self.encoder {
+            Encoder::Pieces { model, .. } => matches!(model, PieceModel::Pairs { .. } | PieceModel::Unigram(_)),
+            Encoder::SentencePiece(_) => true,
+            Encoder::Table { .. } | Encoder::General(_) => false,
+        }
+    }
+
     /// The ids of one text.
     ///
     /// # Errors
     /// `Data` if the rules of a file cannot be applied to the text.
     pub fn encode(&self, text: &str) -> Result<Vec<i32>> {
+        self.encode_as(text, &Encoding::default())
+    }
+
+    /// The ids of one text, framed, truncated or cut at random.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`]; `Option` if texts cannot be cut at random.
+    pub fn encode_as(&self, text: &str, encoding: &Encoding) -> Result<Vec<i32>> {
+        self.check_sampling(encoding)?;
         let mut ids = Vec::new();
-        self.with_room(|room| self.append(text, room, &mut ids))?;
+        self.with_room(|room| self.append_framed(text, 0, encoding, room, &mut ids))?;
         Ok(ids)
     }
 
-    /// The ids of many texts, on many threads; `frame` are ids before and after each.
+    fn check_sampling(&self, encoding: &Encoding) -> Result<()> {
+        if encoding.sampling.is_none() || self.can_sample() {
+            return Ok(());
+        }
+        let message = format!("a tokenizer of type {} cannot cut texts at random", self.kind.name());
+        Err(TokenizerError::new(Fault::Option, message))
+    }
+
+    /// Adds the ids of the text of a number.
+    fn append_framed(
+        &self,
+        text: &str,
+        number: usize,
+        encoding: &Encoding,
+        room: &mut Room,
+        ids: &mut Vec<i32>,
+    ) -> Result<()> {
+        ids.extend(encoding.begin);
+        let start = ids.len();
+        let draw = encoding
+            .sampling
+            .map(|Sampling { amount, seed, first }| (amount, Random::new(seed, first.wrapping_add(number as u64))));
+        self.append(text, draw, room, ids)?;
+        encoding.truncate(ids, start, 1);
+        ids.extend(encoding.end);
+        Ok(())
+    }
+
+    /// The ids of many texts, on many threads.
     ///
     /// # Errors
-    /// As [`Tokenizer::encode`]; `Limit` if there are too many ids; `Cancelled` if `cancelled` gives true.
+    /// As [`Tokenizer::encode_as`]; `Limit` if there are too many ids; `Cancelled` if `cancelled` gives true.
     pub fn encode_batch<T: AsRef<str> + Sync>(
         &self,
         texts: &[T],
-        frame: (Option<i32>, Option<i32>),
+        encoding: &Encoding,
         run: Run<'_>,
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Encoded> {
-        let parts = in_parallel(texts, run, cancelled, |texts| {
+        self.check_sampling(encoding)?;
+        let parts = in_parallel(texts, run, cancelled, |start, texts| {
             self.with_room(|room| {
                 let mut part = Encoded::default();
-                for text in texts {
-                    part.ids.extend(frame.0);
-                    self.append(text.as_ref(), room, &mut part.ids)?;
-                    part.ids.extend(frame.1);
+                for (number, text) in (start..).zip(texts) {
+                    self.append_framed(text.as_ref(), number, encoding, room, &mut part.ids)?;
                     part.offsets.push(i32::try_from(part.ids.len()).map_err(|_| too_many())?);
                 }
                 Ok(part)
@@ -256,24 +378,36 @@ impl Tokenizer {
     /// # Errors
     /// `Data` if there is no such id.
     pub fn decode(&self, ids: &[i32]) -> Result<String> {
+        if let Encoder::SentencePiece(model) = &self.encoder {
+            for &id in ids {
+                self.token(id)?;
+            }
+            let silent = [self.specials.padding, self.specials.begin, self.specials.end];
+            let heard = ids.iter().map(|&id| id as u32).filter(|&id| !silent.contains(&Some(id)));
+            return Ok(model.decode(heard));
+        }
         let Specials { padding, begin, end, .. } = self.specials;
         let silent = [padding, begin, end].map(|id| id.map_or(-1, |id| id as i32));
         let mut tokens = Vec::with_capacity(ids.len());
         for id in ids.iter().filter(|&id| !silent.contains(id)) {
-            match usize::try_from(*id).ok().and_then(|id| self.tokens.get(id)).filter(|token| !token.is_empty()) {
-                Some(token) => tokens.push(&**token),
-                None => {
-                    let message = format!("id {id} is not in a vocabulary of {} tokens", self.tokens.len());
-                    return Err(TokenizerError::new(Fault::Data, message));
-                }
-            }
+            tokens.push(self.token(*id)?);
         }
         if let Encoder::General(general) = &self.encoder {
             return general.decode(tokens.into_iter().map(str::to_owned).collect());
         }
         Ok(match self.cut {
             Some(Cut::Words) => words::join(tokens.into_iter()),
-            Some(Cut::Marked) => {
+            Some(Cut::WordParts) => {
+                let mut joined: Vec<String> = Vec::new();
+                for token in tokens {
+                    match (token.strip_prefix(word_piece::PREFIX), joined.last_mut()) {
+                        (Some(rest), Some(word)) => word.push_str(rest),
+                        _ => joined.push(token.to_owned()),
+                    }
+                }
+                words::join(joined.iter().map(String::as_str))
+            }
+            Some(Cut::Marked | Cut::Runs) => {
                 let mut text = String::new();
                 for (index, token) in tokens.into_iter().enumerate() {
                     let space = if index == 0 { "" } else { " " };
@@ -298,6 +432,14 @@ impl Tokenizer {
         })
     }
 
+    fn token(&self, id: i32) -> Result<&str> {
+        let token = usize::try_from(id).ok().and_then(|id| self.tokens.get(id)).filter(|token| !token.is_empty());
+        token.map(|token| &**token).ok_or_else(|| {
+            let message = format!("id {id} is not in a vocabulary of {} tokens", self.tokens.len());
+            TokenizerError::new(Fault::Data, message)
+        })
+    }
+
     /// The texts of many rows of ids; row `r` is `ids[offsets[r]..offsets[r + 1]]`.
     ///
     /// # Errors
@@ -318,7 +460,7 @@ impl Tokenizer {
             };
             rows.push(Row(ids));
         }
-        let parts = in_parallel(&rows, run, cancelled, |rows| rows.iter().map(|row| self.decode(row.0)).collect())?;
+        let parts = in_parallel(&rows, run, cancelled, |_, rows| rows.iter().map(|row| self.decode(row.0)).collect())?;
         Ok(parts.into_iter().flat_map(|part: Vec<String>| part).collect())
     }
 
@@ -330,40 +472,58 @@ impl Tokenizer {
         room.buffer.shrink_to(WORK);
         room.bytes.shrink_to(WORK);
         room.symbols.shrink_to(WORK);
+        room.unigram.shrink(WORK);
+        room.pieces.shrink(WORK);
         rooms().push(room);
         result
     }
 
-    fn append(&self, text: &str, room: &mut Room, ids: &mut Vec<i32>) -> Result<()> {
-        let Room { buffer, bytes, symbols, words, known } = room;
+    fn append(&self, text: &str, mut draw: Option<(f64, Random)>, room: &mut Room, ids: &mut Vec<i32>) -> Result<()> {
+        let Room { buffer, bytes, symbols, unigram, pieces, words, known } = room;
         match &self.encoder {
             Encoder::General(general) => return general.encode(text, ids),
+            Encoder::SentencePiece(model) => {
+                let draw = draw.as_mut().map(|(amount, random)| (*amount, random));
+                return model.encode(text, draw, pieces, |id, _, _| ids.push(id as i32));
+            }
             Encoder::Table { cutter, unknown } => cutter.each(text, buffer, &mut |part| {
                 ids.push(match part {
                     Part::Added(index) => self.added[index],
                     Part::Piece(piece) => self.ids.get(piece).map_or(*unknown, |&id| id as i32),
                 });
             }),
-            Encoder::Pairs { cutter, unknown, fuse, merges } => cutter.each(text, buffer, &mut |part| {
+            Encoder::Pieces { cutter, model } => cutter.each(text, buffer, &mut |part| {
                 let piece = match part {
                     Part::Added(index) => return ids.push(self.added[index]),
                     Part::Piece(piece) => piece,
                 };
-                if let Some(&(start, length)) = words.get(piece) {
+                if let Some(&(start, length)) = words.get(piece).filter(|_| draw.is_none()) {
                     let start = start as usize;
                     ids.extend_from_slice(&known[start..start + length as usize]);
                     return;
                 }
-                let source = if cutter.cut == Cut::Bytes {
-                    pieces::write_bytes(piece, bytes);
-                    bytes.as_str()
-                } else {
-                    piece
-                };
-                self.symbols(source, *unknown, *fuse, symbols);
-                merges.apply(symbols);
+                match model {
+                    PieceModel::Pairs { unknown, fuse, merges } => {
+                        let source = if cutter.cut == Cut::Bytes {
+                            pieces::write_bytes(piece, bytes);
+                            bytes.as_str()
+                        } else {
+                            piece
+                        };
+                        self.symbols(source, *unknown, *fuse, symbols);
+                        match &mut draw {
+                            Some((dropout, random)) => merges.apply_with_dropout(symbols, *dropout, random),
+                            None => merges.apply(symbols),
+                        }
+                    }
+                    PieceModel::WordPiece(model) => model.encode(piece, symbols),
+                    PieceModel::Unigram(model) => {
+                        let draw = draw.as_mut().map(|(alpha, random)| (*alpha, random));
+                        model.encode(piece, draw, unigram, symbols);
+                    }
+                }
                 ids.extend(symbols.iter().map(|&id| id as i32));
-                if piece.len() <= LONGEST_REMEMBERED && words.len() < REMEMBERED {
+                if draw.is_none() && piece.len() <= LONGEST_REMEMBERED && words.len() < REMEMBERED {
                     words.insert(piece.into(), (known.len() as u32, symbols.len() as u32));
                     known.extend(symbols.iter().map(|&id| id as i32));
                 }
@@ -416,6 +576,16 @@ fn own_encoder(
     if document.model == "WordLevel" && matches!(cut, Cut::Words | Cut::Characters) {
         return unknown.map(|id| Ok(Encoder::Table { cutter: cutter()?, unknown: id as i32 })).transpose();
     }
+    if let ("WordPiece", Cut::WordParts, Some(unknown)) = (document.model.as_str(), cut, unknown) {
+        let prefix = model.get("continuing_subword_prefix").map_or(Some(word_piece::PREFIX), |prefix| prefix.as_str());
+        let longest = model.get("max_input_chars_per_word").map_or(Some(100), |longest| longest.as_u64());
+        let (Some(prefix), Some(longest)) = (prefix, longest) else { return Ok(None) };
+        let model = WordPiece::new(&document.tokens, prefix, unknown, longest as usize);
+        return Ok(Some(Encoder::Pieces { cutter: cutter()?, model: PieceModel::WordPiece(model) }));
+    }
+    if (document.model.as_str(), cut) == ("Unigram", Cut::Runs) {
+        return unigram_model(model).map(|model| Ok(Encoder::Pieces { cutter: cutter()?, model })).transpose();
+    }
     let is_off = |name: &str| {
         model.get(name).is_none_or(|value| value.is_null() || value == false || value == "" || value == 0.0)
     };
@@ -428,7 +598,19 @@ fn own_encoder(
         return Ok(None);
     }
     let merges = Merges::new(document::merges(document)?.into_iter());
-    Ok(Some(Encoder::Pairs { cutter: cutter()?, unknown, fuse: model["fuse_unk"] == true, merges }))
+    let model = PieceModel::Pairs { unknown, fuse: model["fuse_unk"] == true, merges };
+    Ok(Some(Encoder::Pieces { cutter: cutter()?, model }))
+}
+
+/// The unigram model of a document that was checked, if bytes do not stand for unknown characters.
+fn unigram_model(model: &serde_json::Value) -> Option<PieceModel> {
+    let unknown = u32::try_from(model.get("unk_id")?.as_u64()?).ok()?;
+    if model.get("byte_fallback").is_some_and(|fallback| fallback == true) {
+        return None;
+    }
+    let entries = model.get("vocab")?.as_array()?;
+    let pieces = entries.iter().filter_map(|entry| Some((entry.get(0)?.as_str()?, entry.get(1)?.as_f64()?)));
+    Some(PieceModel::Unigram(Unigram::new(pieces, unknown)))
 }
 
 #[cfg(test)]

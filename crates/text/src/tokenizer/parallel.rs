@@ -30,12 +30,12 @@ impl Weight for Row<'_> {
     }
 }
 
-/// Works on items in runs of some size, cut by sizes alone; the results in order.
+/// Works on items in runs of some size, cut by sizes alone, with the number of the first; the results in order.
 pub(super) fn in_parallel<I: Weight + Sync, T: Send>(
     items: &[I],
     run: Run<'_>,
     cancelled: &(dyn Fn() -> bool + Sync),
-    work: impl Fn(&[I]) -> Result<T> + Sync,
+    work: impl Fn(usize, &[I]) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
     let mut ranges = Vec::new();
     let (mut start, mut weight) = (0, 0);
@@ -51,7 +51,10 @@ pub(super) fn in_parallel<I: Weight + Sync, T: Send>(
     }
     let results: Vec<Mutex<Option<Result<T>>>> = ranges.iter().map(|_| Mutex::new(None)).collect();
     run(ranges.len(), &|piece| {
-        let result = cancelled_error(cancelled()).and_then(|()| work(&items[ranges[piece].clone()]));
+        let result = cancelled_error(cancelled()).and_then(|()| {
+            let range = ranges[piece].clone();
+            work(range.start, &items[range])
+        });
         *results[piece].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
     });
     let done = results.into_iter().map(|result| {

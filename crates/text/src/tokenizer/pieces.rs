@@ -6,11 +6,23 @@ use crate::classes::{IDEOGRAPH, IDEOGRAPHS, LETTER, MARK, NUMBER, SPACE, class};
 /// Stands for a space, at the beginning of a word.
 pub(super) const WORD_START: char = '▁';
 
+/// How characters of Chinese and Japanese are cut.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ideographs {
+    /// One by one.
+    Single,
+    /// Those in a row stay together, with the space before them.
+    Runs,
+}
+
 /// What [`split`] does after spaces became [`WORD_START`], as a regular expression.
-pub(super) fn pattern() -> String {
+pub(super) fn pattern(ideographs: Ideographs) -> String {
     let not = format!("(?!{IDEOGRAPHS})");
     [
-        format!(r"{IDEOGRAPHS}\p{{M}}*"),
+        match ideographs {
+            Ideographs::Single => format!(r"{IDEOGRAPHS}\p{{M}}*"),
+            Ideographs::Runs => format!(r"{WORD_START}?(?:{IDEOGRAPHS}\p{{M}}*)+"),
+        },
         format!(r"{WORD_START}?(?:{not}[\p{{L}}\p{{M}}])+"),
         format!(r"{WORD_START}?(?:{not}\p{{N}})+"),
         format!(r"{WORD_START}?(?:{not}[^\s{WORD_START}\p{{L}}\p{{M}}\p{{N}}])+"),
@@ -65,11 +77,14 @@ pub(super) fn mark_words(text: &str, first: bool, marked: &mut String) {
 }
 
 /// Calls `piece` for each piece of a text in which spaces are [`WORD_START`].
-pub(super) fn split(text: &str, piece: &mut dyn FnMut(&str)) {
+pub(super) fn split(text: &str, ideographs: Ideographs, piece: &mut dyn FnMut(&str)) {
+    let ideograph_run =
+        |text: &str| text.find(|character| class(character) & (IDEOGRAPH | MARK) == 0).unwrap_or(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let width = first.len_utf8();
         let length = match kind(first) {
+            Kind::Ideograph if ideographs == Ideographs::Runs => ideograph_run(rest),
             Kind::Ideograph => {
                 let after = &rest[width..];
                 width + after.find(|character| class(character) & MARK == 0).unwrap_or(after.len())
@@ -82,6 +97,7 @@ pub(super) fn split(text: &str, piece: &mut dyn FnMut(&str)) {
                     let after = &rest[width..];
                     match after.chars().next().map(kind) {
                         Some(next @ (Kind::Word | Kind::Number | Kind::Sign)) => width + run(after, next),
+                        Some(Kind::Ideograph) if ideographs == Ideographs::Runs => width + ideograph_run(after),
                         _ => width,
                     }
                 }

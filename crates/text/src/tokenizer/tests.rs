@@ -74,6 +74,14 @@ fn all() -> Vec<Tokenizer> {
         pairs(160),
         TrainingOptions { lowercase: true, normalization: Normalization::Nfkc, ..pairs(200) },
         TrainingOptions { byte_level: true, normalization: Normalization::None, ..pairs(320) },
+        TrainingOptions { kind: TrainedKind::WordPiece, lowercase: true, ..pairs(220) },
+        TrainingOptions { kind: TrainedKind::Unigram, ..pairs(150) },
+        TrainingOptions {
+            kind: TrainedKind::Unigram,
+            normalization: Normalization::Nfkc,
+            minimum_count: 2,
+            ..pairs(90)
+        },
     ];
     options.into_iter().map(|options| train(options, &TEXTS, &serial)).collect()
 }
@@ -83,7 +91,7 @@ fn agrees(tokenizer: &Tokenizer, oracle: &Crate, text: &str) {
     let ids = tokenizer.encode(text).unwrap();
     let expected: Vec<i32> = oracle.encode_fast(text, false).unwrap().get_ids().iter().map(|&id| id as i32).collect();
     assert_eq!(ids, expected, "{text:?} {:?} {:?}", tokenizer.kind(), tokenizer.tokenize(text));
-    if tokenizer.cut != Some(Cut::Words) && !ids.contains(&1) {
+    if !matches!(tokenizer.cut, Some(Cut::Words | Cut::WordParts)) && !ids.contains(&1) {
         let raw: Vec<u32> = ids.iter().map(|&id| id as u32).collect();
         assert_eq!(tokenizer.decode(&ids).unwrap(), oracle.decode(&raw, false).unwrap(), "{text:?}");
     }
@@ -147,8 +155,9 @@ fn threads_and_order_of_texts_do_not_matter() {
     let one = train(pairs(250), &texts, &serial);
     texts.reverse();
     assert_eq!(train(pairs(250), &texts, &threaded).document(), one.document());
-    let encoded = one.encode_batch(&texts, (Some(2), Some(3)), &threaded, &|| false).unwrap();
-    assert_eq!(encoded, one.encode_batch(&texts, (Some(2), Some(3)), &serial, &|| false).unwrap());
+    let framed = Encoding { begin: Some(2), end: Some(3), ..Encoding::default() };
+    let encoded = one.encode_batch(&texts, &framed, &threaded, &|| false).unwrap();
+    assert_eq!(encoded, one.encode_batch(&texts, &framed, &serial, &|| false).unwrap());
     assert_eq!(encoded.offsets.len(), texts.len() + 1);
     let mut expected = vec![2];
     expected.extend(one.encode(texts[9]).unwrap());
@@ -156,7 +165,7 @@ fn threads_and_order_of_texts_do_not_matter() {
     assert_eq!(encoded.ids[encoded.offsets[9] as usize..encoded.offsets[10] as usize], expected);
     let decoded = one.decode_batch(&encoded.ids, &encoded.offsets, &threaded, &|| false).unwrap();
     assert_eq!(decoded[9], one.decode(&expected).unwrap());
-    let stopped = one.encode_batch(&texts, (None, None), &serial, &|| true);
+    let stopped = one.encode_batch(&texts, &Encoding::default(), &serial, &|| true);
     assert_eq!(stopped.unwrap_err().fault, Fault::Cancelled);
 }
 
@@ -194,4 +203,96 @@ fn long_texts_take_no_long_time() {
         let ids = tokenizer.encode(&text).unwrap();
         assert!(!ids.is_empty());
     }
+}
+
+#[test]
+fn parts_of_words_are_those_of_the_crate() {
+    use tokenizers::models::wordpiece::WordPieceTrainer;
+    // Every count differs, so that no choice is left open.
+    let texts = ["lowest ".repeat(5), "newer ".repeat(11), "wider ".repeat(24), "news ".repeat(50), "low ".repeat(101)];
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    for size in [22, 26, 30] {
+        let tokenizer = train(TrainingOptions { kind: TrainedKind::WordPiece, ..pairs(size) }, &texts, &serial);
+        let mut document: serde_json::Value = serde_json::from_str(tokenizer.document()).unwrap();
+        document["added_tokens"] = serde_json::json!([]);
+        let mut own: Crate = serde_json::from_value(document).unwrap();
+        let trainer = WordPieceTrainer::builder()
+            .vocab_size(size)
+            .show_progress(false)
+            .special_tokens(SPECIALS.iter().map(|name| AddedToken::from(*name, true)).collect());
+        let mut trainer: tokenizers::models::TrainerWrapper = trainer.build().into();
+        own.train(&mut trainer, texts.iter().copied()).unwrap();
+        let mut expected: Vec<String> = own.get_vocab(false).into_keys().collect();
+        let mut found: Vec<String> = tokenizer.tokens().iter().map(ToString::to_string).collect();
+        expected.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{size}");
+    }
+    let tokenizer = train(TrainingOptions { kind: TrainedKind::WordPiece, ..pairs(30) }, &texts, &serial);
+    assert_eq!(tokenizer.decode(&tokenizer.encode("lower news").unwrap()).unwrap(), "lower news");
+    assert_eq!(tokenizer.encode("x").unwrap(), [1]);
+    assert_eq!(tokenizer.encode(&"low".repeat(40)).unwrap(), [1]);
+}
+
+#[test]
+fn pieces_of_unigram_models_do_not_depend_on_threads_and_come_back() {
+    let mut texts = TEXTS.repeat(300);
+    let options = TrainingOptions { kind: TrainedKind::Unigram, ..pairs(200) };
+    let one = train(options.clone(), &texts, &serial);
+    texts.reverse();
+    assert_eq!(train(options, &texts, &threaded).document(), one.document());
+    assert!(one.tokens().len() > 150 && one.tokens().len() <= 200);
+    for text in &TEXTS[..4] {
+        let text: String = text.chars().filter(|character| *character != '▁').collect();
+        assert_eq!(one.decode(&one.encode(&text).unwrap()).unwrap(), text.replace("e\u{301}", "é"));
+    }
+    let controls = one.encode("<s></s><pad><unk>").unwrap();
+    assert!(controls.iter().all(|&id| id > 3), "{controls:?}");
+    let read = Tokenizer::parse(one.document().to_owned(), &SpecialNames::default()).unwrap();
+    assert_eq!(read.encode(TEXTS[5]).unwrap(), one.encode(TEXTS[5]).unwrap());
+}
+
+#[test]
+fn texts_are_truncated_at_either_end() {
+    let tokenizer = train(options(TrainedKind::Character), &["abcdef"], &serial);
+    let all = tokenizer.encode("abcdef").unwrap();
+    let encode = |longest, keep_end, begin, end| {
+        let encoding = Encoding { begin, end, longest: Some(longest), keep_end, sampling: None };
+        tokenizer.encode_as("abcdef", &encoding).unwrap()
+    };
+    assert_eq!(encode(6, false, None, None), all);
+    assert_eq!(encode(4, false, None, None), all[..4]);
+    assert_eq!(encode(4, true, None, None), all[2..]);
+    assert_eq!(encode(4, false, Some(2), Some(3)), [&[2], &all[..2], &[3]].concat());
+    assert_eq!(encode(4, true, Some(2), Some(3)), [&[2], &all[4..], &[3]].concat());
+    assert_eq!(encode(2, true, Some(2), Some(3)), [2, 3]);
+}
+
+#[test]
+fn what_is_drawn_follows_from_seed_and_number() {
+    let unigram = TrainingOptions { kind: TrainedKind::Unigram, ..pairs(200) };
+    for (options, amount) in [(pairs(250), 0.3), (unigram, 0.2)] {
+        let tokenizer = train(options, &TEXTS, &serial);
+        let texts = TEXTS.repeat(800);
+        let encode = |texts: &[&str], seed, first, run: Run<'_>| {
+            let sampling = Some(Sampling { amount, seed, first });
+            tokenizer.encode_batch(texts, &Encoding { sampling, ..Encoding::default() }, run, &|| false).unwrap()
+        };
+        let all = encode(&texts, 1, 0, &serial);
+        assert_eq!(all, encode(&texts, 1, 0, &threaded));
+        assert_ne!(all.ids, encode(&texts, 2, 0, &serial).ids);
+        let row = |encoded: &Encoded, row: usize| {
+            encoded.ids[encoded.offsets[row] as usize..encoded.offsets[row + 1] as usize].to_vec()
+        };
+        assert_eq!(row(&all, 3001), row(&encode(&texts[3000..3010], 1, 3000, &serial), 1));
+        assert_ne!(row(&all, 0), row(&all, 8));
+        for number in [0, 9, 15] {
+            let text = tokenizer.decode(&tokenizer.encode(texts[number]).unwrap()).unwrap();
+            assert_eq!(tokenizer.decode(&row(&all, number)).unwrap(), text);
+        }
+    }
+    let words = train(options(TrainedKind::Word), &TEXTS, &serial);
+    let sampling = Some(Sampling { amount: 0.1, seed: 0, first: 0 });
+    let error = words.encode_as("a", &Encoding { sampling, ..Encoding::default() }).unwrap_err();
+    assert_eq!(error.fault, Fault::Option);
 }

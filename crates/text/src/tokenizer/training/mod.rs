@@ -11,19 +11,22 @@ use ahash::AHashMap;
 use serde::Deserialize;
 
 mod pairs;
+mod seeds;
+mod unigram;
 
 use super::{
     Run, SPECIALS, SpecialNames, Step, Tokenizer,
     cutter::{Cut, Cutter, Part},
-    document::{self, Trained},
+    document::{self, Trained, TrainedModel},
     error::{Fault, Result, TokenizerError},
-    in_parallel, pieces,
+    in_parallel, pieces, word_piece,
 };
-use pairs::Pairs;
+use pairs::{Alphabet, Pairs};
+use unigram::UnigramLearning;
 
 /// Kinds of tokenizers that can be trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "camelCase")]
 pub enum TrainedKind {
     /// Words and punctuation marks.
     Word,
@@ -31,6 +34,10 @@ pub enum TrainedKind {
     Character,
     /// Byte pairs.
     Bpe,
+    /// Parts of words, found greedily.
+    WordPiece,
+    /// Pieces with probabilities.
+    Unigram,
 }
 
 /// Unicode normalisation before cutting.
@@ -129,6 +136,8 @@ impl Counting {
             TrainedKind::Character => Cut::Characters,
             TrainedKind::Bpe if options.byte_level => Cut::Bytes,
             TrainedKind::Bpe => Cut::Marked,
+            TrainedKind::WordPiece => Cut::WordParts,
+            TrainedKind::Unigram => Cut::Runs,
         };
         let cutter = Cutter::new(steps, cut, &options.special_tokens)?;
         Ok(Self { options, cutter, counters: Mutex::default() })
@@ -148,7 +157,7 @@ impl Counting {
         run: Run<'_>,
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<()> {
-        in_parallel(texts, run, cancelled, |texts| {
+        in_parallel(texts, run, cancelled, |_, texts| {
             let mut counter = self.counters().pop().unwrap_or_default();
             let Counter { counts, buffer } = &mut counter;
             for text in texts {
@@ -185,10 +194,11 @@ impl Counting {
             return Err(TokenizerError::new(Fault::Data, "Tokenizer.train: there is no token in the texts"));
         }
         let specials = SPECIALS.iter().map(ToString::to_string).chain(options.special_tokens.iter().cloned()).collect();
-        let mut learning = Learning { options, cutter, tokens: specials, pairs: None, specials: 0 };
+        let mut learning = Learning { options, cutter, tokens: specials, learner: Learner::Words, specials: 0 };
         learning.specials = learning.tokens.len();
         match learning.options.kind {
-            TrainedKind::Bpe => learning.begin_pairs(counts),
+            TrainedKind::Bpe | TrainedKind::WordPiece => learning.begin_pairs(counts),
+            TrainedKind::Unigram => learning.begin_unigram(counts),
             TrainedKind::Word | TrainedKind::Character => learning.take_words(counts),
         }
         Ok(learning)
@@ -204,13 +214,20 @@ pub struct Progress {
     pub total: AtomicU64,
 }
 
+/// What is learnt beside tokens.
+enum Learner {
+    Words,
+    Pairs(Box<Pairs>),
+    Unigram(Box<UnigramLearning>),
+}
+
 /// Makes a vocabulary of counts, turn by turn.
 pub struct Learning {
     options: TrainingOptions,
     cutter: Cutter,
     tokens: Vec<String>,
     specials: usize,
-    pairs: Option<Pairs>,
+    learner: Learner,
 }
 
 impl std::fmt::Debug for Learning {
@@ -232,7 +249,7 @@ impl Learning {
     pub fn of_tokens(options: TrainingOptions, tokens: Vec<String>) -> Result<Tokenizer> {
         let Counting { options, cutter, .. } = Counting::new(options)?;
         let specials = SPECIALS.len();
-        Self { options, cutter, tokens, specials, pairs: None }.end()
+        Self { options, cutter, tokens, specials, learner: Learner::Words }.end()
     }
 
     /// How many tokens there may be beside those so far.
@@ -266,31 +283,66 @@ impl Learning {
                 *word = buffer.as_str().into();
             }
         }
-        let mut alphabet: AHashMap<char, u64> = AHashMap::new();
-        for (word, count) in &words {
-            word.chars().for_each(|character| *alphabet.entry(character).or_insert(0) += count);
-        }
-        let mut kept: Vec<char> = if self.options.byte_level {
-            pieces::BYTES.to_vec()
-        } else {
-            let minimum = self.options.minimum_count;
-            let mut characters: Vec<_> = alphabet.into_iter().filter(|&(_, count)| count >= minimum).collect();
-            by_count(&mut characters);
-            characters.into_iter().take(self.room()).map(|(character, _)| character).collect()
-        };
+        let first_id = self.tokens.len() as u32;
+        let prefix = if self.options.kind == TrainedKind::WordPiece { word_piece::PREFIX } else { "" };
+        let mut kept: Vec<char> =
+            if self.options.byte_level { pieces::BYTES.to_vec() } else { self.alphabet(&words, |_| true) };
         kept.sort_unstable();
-        let first = self.tokens.len();
-        let ids: AHashMap<char, u32> = kept.iter().copied().zip(first as u32..).collect();
+        let first: AHashMap<char, u32> = kept.iter().copied().zip(first_id..).collect();
         self.tokens.extend(kept.iter().map(ToString::to_string));
-        self.pairs = Some(Pairs::new(&words, &ids));
+        let rest = if prefix.is_empty() {
+            first.clone()
+        } else {
+            let mut rest = self.alphabet(&words, |place| place > 0);
+            rest.sort_unstable();
+            let ids = rest.iter().copied().zip(self.tokens.len() as u32..).collect();
+            self.tokens.extend(rest.iter().map(|character| format!("{prefix}{character}")));
+            ids
+        };
+        self.learner = Learner::Pairs(Box::new(Pairs::new(&words, &Alphabet { first, rest, prefix })));
+    }
+
+    /// The most frequent characters for which there is room, of those at places in words that `counts` accepts.
+    fn alphabet(&self, words: &[(Box<str>, u64)], counts: impl Fn(usize) -> bool) -> Vec<char> {
+        self.counted_alphabet(words, counts).into_iter().map(|(character, _)| character).collect()
+    }
+
+    fn counted_alphabet(&self, words: &[(Box<str>, u64)], counts: impl Fn(usize) -> bool) -> Vec<(char, u64)> {
+        let mut alphabet: AHashMap<char, u64> = AHashMap::new();
+        for (word, count) in words {
+            let counted = word.chars().enumerate().filter(|(place, _)| counts(*place));
+            counted.for_each(|(_, character)| *alphabet.entry(character).or_insert(0) += count);
+        }
+        let minimum = self.options.minimum_count;
+        let mut characters: Vec<_> = alphabet.into_iter().filter(|&(_, count)| count >= minimum).collect();
+        by_count(&mut characters);
+        characters.truncate(self.room());
+        characters
+    }
+
+    fn begin_unigram(&mut self, counts: AHashMap<Box<str>, u64>) {
+        let mut words: Vec<(Box<str>, u64)> = counts.into_iter().collect();
+        words.sort_unstable();
+        let alphabet = self.counted_alphabet(&words, |_| true);
+        let size = self.room();
+        self.learner =
+            Learner::Unigram(Box::new(UnigramLearning::new(words, alphabet, size, self.options.minimum_count)));
     }
 
     /// Learns on until `pause` gives true; whether it has ended.
     pub fn advance(&mut self, progress: &Progress, pause: &mut dyn FnMut() -> bool) -> bool {
         let size = self.options.vocabulary_size.unwrap_or(usize::MAX);
         let minimum = self.options.minimum_count;
-        let Some(pairs) = &mut self.pairs else { return true };
         progress.total.store(size as u64, Ordering::Relaxed);
+        let pairs = match &mut self.learner {
+            Learner::Words => return true,
+            Learner::Pairs(pairs) => pairs,
+            Learner::Unigram(learning) => {
+                let ended = learning.advance(pause);
+                progress.tokens.store((self.specials + learning.pieces()) as u64, Ordering::Relaxed);
+                return ended;
+            }
+        };
         loop {
             progress.tokens.store(self.tokens.len() as u64, Ordering::Relaxed);
             if self.tokens.len() >= size || !pairs.merge(&mut self.tokens, minimum) {
@@ -307,17 +359,35 @@ impl Learning {
     /// # Errors
     /// `Data` if no token is frequent enough.
     pub fn end(mut self) -> Result<Tokenizer> {
+        let mut scores = Vec::new();
+        let merges;
+        let model = match self.learner {
+            Learner::Words => TrainedModel::Words,
+            Learner::Pairs(_) if self.options.kind == TrainedKind::WordPiece => TrainedModel::WordPiece,
+            Learner::Pairs(mut pairs) => {
+                merges = take(&mut pairs.merges);
+                TrainedModel::Pairs(&merges)
+            }
+            Learner::Unigram(learning) => {
+                // Special tokens cost nothing; no piece of a text is one.
+                scores.resize(self.specials, 0.0);
+                for (piece, score) in learning.end() {
+                    self.tokens.push(piece.into());
+                    scores.push(score);
+                }
+                TrainedModel::Unigram(&scores)
+            }
+        };
         if self.tokens.len() <= self.specials && !self.options.byte_level {
             let message = "Tokenizer.train: no token is frequent enough; lower minimumCount";
             return Err(TokenizerError::new(Fault::Data, message));
         }
-        let merges = self.pairs.as_mut().map(|pairs| take(&mut pairs.merges));
         let text = document::write(&Trained {
             cut: self.cutter.cut,
             steps: &self.cutter.steps,
             tokens: &self.tokens,
             specials: self.specials,
-            merges: merges.as_deref(),
+            model,
         })?;
         Tokenizer::parse(text, &SpecialNames::default())
     }

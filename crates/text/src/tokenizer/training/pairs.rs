@@ -28,23 +28,40 @@ pub(super) struct Pairs {
     /// Pairs with the count that they had when they were queued.
     queue: BinaryHeap<(i64, Reverse<Pair>)>,
     ids: AHashMap<Box<str>, u32>,
+    /// What symbols after the first of a word begin with.
+    prefix: &'static str,
     /// Pairs in the order of merging.
     pub(super) merges: Vec<Pair>,
 }
 
+/// The ids of characters, as the first of a word and after it.
+pub(super) struct Alphabet {
+    pub(super) first: AHashMap<char, u32>,
+    pub(super) rest: AHashMap<char, u32>,
+    /// What the tokens of `rest` begin with.
+    pub(super) prefix: &'static str,
+}
+
 impl Pairs {
-    pub(super) fn new(words: &[(Box<str>, u64)], alphabet: &AHashMap<char, u32>) -> Self {
+    pub(super) fn new(words: &[(Box<str>, u64)], alphabet: &Alphabet) -> Self {
+        let Alphabet { first, rest, prefix } = alphabet;
+        let tokens = rest.iter().map(|(character, &id)| (format!("{prefix}{character}").into_boxed_str(), id));
+        let own = first.iter().map(|(character, &id)| (character.to_string().into_boxed_str(), id));
         let mut pairs = Self {
             symbols: Vec::new(),
             words: Vec::with_capacity(words.len()),
             entries: AHashMap::new(),
             queue: BinaryHeap::new(),
-            ids: alphabet.iter().map(|(character, &id)| (character.to_string().into_boxed_str(), id)).collect(),
+            ids: tokens.chain(own).collect(),
+            prefix,
             merges: Vec::new(),
         };
         for (word, count) in words {
             let start = pairs.symbols.len();
-            pairs.symbols.extend(word.chars().map(|character| alphabet.get(&character).copied().unwrap_or(GAP)));
+            pairs.symbols.extend(word.chars().enumerate().map(|(place, character)| {
+                let alphabet = if place == 0 { first } else { rest };
+                alphabet.get(&character).copied().unwrap_or(GAP)
+            }));
             let count = i64::try_from(*count).unwrap_or(i64::MAX);
             let index = pairs.words.len() as u32;
             for pair in pairs.symbols[start..].windows(2) {
@@ -73,7 +90,8 @@ impl Pairs {
             let Some(entry) = self.entries.remove(&pair) else { continue };
             break (pair, entry);
         };
-        let token = format!("{}{}", tokens[pair.0 as usize], tokens[pair.1 as usize]);
+        let right = &tokens[pair.1 as usize];
+        let token = format!("{}{}", tokens[pair.0 as usize], right.strip_prefix(self.prefix).unwrap_or(right));
         let merged = *self.ids.entry(token.as_str().into()).or_insert_with(|| {
             tokens.push(token);
             (tokens.len() - 1) as u32
