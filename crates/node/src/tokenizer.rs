@@ -103,7 +103,7 @@ impl EncodeSettings {
             end: id(end),
             longest: usize::try_from(longest).ok(),
             keep_end,
-            sampling: (amount >= 0.0).then(|| Sampling { amount, seed: seed as u64, first: first as u64 }),
+            sampling: (amount >= 0.0).then_some(Sampling { amount, seed: seed as u64, first: first as u64 }),
         }
     }
 }
