@@ -201,6 +201,8 @@ process.on("SIGINT", () => interruption.abort(new Error("interrupted: the same c
 await mkdir(out, { recursive: true });
 const models = join(out, "models");
 const generate = { maxNewTokens: 80, batchSize: 64 };
+/** Sequences of the beam search that the test set is translated with besides. */
+const beams = 5;
 try {
   await translator.fit(train, {
     ...fit,
@@ -228,9 +230,15 @@ const seconds = secondsSoFar();
 const folders = (await readdir(models)).sort().map((name) => join(models, name));
 await using averaged = await averageCheckpoints(folders);
 await averaged.save(join(out, "average"));
-const scoresOf = async (own: Seq2Seq) =>
-  own.evaluate(test, { metrics: ["bleu", "chrf"], generate, bleu: { lowercase: true }, chrf: { lowercase: true } });
-const [last, mean] = [await scoresOf(translator), await scoresOf(averaged)];
+const scoring = { metrics: ["bleu", "chrf"] as const, bleu: { lowercase: true }, chrf: { lowercase: true } };
+const scoresOf = async (own: Seq2Seq, numBeams: number) =>
+  own.evaluate(test, { ...scoring, generate: { ...generate, numBeams } });
+const [last, mean, lastBeams, meanBeams] = [
+  await scoresOf(translator, 1),
+  await scoresOf(averaged, 1),
+  await scoresOf(translator, beams),
+  await scoresOf(averaged, beams),
+];
 const results = {
   direction,
   model,
@@ -238,16 +246,25 @@ const results = {
   seed,
   updates: done,
   seconds: Math.round(seconds),
-  last: { bleu: last.bleu, chrf: last.chrf, loss: last.loss },
-  averaged: { bleu: mean.bleu, chrf: mean.chrf, loss: mean.loss, models: folders.length },
+  last: { bleu: last.bleu, chrf: last.chrf, loss: last.loss, beams: { bleu: lastBeams.bleu, chrf: lastBeams.chrf } },
+  averaged: {
+    bleu: mean.bleu,
+    chrf: mean.chrf,
+    loss: mean.loss,
+    models: folders.length,
+    beams: { bleu: meanBeams.bleu, chrf: meanBeams.chrf },
+  },
+  numBeams: beams,
   signature: mean.signatures?.bleu,
   chrfSignature: mean.signatures?.chrf,
 };
 await logged({ results });
 console.log(`\n${done} updates in ${(seconds / 60).toFixed(1)} minutes; BLEU (${results.signature}) and`);
 console.log(`chrF (${results.chrfSignature}) of the test set:`);
-console.log(`  last model                 ${last.bleu?.toFixed(2)}, ${last.chrf?.toFixed(2)}`);
-console.log(`  mean of the last ${folders.length} models  ${mean.bleu?.toFixed(2)}, ${mean.chrf?.toFixed(2)}`);
+const shownScores = ({ bleu, chrf }: typeof last) => `${bleu?.toFixed(2)}, ${chrf?.toFixed(2)}`;
+console.log(`                             greedy        ${beams} beams`);
+console.log(`  last model                 ${shownScores(last)}  ${shownScores(lastBeams)}`);
+console.log(`  mean of the last ${folders.length} models  ${shownScores(mean)}  ${shownScores(meanBeams)}`);
 const shown = test.sample(3, seed);
 const translations = await averaged.generate(shown.sources(), generate);
 for (const [index, { source, target }] of [...shown].entries()) {

@@ -57,8 +57,11 @@ function warmedUp() {
   return adam({ learningRate: inverseSqrt(schedule), beta2: 0.98, epsilon: 1e-9 });
 }
 
+/** Sequences of the beam search that the test set is translated with besides. */
+const numBeams = 5;
+
 // 3. Each is trained until its time is over; the weights that translated best are kept.
-async function translationsOf(name: string): Promise<string[]> {
+async function translationsOf(name: string): Promise<{ greedy: string[]; beams: string[] }> {
   const make = makers[name];
   if (make === undefined) throw new Error(`--models: ${name} is none of ${Object.keys(makers).join(", ")}`);
   await using translator = make();
@@ -88,8 +91,11 @@ async function translationsOf(name: string): Promise<string[]> {
     ],
   });
   await translator.model.setWeights(best.weights);
-  const made = await translator.generate(test.sources(), { maxNewTokens: 50 });
-  return made.map(({ text }) => text);
+  const translate = async (numBeams: number) => {
+    const made = await translator.generate(test.sources(), { maxNewTokens: 50, numBeams });
+    return made.map(({ text }) => text);
+  };
+  return { greedy: await translate(1), beams: await translate(numBeams) };
 }
 
 async function built({ model }: Seq2Seq) {
@@ -100,11 +106,22 @@ const first = await translationsOf(baseline);
 const second = await translationsOf(system);
 
 // 4. The difference on sentences that neither has seen.
-const comparison = pairedBootstrap(first, second, test.targets(), { tokenize: "zh", seed });
-const characters = pairedBootstrap(first, second, test.targets(), { metric: "chrf", seed });
+const compared = (kind: "greedy" | "beams", metric: "bleu" | "chrf") =>
+  pairedBootstrap(first[kind], second[kind], test.targets(), {
+    seed,
+    metric,
+    ...(metric === "bleu" ? { tokenize: "zh" as const } : {}),
+  });
+const comparison = compared("greedy", "bleu");
+const others = {
+  chrf: compared("greedy", "chrf"),
+  beams: { numBeams, bleu: compared("beams", "bleu"), chrf: compared("beams", "chrf") },
+};
 for (const [metric, { difference, interval, pValue, signature, ...scores }] of [
   ["BLEU", comparison],
-  ["chrF", characters],
+  ["chrF", others.chrf],
+  [`${numBeams} beams, BLEU`, others.beams.bleu],
+  [`${numBeams} beams, chrF`, others.beams.chrf],
 ] as const) {
   console.log(`\n${metric} of ${test.length} sentences (${signature}):`);
   console.log(`  ${baseline}  ${scores.baseline.score.toFixed(2)} ± ${scores.baseline.ci.toFixed(2)}`);
@@ -112,4 +129,4 @@ for (const [metric, { difference, interval, pValue, signature, ...scores }] of [
   const bounds = interval.map((bound) => bound.toFixed(2)).join(" to ");
   console.log(`  difference ${difference.toFixed(2)}, 95 % of the samples from ${bounds}, p = ${pValue.toFixed(3)}`);
 }
-if (flags.json) console.log(JSON.stringify({ models: [baseline, system], seed, ...comparison, chrf: characters }));
+if (flags.json) console.log(JSON.stringify({ models: [baseline, system], seed, ...comparison, ...others }));

@@ -16,7 +16,8 @@ async function example(name: string, args: string[]): Promise<{ printed: string;
 test.serial("captions are learnt in a short form: log, kept models and their mean", async (t) => {
   const out = join(folder, "run");
   const { printed, result } = await example("multi30k", ["--quick", "--out", out]);
-  t.like(result, { updates: 40, direction: "en-de" });
+  t.like(result, { updates: 40, direction: "en-de", numBeams: 5 });
+  t.true((result.averaged as { beams: { bleu: number } }).beams.bleu >= 0);
   t.regex(String(result.signature), /^nrefs:1\|case:lc\|eff:no\|tok:13a\|smooth:exp\|version:sconce-/);
   const log = readFileSync(join(out, "log.jsonl"), "utf8").trimEnd().split("\n");
   const lines = log.map((line) => JSON.parse(line) as Record<string, number>);
@@ -62,5 +63,6 @@ test.serial("two models are compared in a short form", async (t) => {
   const [lower, upper] = result.interval as [number, number];
   t.true(lower <= upper && Number(result.pValue) > 0 && Number(result.pValue) <= 1);
   t.regex(String(result.signature), /^nrefs:1\|bs:1000\|seed:1\|case:mixed\|eff:no\|tok:zh\|/);
-  t.regex(printed, /difference -?\d+\.\d\d, 95 % of the samples from/);
+  t.is(printed.match(/difference -?\d+\.\d\d, 95 % of the samples from/g)?.length, 4);
+  t.regex(printed, /5 beams, BLEU of 60 sentences/);
 });
