@@ -13,18 +13,15 @@ import sacrebleu
 from sacrebleu import significance
 from random_texts import disturbed, line
 from sacrebleu.metrics import BLEU
+from scored import scored
 
 random.seed(20240607)
 
 
 def case(hypotheses, references, **options):
-    metric = BLEU(**options)
-    score = metric.corpus_score(hypotheses, references)
+    made, score = scored(BLEU(**options), hypotheses, references, options)
     return {
-        "hypotheses": hypotheses,
-        "references": references,
-        "options": options,
-        "signature": str(metric.get_signature()),
+        **made,
         "score": score.score,
         "precisions": score.precisions,
         "bp": score.bp,

@@ -3,21 +3,12 @@
 Run with the folder that holds conformance/wmt17 and conformance/wmt22; the texts themselves are not kept here.
 """
 
-import gzip
 import json
-import sys
 from pathlib import Path
 
 import sacrebleu
 from sacrebleu.metrics import BLEU
-
-folder = Path(sys.argv[1]) / "conformance"
-
-
-def columns(path):
-    with gzip.open(folder / path, "rt", encoding="utf-8", newline="\n") as file:
-        rows = [line.rstrip("\n").split("\t") for line in file]
-    return dict(zip(rows[0], map(list, zip(*rows[1:]))))
+from wmt_texts import columns
 
 
 def scores(texts, systems, references, **options):

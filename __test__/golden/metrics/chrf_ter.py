@@ -6,6 +6,7 @@ import random
 import sacrebleu
 from random_texts import disturbed, line
 from sacrebleu.metrics import CHRF, TER
+from scored import scored
 
 random.seed(20261129)
 
@@ -59,13 +60,9 @@ def chrf_case():
         "whitespace": flag(),
         "eps_smoothing": flag(),
     }
-    metric = CHRF(**options)
-    score = metric.corpus_score(hypotheses, references)
+    made, score = scored(CHRF(**options), hypotheses, references, options)
     return {
-        "hypotheses": hypotheses,
-        "references": references,
-        "options": options,
-        "signature": str(metric.get_signature()),
+        **made,
         "name": score.name,
         "score": score.score,
     }
@@ -79,13 +76,9 @@ def ter_case():
         "asian_support": flag(0.5),
         "case_sensitive": flag(),
     }
-    metric = TER(**options)
-    score = metric.corpus_score(hypotheses, references)
+    made, score = scored(TER(**options), hypotheses, references, options)
     return {
-        "hypotheses": hypotheses,
-        "references": references,
-        "options": options,
-        "signature": str(metric.get_signature()),
+        **made,
         "score": score.score,
         "numEdits": score.num_edits,
         "refLength": score.ref_length,
