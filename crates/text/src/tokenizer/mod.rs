@@ -7,7 +7,10 @@ use ahash::AHashMap;
 
 mod base64;
 mod cutter;
+mod decode;
 mod document;
+mod encoder;
+mod encoding;
 mod error;
 mod formats;
 mod general;
@@ -28,19 +31,19 @@ mod words;
 
 use crate::Run;
 pub use document::{LARGEST_DOCUMENT, SPECIALS};
+pub use encoding::{Encoded, Encoding, Sampling};
 pub use error::{Fault, Result, TokenizerError};
 pub use normalize::Step;
 pub use specials::{SpecialNames, Specials};
 
-use cutter::{Cut, Cutter, Part};
+use cutter::{Cut, Part};
 use document::Document;
+use encoder::{Encoder, PieceModel, own_encoder};
 use general::General;
-use merges::Merges;
-use parallel::{Row, WORK, in_parallel};
+use parallel::{WORK, in_parallel};
 use random::Random;
 use sentencepiece::{PieceRoom, SentencePiece};
-use unigram::{Unigram, UnigramRoom};
-use word_piece::WordPiece;
+use unigram::UnigramRoom;
 
 /// Most words whose ids a worker remembers, and the longest such word in bytes.
 const REMEMBERED: usize = 1 << 16;
@@ -73,76 +76,6 @@ impl Kind {
             Self::Unigram => "unigram",
         }
     }
-}
-
-/// Ids of several texts, one after the other.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Encoded {
-    /// All ids.
-    pub ids: Vec<i32>,
-    /// Where each text begins, and the end of the last.
-    pub offsets: Vec<i32>,
-}
-
-/// How texts are cut anew each time.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sampling {
-    /// For byte pairs the probability with which a pair is left out, for unigram models the exponent of probabilities.
-    pub amount: f64,
-    /// Seed of the random numbers.
-    pub seed: u64,
-    /// The number of the first text: what a text becomes follows from seed and number alone.
-    pub first: u64,
-}
-
-/// How texts are encoded.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Encoding {
-    /// The id before each text.
-    pub begin: Option<i32>,
-    /// The id after each text.
-    pub end: Option<i32>,
-    /// Most ids of a text, begin and end included.
-    pub longest: Option<usize>,
-    /// Whether what is too many is taken from the beginning.
-    pub keep_end: bool,
-    /// Whether texts are cut at random.
-    pub sampling: Option<Sampling>,
-}
-
-impl Encoding {
-    /// Most ids of a text itself.
-    fn room(&self) -> usize {
-        let frame = usize::from(self.begin.is_some()) + usize::from(self.end.is_some());
-        self.longest.map_or(usize::MAX, |longest| longest.saturating_sub(frame))
-    }
-
-    /// Takes away what is too many of the items from `start` on, of which `each` belong to an id.
-    fn truncate<T>(&self, items: &mut Vec<T>, start: usize, each: usize) {
-        let most = self.room().saturating_mul(each);
-        let count = items.len() - start;
-        if count > most {
-            if self.keep_end {
-                items.drain(start..start + count - most);
-            } else {
-                items.truncate(start + most);
-            }
-        }
-    }
-}
-
-enum Encoder {
-    Table { cutter: Cutter, unknown: i32 },
-    Pieces { cutter: Cutter, model: PieceModel },
-    SentencePiece(Box<SentencePiece>),
-    General(Box<General>),
-}
-
-/// How the pieces of a text become ids.
-enum PieceModel {
-    Pairs { unknown: Option<u32>, fuse: bool, merges: Merges },
-    WordPiece(WordPiece),
-    Unigram(Unigram),
 }
 
 /// What a worker keeps between texts.
@@ -373,97 +306,6 @@ impl Tokenizer {
         Ok(all)
     }
 
-    /// The text of ids. Padding, begin and end leave no trace.
-    ///
-    /// # Errors
-    /// `Data` if there is no such id.
-    pub fn decode(&self, ids: &[i32]) -> Result<String> {
-        if let Encoder::SentencePiece(model) = &self.encoder {
-            for &id in ids {
-                self.token(id)?;
-            }
-            let silent = [self.specials.padding, self.specials.begin, self.specials.end];
-            let heard = ids.iter().map(|&id| id as u32).filter(|&id| !silent.contains(&Some(id)));
-            return Ok(model.decode(heard));
-        }
-        let Specials { padding, begin, end, .. } = self.specials;
-        let silent = [padding, begin, end].map(|id| id.map_or(-1, |id| id as i32));
-        let mut tokens = Vec::with_capacity(ids.len());
-        for id in ids.iter().filter(|&id| !silent.contains(id)) {
-            tokens.push(self.token(*id)?);
-        }
-        if let Encoder::General(general) = &self.encoder {
-            return general.decode(tokens.into_iter().map(str::to_owned).collect());
-        }
-        Ok(match self.cut {
-            Some(Cut::Words) => words::join(tokens.into_iter()),
-            Some(Cut::WordParts) => {
-                let mut joined: Vec<String> = Vec::new();
-                for token in tokens {
-                    match (token.strip_prefix(word_piece::PREFIX), joined.last_mut()) {
-                        (Some(rest), Some(word)) => word.push_str(rest),
-                        _ => joined.push(token.to_owned()),
-                    }
-                }
-                words::join(joined.iter().map(String::as_str))
-            }
-            Some(Cut::Marked | Cut::Runs) => {
-                let mut text = String::new();
-                for (index, token) in tokens.into_iter().enumerate() {
-                    let space = if index == 0 { "" } else { " " };
-                    for (index, part) in token.split(pieces::WORD_START).enumerate() {
-                        text.push_str(if index > 0 { space } else { "" });
-                        text.push_str(part);
-                    }
-                }
-                text
-            }
-            Some(Cut::Bytes) => {
-                let mut bytes = Vec::new();
-                for token in tokens {
-                    match token.chars().map(pieces::byte_of).collect::<Option<Vec<u8>>>() {
-                        Some(own) => bytes.extend(own),
-                        None => bytes.extend(token.bytes()),
-                    }
-                }
-                String::from_utf8_lossy(&bytes).into_owned()
-            }
-            Some(Cut::Characters) | None => tokens.concat(),
-        })
-    }
-
-    fn token(&self, id: i32) -> Result<&str> {
-        let token = usize::try_from(id).ok().and_then(|id| self.tokens.get(id)).filter(|token| !token.is_empty());
-        token.map(|token| &**token).ok_or_else(|| {
-            let message = format!("id {id} is not in a vocabulary of {} tokens", self.tokens.len());
-            TokenizerError::new(Fault::Data, message)
-        })
-    }
-
-    /// The texts of many rows of ids; row `r` is `ids[offsets[r]..offsets[r + 1]]`.
-    ///
-    /// # Errors
-    /// As [`Tokenizer::decode`]; `Data` if the offsets do not fit; `Cancelled` if `cancelled` gives true.
-    pub fn decode_batch(
-        &self,
-        ids: &[i32],
-        offsets: &[i32],
-        run: Run<'_>,
-        cancelled: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Vec<String>> {
-        let mut rows = Vec::with_capacity(offsets.len());
-        for (row, pair) in offsets.windows(2).enumerate() {
-            let range = usize::try_from(pair[0]).ok().zip(usize::try_from(pair[1]).ok());
-            let Some(ids) = range.and_then(|(start, end)| ids.get(start..end)) else {
-                let message = format!("row {row} from {} to {} is not within {} ids", pair[0], pair[1], ids.len());
-                return Err(TokenizerError::new(Fault::Data, message));
-            };
-            rows.push(Row(ids));
-        }
-        let parts = in_parallel(&rows, run, cancelled, |_, rows| rows.iter().map(|row| self.decode(row.0)).collect())?;
-        Ok(parts.into_iter().flat_map(|part: Vec<String>| part).collect())
-    }
-
     fn with_room<T>(&self, work: impl FnOnce(&mut Room) -> T) -> T {
         let rooms = || self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
         let mut room = rooms().pop().unwrap_or_default();
@@ -550,67 +392,6 @@ impl Tokenizer {
 
 fn too_many() -> TokenizerError {
     TokenizerError::new(Fault::Limit, "more than 2^31 ids at once: encode fewer texts")
-}
-
-/// The encoder of this crate, if it can do what the document says.
-fn own_encoder(
-    document: &Document,
-    steps: &[Step],
-    cut: Cut,
-    is_control: &dyn Fn(u32) -> bool,
-) -> Result<Option<Encoder>> {
-    let model = document.part("model");
-    let added: Vec<&document::Added> = document.added.iter().filter(|added| !is_control(added.id)).collect();
-    if added.iter().any(|added| !added.plain) {
-        return Ok(None);
-    }
-    let contents: Vec<&str> = added.iter().map(|added| added.content.as_str()).collect();
-    let cutter = || Cutter::new(steps.to_vec(), cut, &contents);
-    let unknown = match model.get("unk_token").and_then(|name| name.as_str()) {
-        Some(name) => match document.id(name) {
-            Some(id) => Some(id),
-            None => return Ok(None),
-        },
-        None => None,
-    };
-    if document.model == "WordLevel" && matches!(cut, Cut::Words | Cut::Characters) {
-        return unknown.map(|id| Ok(Encoder::Table { cutter: cutter()?, unknown: id as i32 })).transpose();
-    }
-    if let ("WordPiece", Cut::WordParts, Some(unknown)) = (document.model.as_str(), cut, unknown) {
-        let prefix = model.get("continuing_subword_prefix").map_or(Some(word_piece::PREFIX), |prefix| prefix.as_str());
-        let longest = model.get("max_input_chars_per_word").map_or(Some(100), |longest| longest.as_u64());
-        let (Some(prefix), Some(longest)) = (prefix, longest) else { return Ok(None) };
-        let model = WordPiece::new(&document.tokens, prefix, unknown, longest as usize);
-        return Ok(Some(Encoder::Pieces { cutter: cutter()?, model: PieceModel::WordPiece(model) }));
-    }
-    if (document.model.as_str(), cut) == ("Unigram", Cut::Runs) {
-        return unigram_model(model).map(|model| Ok(Encoder::Pieces { cutter: cutter()?, model })).transpose();
-    }
-    let is_off = |name: &str| {
-        model.get(name).is_none_or(|value| value.is_null() || value == false || value == "" || value == 0.0)
-    };
-    if document.model != "BPE"
-        || !matches!(cut, Cut::Marked | Cut::Bytes)
-        || !["dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges"]
-            .into_iter()
-            .all(is_off)
-    {
-        return Ok(None);
-    }
-    let merges = Merges::new(document::merges(document)?.into_iter());
-    let model = PieceModel::Pairs { unknown, fuse: model["fuse_unk"] == true, merges };
-    Ok(Some(Encoder::Pieces { cutter: cutter()?, model }))
-}
-
-/// The unigram model of a document that was checked, if bytes do not stand for unknown characters.
-fn unigram_model(model: &serde_json::Value) -> Option<PieceModel> {
-    let unknown = u32::try_from(model.get("unk_id")?.as_u64()?).ok()?;
-    if model.get("byte_fallback").is_some_and(|fallback| fallback == true) {
-        return None;
-    }
-    let entries = model.get("vocab")?.as_array()?;
-    let pieces = entries.iter().filter_map(|entry| Some((entry.get(0)?.as_str()?, entry.get(1)?.as_f64()?)));
-    Some(PieceModel::Unigram(Unigram::new(pieces, unknown)))
 }
 
 #[cfg(test)]
