@@ -6,6 +6,7 @@ import { pairOptions } from "./config/pair-options.ts";
 import { readGeneration } from "./generation-file.ts";
 import { isTextMetric, metricFlags, metricHelp, metricNames, metricOptions, shownScore } from "./metric-options.ts";
 import { readPairs } from "./pairs.ts";
+import { searchFlags, searchOptions } from "./search-flags.ts";
 
 const help = `Usage: sconce evaluate DIR --test PAIRS [OPTIONS]
 
@@ -38,8 +39,8 @@ export const evaluate: Command = {
       ...parsedFlags(pairFlags),
       ...metricFlags,
       "max-new-tokens": { type: "string" },
-      beams: { type: "string" },
-      "length-penalty": { type: "string" },
+      beams: searchFlags.beams,
+      "length-penalty": searchFlags["length-penalty"],
       "batch-size": { type: "string" },
       json: { type: "boolean" },
     });
@@ -56,13 +57,7 @@ export const evaluate: Command = {
     const metrics = metricNames<EvaluationMetric>(parsed);
     const options = metricOptions(parsed);
     const limit = numberFlag(parsed, "max-new-tokens", 1);
-    const numBeams = numberFlag(parsed, "beams", 1);
-    const lengthPenalty = numberFlag(parsed, "length-penalty", Number.NEGATIVE_INFINITY, "number");
-    const search = {
-      ...(limit === undefined ? {} : { maxNewTokens: limit }),
-      ...(numBeams === undefined ? {} : { numBeams }),
-      ...(lengthPenalty === undefined ? {} : { lengthPenalty }),
-    };
+    const search = { ...(limit === undefined ? {} : { maxNewTokens: limit }), ...searchOptions(parsed) };
     const wantsTexts = metrics?.some(isTextMetric) === true;
     if (!wantsTexts && (Object.keys(options).length > 0 || Object.keys(search).length > 0)) {
       throw new UsageError(

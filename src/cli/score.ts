@@ -7,7 +7,7 @@ import {
   type TextMetricOptions,
   type TextScores,
 } from "../index.ts";
-import { isChinese } from "../metrics/text/language.ts";
+import { withTokenizersFor } from "../metrics/text/language.ts";
 import { listFlag, numberFlag, readArguments } from "./arguments.ts";
 import { type Command, type Streams, UsageError, write } from "./command.ts";
 import { linesOf } from "./lines.ts";
@@ -77,7 +77,7 @@ export const score: Command = {
     const references: string[][] = [];
     for (const place of places) references.push(await read(place));
     const metrics = metricNames<TextMetricName>(parsed) ?? ["bleu", "chrf"];
-    const options = chosen(metricOptions(parsed), references);
+    const options = withTokenizersFor(references.flat(), metricOptions(parsed));
     const systems: { file: string; scores: TextScores; texts: string[] }[] = [];
     for (const file of files) {
       const texts = await read(file);
@@ -105,16 +105,6 @@ export const score: Command = {
     return 0;
   },
 };
-
-/** Options with the tokenizers that fit the references. */
-function chosen({ bleu, rouge, ...others }: TextMetricOptions, references: readonly string[][]): TextMetricOptions {
-  const chinese = isChinese(references.flat());
-  return {
-    ...others,
-    bleu: { tokenize: chinese ? "zh" : "13a", ...bleu },
-    rouge: { tokenizer: chinese ? "zh" : "default", ...rouge },
-  };
-}
 
 function optionsOf(metric: TextMetricName, options: TextMetricOptions): object {
   if (metric.startsWith("chrf")) return options.chrf ?? {};

@@ -1,6 +1,6 @@
 import type { Decoding } from "../../decoding/options.ts";
 import { DataError } from "../../errors.ts";
-import { isChinese } from "../../metrics/text/language.ts";
+import { withTokenizersFor } from "../../metrics/text/language.ts";
 import type { TextMetricName, TextMetricOptions } from "../../metrics/text/metrics.ts";
 import { scoreTexts, type TextScores } from "../../metrics/text/score-texts.ts";
 import type { Decoder } from "./decoder.ts";
@@ -66,15 +66,12 @@ export async function translations(
 export function scoresOf(
   { hypotheses, references }: Pick<Translations, "hypotheses" | "references">,
   metrics: readonly TextMetricName[],
-  { bleu, rouge, ...others }: TextMetricOptions,
+  options: TextMetricOptions,
   signal: AbortSignal | undefined,
 ): Promise<TextScores> {
-  const chinese = isChinese(references);
   return scoreTexts(hypotheses, references, {
-    ...others,
+    ...withTokenizersFor(references, options),
     metrics,
-    bleu: { tokenize: chinese ? "zh" : "13a", ...bleu },
-    rouge: { tokenizer: chinese ? "zh" : "default", ...rouge },
     ...(signal === undefined ? {} : { signal }),
   });
 }

@@ -83,6 +83,13 @@ impl<'a> Forward<'a> {
     pub fn position(&self) -> usize {
         self.decoding.map_or(0, |decoding| decoding.position)
     }
+
+    /// The queries of each of `batch` sequences of keys, of `rows` with `queries` each: in a step of decoding rows of one
+    /// sentence may share its keys, and are the queries of one sequence.
+    fn queries_of_sequence(&self, rows: usize, queries: usize, batch: usize) -> usize {
+        let is_shared = self.decoding.is_some() && queries == 1 && batch > 0 && rows > batch;
+        if is_shared { rows / batch } else { queries }
+    }
 }
 
 /// A target of one output.

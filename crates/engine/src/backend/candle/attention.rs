@@ -69,9 +69,7 @@ impl Run<'_> {
             return Ok([query.dim(0)?, plan.heads, query.dim(1)?, self.forward.position() + value.dim(1)?]);
         }
         let [rows, queries, batch] = [query.dim(0)?, query.dim(1)?, value.dim(0)?];
-        // In a step of decoding, rows of one sentence may share its keys: they are the queries of one sequence.
-        let is_shared = self.forward.decoding.is_some() && queries == 1 && batch > 0 && rows > batch;
-        Ok([batch, plan.heads, if is_shared { rows / batch } else { queries }, value.dim(1)?])
+        Ok([batch, plan.heads, self.forward.queries_of_sequence(rows, queries, batch), value.dim(1)?])
     }
 
     /// The queries, those of rows that share their keys as one sequence.

@@ -52,10 +52,7 @@ impl Run<'_> {
             _ => Err(Error::new(Code::Internal, "attention is over sequences")),
         };
         let ((rows, queries), (batch, keys)) = (sizes(node.inputs[0])?, sizes(node.inputs[2])?);
-        // In a step of decoding, rows of one sentence may share its keys: they are the queries of one sequence.
-        let is_shared = self.forward.decoding.is_some() && queries == 1 && batch > 0 && rows > batch;
-        let queries = if is_shared { rows / batch } else { queries };
-        Ok(AttentionSizes { batch, queries, keys })
+        Ok(AttentionSizes { batch, queries: self.forward.queries_of_sequence(rows, queries, batch), keys })
     }
 
     fn attention_options(&self, index: usize, plan: &AttentionPlan) -> AttentionOptions {
