@@ -57,8 +57,8 @@ export declare class NativeModel {
   inspectDecoder(requestJson: string): string
   /** Writes all weights as safetensors, atomically; metadata is a JSON object of strings. */
   saveWeights(path: string, metadataJson: string): Promise<void>
-  /** Reads weights; nothing changes on failure. */
-  loadWeights(path: string): Promise<void>
+  /** Reads weights, to keep them as `int8` or `bfloat16` if that is given; nothing changes on failure. */
+  loadWeights(path: string, dtype?: string | undefined | null): Promise<void>
   /** A trainer with losses, metrics and an optimiser. */
   compile(compileJson: string): NativeTrainer
   /** Ends the model: calls that wait or run are rejected with code `STATE`; weights that no other model has are freed. */

@@ -3,6 +3,7 @@ import { availableParallelism } from "node:os";
 import { type BenchOptions, HelpRequest, readArguments, UsageError } from "./arguments.ts";
 import { attention } from "./attention.ts";
 import { character } from "./character.ts";
+import { decode } from "./decode.ts";
 import { demo } from "./demo.ts";
 import { eventLoop } from "./event-loop.ts";
 import { inputPipeline } from "./input-pipeline.ts";
@@ -38,6 +39,7 @@ const benches: Record<string, (options: BenchOptions) => Promise<Report>> = {
   tokenizer,
   "language-model": languageModel,
   metrics,
+  decode,
 };
 
 try {

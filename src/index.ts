@@ -326,6 +326,7 @@ export type {
 export type { LoadWeightsOptions } from "./saving/foreign/load.ts";
 export type { TorchSource } from "./saving/foreign/pytorch.ts";
 export { loadModel } from "./saving/load-model.ts";
+export type { LoadOptions, WeightType } from "./saving/weight-type.ts";
 export type { CosineDecayRestartsOptions } from "./schedules/cosine-decay-restarts.ts";
 export * as schedules from "./schedules/index.ts";
 export {

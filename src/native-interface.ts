@@ -206,8 +206,8 @@ export interface NativeModel {
   inspectDecoder(requestJson: string): string;
   /** Writes safetensors named `layer/weight` in Keras' layouts, whole or not at all; the metadata is an object of strings. */
   saveWeights(path: string, metadataJson: string): Promise<void>;
-  /** `FORMAT` if anything is wrong with the file; nothing changes then. */
-  loadWeights(path: string): Promise<void>;
+  /** `FORMAT` if anything is wrong with the file; nothing changes then. `dtype`: `"bfloat16"` or `"int8"`, to keep matrices in fewer bits. */
+  loadWeights(path: string, dtype?: string): Promise<void>;
   /**
    * JSON: `{ optimizer: { type: OptimizerName, learningRate, ...Keras' options, clipnorm?, clipvalue?, globalClipnorm?, useEma?,
    * emaMomentum?, emaOverwriteFrequency?, gradientAccumulationSteps?, excludeFromWeightDecay?: { varList, varNames }, sparse? },

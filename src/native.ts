@@ -19,6 +19,7 @@ import type {
   StepRequest,
   StepResult,
 } from "./native-interface.ts";
+import type { WeightType } from "./saving/weight-type.ts";
 
 let addon: NativeAddon = addonModule;
 
@@ -247,8 +248,8 @@ export class ModelHandle {
     return guardAsync(() => this.#native.saveWeights(path, metadataJson));
   }
 
-  loadWeights(path: string): Promise<void> {
-    return guardAsync(() => this.#native.loadWeights(path));
+  loadWeights(path: string, dtype: WeightType = "float32"): Promise<void> {
+    return guardAsync(() => this.#native.loadWeights(path, dtype === "float32" ? undefined : dtype));
   }
 
   compile(compileJson: string): TrainerHandle {

@@ -64,6 +64,22 @@ export function numberFlag(
   );
 }
 
+/**
+ * The name of a flag, if it was given.
+ *
+ * @throws UsageError if it is none of `names`.
+ */
+export function choiceFlag<Name extends string>(
+  args: Arguments,
+  name: string,
+  names: readonly Name[],
+): Name | undefined {
+  const text = textFlag(args, name);
+  const found = names.find((known) => known === text);
+  if (text === undefined || found !== undefined) return found;
+  throw new UsageError(`--${name} must be one of ${names.join(", ")}, got ${text}`);
+}
+
 /** Throws unless there are as many arguments beside flags as a command takes. */
 export function checkPositionals({ positionals }: Arguments, names: readonly string[], required: number): void {
   if (positionals.length > names.length) throw new UsageError(`unexpected argument ${positionals[names.length]}`);

@@ -1,5 +1,6 @@
 import { Seq2Seq } from "../index.ts";
-import { checkPositionals, numberFlag, readArguments } from "./arguments.ts";
+import { weightTypes } from "../saving/weight-type.ts";
+import { checkPositionals, choiceFlag, numberFlag, readArguments } from "./arguments.ts";
 import { type Command, type Streams, write } from "./command.ts";
 import { readGeneration } from "./generation-file.ts";
 import { linesOf } from "./lines.ts";
@@ -14,6 +15,7 @@ Example: echo "How are you?" | sconce translate runs/en-zh --beams 4
   DIR                      a folder that sconce train or Seq2Seq.save wrote
   --max-new-tokens N       most tokens of a translation, default that of the run, else 128
 ${searchHelp}  --batch-size N           lines translated together, default that of the run, else 32
+  --dtype TYPE             how weights are kept: float32, bfloat16 or int8, which is faster and takes less memory; default float32
   --json                   print one JSON object: { "translations": [{ "source", "text", "score", "alternatives" }] }, the last
                            with --n-best
   -h, --help               this text
@@ -26,6 +28,7 @@ export const translate: Command = {
       "max-new-tokens": { type: "string" },
       ...searchFlags,
       "batch-size": { type: "string" },
+      dtype: { type: "string" },
       json: { type: "boolean" },
     });
     if (parsed.help) {
@@ -38,11 +41,12 @@ export const translate: Command = {
       maxNewTokens: numberFlag(parsed, "max-new-tokens", 1),
       batchSize: numberFlag(parsed, "batch-size", 1),
     };
+    const dtype = choiceFlag(parsed, "dtype", weightTypes) ?? "float32";
     const json = parsed.values.json === true;
     const defaults = await readGeneration(folder);
     const { maxNewTokens = defaults.maxNewTokens, batchSize = defaults.batchSize } = given;
     const options = { ...defaults, ...searchOptions(parsed), maxNewTokens, batchSize };
-    await using translator = await Seq2Seq.load(folder);
+    await using translator = await Seq2Seq.load(folder, { dtype });
     const translations: (Scored & { source: string; alternatives?: Scored[] })[] = [];
     let firstIndex = 0;
     for await (const lines of linesOf(path, input)) {

@@ -9,6 +9,7 @@ import { checkScore, type ScoredTarget, type ScoreOptions } from "../decoding/sc
 import { DataError, FormatError, fromFile, GraphError, OptionError, SconceError, StateError } from "../errors.ts";
 import { checkKeys } from "../options.ts";
 import { loadModel } from "../saving/load-model.ts";
+import type { LoadOptions } from "../saving/weight-type.ts";
 import type { History } from "../training/history.ts";
 import { judged } from "../training/source.ts";
 import { testRequest } from "../training/step-request.ts";
@@ -138,10 +139,11 @@ export class LanguageModel {
    * Reads a folder that {@link LanguageModel.save} wrote.
    *
    * @param folder - The folder of the model.
+   * @param options - How its weights are kept.
    * @throws FileError if it cannot be read; FormatError if a file in it is damaged or does not fit the others.
    */
-  static async load(folder: string): Promise<LanguageModel> {
-    const model = await loadModel<Model>(folder);
+  static async load(folder: string, options: LoadOptions = {}): Promise<LanguageModel> {
+    const model = await loadModel<Model>(folder, options);
     try {
       const path = join(folder, languageModelFile);
       const text = await readFile(path, "utf8").catch((error: unknown) => {

@@ -440,7 +440,7 @@ export class Model extends Callable implements Trainable {
     const layers = this.layers.map((layer) => wantedLayer(layer, this.#graph.names.get(layer)!));
     const target = { where: `model ${this.name}: loadWeights`, layers };
     const loaded = await readForeignWeights(target, path, options);
-    if (loaded === undefined) return this.handle().loadWeights(path);
+    if (loaded === undefined) return this.handle().loadWeights(path, options.dtype);
     const described = describedWeights(this.handle());
     const given = new Map(loaded.map(({ layer, values }) => [layer, [...values]]));
     // Layers that the file says nothing of keep their weights.

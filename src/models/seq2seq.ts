@@ -11,6 +11,7 @@ import { DataError, FormatError, fromFile, OptionError, SconceError } from "../e
 import { booleanOption, checkKeys } from "../options.ts";
 import { loadModel } from "../saving/load-model.ts";
 import { modelFolder } from "../saving/run-folder.ts";
+import type { LoadOptions } from "../saving/weight-type.ts";
 import type { History } from "../training/history.ts";
 import { Model, type SaveOptions } from "./model.ts";
 import { batchOf, equalLengths, lengthOf } from "./seq2seq/batches.ts";
@@ -205,11 +206,12 @@ export class Seq2Seq {
    * Reads a folder that {@link Seq2Seq.save} wrote, or the best model of a run of `sconce train`.
    *
    * @param path - The folder of the model, or that of the run.
+   * @param options - How its weights are kept.
    * @throws FileError if it cannot be read; FormatError if a file in it is damaged or does not fit the others.
    */
-  static async load(path: string): Promise<Seq2Seq> {
+  static async load(path: string, options: LoadOptions = {}): Promise<Seq2Seq> {
     const folder = await modelFolder(path);
-    const model = await loadModel<Model>(folder);
+    const model = await loadModel<Model>(folder, options);
     try {
       const text = await readFile(join(folder, seq2seqFile), "utf8").catch((error: unknown) => {
         throw fromFile("cannot read", join(folder, seq2seqFile), error);

@@ -7,6 +7,7 @@ import type { Model } from "../models/model.ts";
 import { asFormatError, checkConfig, type ModelConfig, modelFiles, restoreCompilation } from "./config.ts";
 import { recoverFolder } from "./folder.ts";
 import { restoreGraph } from "./restore-graph.ts";
+import { checkLoad, type LoadOptions } from "./weight-type.ts";
 
 /** Largest `config.json` that is read, in bytes. */
 const maximumConfig = 64 * 2 ** 20;
@@ -45,10 +46,15 @@ function inFile<T>(path: string, check: () => T): T {
  * set again.
  *
  * @param folder - The folder.
+ * @param options - How its weights are kept; in fewer bits, the model is not compiled.
  * @returns The model; name its type if it has a list of outputs: `loadModel<MultiOutputModel>(folder)`.
  * @throws FileError if it cannot be read; FormatError if it is damaged, hostile or of an unknown version.
  */
-export async function loadModel<Kind extends Model = SingleOutputModel>(folder: string): Promise<Kind> {
+export async function loadModel<Kind extends Model = SingleOutputModel>(
+  folder: string,
+  options: LoadOptions = {},
+): Promise<Kind> {
+  const dtype = checkLoad("loadModel", options);
   if (typeof folder !== "string" || folder === "") throw new OptionError("loadModel: folder must be a path");
   await recoverFolder(folder);
   const path = join(folder, modelFiles.config);
@@ -70,8 +76,8 @@ export async function loadModel<Kind extends Model = SingleOutputModel>(folder: 
     );
   });
   try {
-    await loaded.loadWeights(weights, { format: "sconce" });
-    if (config.compile !== null) {
+    await loaded.loadWeights(weights, { format: "sconce", dtype });
+    if (config.compile !== null && dtype === "float32") {
       const { compile } = config;
       inFile(path, () => loaded.compileWith(restoreCompilation(compile, loaded.outputs.length)));
       await loaded.trainer().loadState(join(folder, modelFiles.optimizer));

@@ -2,12 +2,15 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs::{self, File},
-    io::{Read, Write},
+    io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{
+    Dtype,
+    tensor::{Metadata, TensorView},
+};
 
 use crate::error::{Code, Error, Result};
 
@@ -16,6 +19,9 @@ const METADATA: &str = "sconce";
 
 /// Bytes of the header that a file may have beyond its tensors.
 const LARGEST_HEADER: u64 = 64 << 20;
+
+/// Bytes that are read at once.
+const BLOCK: usize = 1 << 20;
 
 fn failed(action: &str, path: &Path, error: &std::io::Error) -> Error {
     Error::new(Code::File, format!("cannot {action} {}: {error}", path.display()))
@@ -111,46 +117,77 @@ pub fn write(path: &Path, entries: &[Entry], metadata: HashMap<String, String>) 
     write_atomically(path, &bytes)
 }
 
-/// A safetensors file that was read.
+/// A safetensors file whose tensors are read when they are asked for: at most one of them is in memory twice.
 #[derive(Debug)]
 pub struct Contents {
     path: PathBuf,
+    file: File,
     /// Text beside the tensors.
     pub metadata: HashMap<String, String>,
-    tensors: HashMap<String, (Vec<usize>, Dtype, Vec<u8>)>,
+    tensors: HashMap<String, Place>,
 }
 
-/// Reads a file whose tensors take at most `expected` bytes.
+/// A tensor of a file.
+#[derive(Debug)]
+struct Place {
+    shape: Vec<usize>,
+    dtype: Dtype,
+    /// Bytes from the beginning of the file.
+    start: u64,
+    length: usize,
+}
+
+/// Opens a file whose tensors take at most `expected` bytes.
 ///
 /// # Errors
 /// `File` if it cannot be read; `Format` if it is no safetensors file or larger than expected.
 pub fn read(path: &Path, expected: u64) -> Result<Contents> {
     let format = |reason: String| Error::new(Code::Format, format!("{}: {reason}", path.display()));
-    let file = File::open(path).map_err(|error| failed("read", path, &error))?;
+    let mut file = File::open(path).map_err(|error| failed("read", path, &error))?;
     let metadata = file.metadata().map_err(|error| failed("read", path, &error))?;
     if !metadata.is_file() {
         return Err(Error::new(Code::File, format!("cannot read {}: it is not a file", path.display())));
     }
+    let size = metadata.len();
     let limit = expected.saturating_add(LARGEST_HEADER);
-    if metadata.len() > limit {
-        return Err(format(format!(
-            "has {} bytes, expected at most {limit}: it belongs to another model",
-            metadata.len()
-        )));
+    if size > limit {
+        return Err(format(format!("has {size} bytes, expected at most {limit}: it belongs to another model")));
     }
-    let mut bytes = Vec::new();
-    file.take(limit).read_to_end(&mut bytes).map_err(|error| failed("read", path, &error))?;
-    let damaged = |error: safetensors::SafeTensorError| format(format!("damaged safetensors file ({error})"));
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
+    let damaged = |reason: &dyn std::fmt::Display| format(format!("damaged safetensors file ({reason})"));
+    let mut length = [0; 8];
+    if size < 8 {
+        return Err(damaged(&"it has fewer than 8 bytes"));
+    }
+    file.read_exact(&mut length).map_err(|error| failed("read", path, &error))?;
+    let length = u64::from_le_bytes(length);
+    if length > LARGEST_HEADER || length > size - 8 {
+        return Err(damaged(&format!("its header would have {length} bytes")));
+    }
+    let mut header = vec![0; length as usize];
+    file.read_exact(&mut header).map_err(|error| failed("read", path, &error))?;
+    // Names the tensors in the order of their bytes, which follow one another without a gap.
+    let header: Metadata = serde_json::from_slice(&header).map_err(|error| damaged(&error))?;
+    let start = 8 + length;
+    if start + header.data_len() as u64 != size {
+        return Err(damaged(&format!("its tensors take {} bytes, it has {}", header.data_len(), size - start)));
+    }
     let texts = header.metadata().as_ref().and_then(|entries| entries.get(METADATA));
     let texts = texts.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let parsed = SafeTensors::deserialize(&bytes).map_err(damaged)?;
-    let tensors = parsed
+    let tensors = header
         .tensors()
         .into_iter()
-        .map(|(name, view)| (name, (view.shape().to_vec(), view.dtype(), view.data().to_vec())))
+        .map(|(name, info)| {
+            let (first, end) = info.data_offsets;
+            let place = Place {
+                shape: info.shape.clone(),
+                dtype: info.dtype,
+                start: start + first as u64,
+                length: end - first,
+            };
+            (name, place)
+        })
         .collect();
-    Ok(Contents { path: path.to_path_buf(), metadata: texts, tensors })
+    Ok(Contents { path: path.to_path_buf(), file, metadata: texts, tensors })
 }
 
 impl Contents {
@@ -163,34 +200,46 @@ impl Contents {
         self.tensors.keys().map(String::as_str)
     }
 
-    fn words(&self, name: &str, shape: &[usize], dtype: Dtype) -> Result<impl Iterator<Item = [u8; 4]> + '_> {
-        let (found, kind, bytes) =
-            self.tensors.get(name).ok_or_else(|| self.format(format!("lacks the tensor {name}")))?;
+    fn words<T>(&self, name: &str, shape: &[usize], dtype: Dtype, of: fn([u8; 4]) -> T) -> Result<Vec<T>> {
+        let place = self.tensors.get(name).ok_or_else(|| self.format(format!("lacks the tensor {name}")))?;
+        let Place { shape: found, dtype: kind, start, length } = place;
         if found != shape || *kind != dtype {
             return Err(self.format(format!(
                 "tensor {name}: expected {dtype:?} of shape {shape:?}, got {kind:?} of shape {found:?}"
             )));
         }
-        Ok(bytes.as_chunks::<4>().0.iter().copied())
+        let cannot = |error: std::io::Error| failed("read", &self.path, &error);
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(*start)).map_err(cannot)?;
+        let mut values = Vec::with_capacity(length / 4);
+        let mut bytes = vec![0; BLOCK.min(*length)];
+        let mut left = *length;
+        while left > 0 {
+            let block = &mut bytes[..BLOCK.min(left)];
+            file.read_exact(block).map_err(cannot)?;
+            values.extend(block.as_chunks::<4>().0.iter().map(|&word| of(word)));
+            left -= block.len();
+        }
+        Ok(values)
     }
 
     /// The floats of a tensor.
     ///
     /// # Errors
-    /// `Format` if it is missing or has another shape or type.
+    /// `Format` if it is missing or has another shape or type; `File` if it cannot be read.
     pub fn floats(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        Ok(self.words(name, shape, Dtype::F32)?.map(f32::from_le_bytes).collect())
+        self.words(name, shape, Dtype::F32, f32::from_le_bytes)
     }
 
     /// The integers of a tensor, if it is there.
     ///
     /// # Errors
-    /// `Format` if it has another shape or type.
+    /// `Format` if it has another shape or type; `File` if it cannot be read.
     pub fn optional_unsigned(&self, name: &str, length: usize) -> Result<Option<Vec<u32>>> {
         if !self.tensors.contains_key(name) {
             return Ok(None);
         }
-        Ok(Some(self.words(name, &[length], Dtype::U32)?.map(u32::from_le_bytes).collect()))
+        Ok(Some(self.words(name, &[length], Dtype::U32, u32::from_le_bytes)?))
     }
 
     /// Whether there is a tensor of that name.

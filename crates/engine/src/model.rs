@@ -14,7 +14,7 @@ use crate::{
     plan::{Plan, PlanWeight, Roots, Schedule, ValueId},
     shape::{Bindings, count},
     tensor::Tensor,
-    weights::{LayerWeights, WeightView, from_keras, to_keras},
+    weights::{LayerWeights, Values, WeightType, WeightView, from_keras, matrix, to_keras, transpose},
 };
 
 /// Values for weights whose initialiser is `provided`.
@@ -104,6 +104,13 @@ impl Model {
     #[must_use]
     pub fn is_built(&self) -> bool {
         self.layers.iter().all(|layer| layer.read().iter().all(Option::is_some))
+    }
+
+    /// Whether weights are kept in fewer bits: the model can then only predict and generate.
+    #[must_use]
+    pub fn is_quantized(&self) -> bool {
+        let quantized = |values: &Option<Values>| matches!(values, Some(Values::Quantized(_)));
+        self.layers.iter().any(|layer| layer.read().iter().any(quantized))
     }
 
     fn name(&self, weight: &PlanWeight) -> String {
@@ -236,11 +243,19 @@ impl Model {
         checkpoint::write(path, &entries, metadata)
     }
 
-    /// Reads weights that [`Self::save_weights`] wrote; nothing changes on failure.
+    /// Reads weights that [`Self::save_weights`] wrote; nothing changes on failure. Matrices that are only multiplied or looked up
+    /// are kept as `dtype`, if there is one; the model can then only predict and generate.
     ///
     /// # Errors
-    /// `File`, or `Format` if a tensor is missing, has another shape, or belongs to another model.
-    pub fn load_weights(&self, path: &Path) -> Result<()> {
+    /// `File`, or `Format` if a tensor is missing, has another shape, or belongs to another model; `Option` if the backend of the
+    /// model has no such type.
+    pub fn load_weights(&self, path: &Path, dtype: Option<WeightType>) -> Result<()> {
+        if dtype.is_some() && !self.backend.keeps_quantized() {
+            return Err(Error::new(
+                Code::Option,
+                format!("dtype: the backend {} has float32 only", self.backend.name()),
+            ));
+        }
         let bytes: u64 = self
             .plan
             .weights
@@ -248,14 +263,41 @@ impl Model {
             .map(|weight| 4 * weight.specification.shape.iter().product::<usize>() as u64)
             .sum();
         let contents = checkpoint::read(path, bytes)?;
+        contents.only(|name| self.plan.weights.iter().any(|weight| self.name(weight) == name))?;
+        let multiplied = self.plan.multiplied();
+        // One after the other: beside those that are kept only one is in memory as it is in the file.
         let values = self
             .plan
             .weights
             .iter()
-            .map(|weight| contents.floats(&self.name(weight), &weight.specification.shape))
+            .zip(multiplied)
+            .map(|(weight, sizes)| {
+                let specification = &weight.specification;
+                let read = contents.floats(&self.name(weight), &specification.shape)?;
+                if let Some((dtype, sizes)) = dtype.zip(sizes) {
+                    // No buffer of the pool, which would keep it.
+                    let values = match matrix(specification) {
+                        Some((rows, columns)) => {
+                            let mut turned = vec![0.0; read.len()];
+                            transpose(rows, columns, &read, &mut turned);
+                            turned
+                        }
+                        None => read,
+                    };
+                    if let Some(kept) = dtype.keep(Context::global(), sizes, &values) {
+                        return Ok(Values::Quantized(kept));
+                    }
+                    let mut floats = Buffer::new(values.len());
+                    floats.copy_from_slice(&values);
+                    return Ok(Values::Float(floats));
+                }
+                Ok(Values::Float(from_keras(specification, &read)))
+            })
             .collect::<Result<Vec<_>>>()?;
-        contents.only(|name| self.plan.weights.iter().any(|weight| self.name(weight) == name))?;
-        self.set_weights(&values)
+        for (weight, values) in self.plan.weights.iter().zip(values) {
+            self.layers[weight.layer].set_values(weight.index, values);
+        }
+        Ok(())
     }
 
     /// Checks the inputs of a batch.

@@ -8,13 +8,77 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use sconce_kernels::buffer::Buffer;
+use sconce_kernels::{
+    Context,
+    buffer::Buffer,
+    quantized::{Bfloat16Matrix, Int8Matrix, QuantizedMatrix},
+};
 
 use crate::{
     error::{Code, Error, Result},
     family::Family,
     layers::WeightSpecification,
 };
+
+/// How weights of a model that is only run are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightType {
+    /// As whole numbers of 8 bits with a scale for each unit.
+    Int8,
+    /// Rounded to bfloat16.
+    Bfloat16,
+}
+
+impl WeightType {
+    /// The type of a name.
+    ///
+    /// # Errors
+    /// `Option` if there is none.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "int8" => Ok(Self::Int8),
+            "bfloat16" => Ok(Self::Bfloat16),
+            _ => Err(Error::new(Code::Option, format!("dtype: expected float32, bfloat16 or int8, got {name}"))),
+        }
+    }
+
+    /// A matrix as this type keeps it, `[units, input]`; `None` if it cannot.
+    #[must_use]
+    pub fn keep(self, context: &Context, [units, input]: [usize; 2], values: &[f32]) -> Option<QuantizedMatrix> {
+        match self {
+            Self::Int8 => Int8Matrix::new(context, units, input, values).map(QuantizedMatrix::Int8),
+            Self::Bfloat16 => Some(QuantizedMatrix::Bfloat16(Bfloat16Matrix::new(units, input, values))),
+        }
+    }
+}
+
+/// The values of a weight.
+#[derive(Debug)]
+pub enum Values {
+    /// As they are trained.
+    Float(Buffer),
+    /// In fewer bits: they are only multiplied, or looked up row by row.
+    Quantized(QuantizedMatrix),
+}
+
+impl Values {
+    /// The floats of a weight that is trained.
+    #[must_use]
+    pub fn floats(&self) -> Option<&Buffer> {
+        match self {
+            Self::Float(values) => Some(values),
+            Self::Quantized(_) => None,
+        }
+    }
+
+    /// The same, to change.
+    pub fn floats_mut(&mut self) -> Option<&mut Buffer> {
+        match self {
+            Self::Float(values) => Some(values),
+            Self::Quantized(_) => None,
+        }
+    }
+}
 
 /// The weights of one layer.
 #[derive(Debug)]
@@ -23,7 +87,7 @@ pub struct LayerWeights {
     pub name: String,
     /// What its weights are, in Keras' order.
     pub specifications: Vec<WeightSpecification>,
-    values: RwLock<Vec<Option<Buffer>>>,
+    values: RwLock<Vec<Option<Values>>>,
     /// Which weights have values: known without waiting for an update of the optimiser.
     built: Vec<AtomicBool>,
     trainable: AtomicBool,
@@ -147,6 +211,11 @@ impl LayerWeights {
 
     /// Gives a weight its values.
     pub fn set(&self, index: usize, values: Buffer) {
+        self.set_values(index, Values::Float(values));
+    }
+
+    /// Gives a weight its values, in whatever form.
+    pub fn set_values(&self, index: usize, values: Values) {
         self.write()[index] = Some(values);
         self.built[index].store(true, Ordering::Release);
     }
@@ -157,19 +226,28 @@ impl LayerWeights {
     }
 
     /// The values, to read.
-    pub fn read(&self) -> RwLockReadGuard<'_, Vec<Option<Buffer>>> {
+    pub fn read(&self) -> RwLockReadGuard<'_, Vec<Option<Values>>> {
         self.values.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The values, to change in place.
-    pub fn write(&self) -> RwLockWriteGuard<'_, Vec<Option<Buffer>>> {
+    pub fn write(&self) -> RwLockWriteGuard<'_, Vec<Option<Values>>> {
         self.values.write().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
+/// What a model whose weights are kept in fewer bits answers to everything else.
+pub(crate) fn quantized_only() -> Error {
+    Error::new(
+        Code::State,
+        "the weights of the model are kept as int8 or bfloat16: it can predict and generate; load it without dtype to train, \
+         evaluate, copy or save it",
+    )
+}
+
 /// Read access to all weights of a model for the length of a job.
 pub struct WeightView<'a> {
-    guards: Vec<RwLockReadGuard<'a, Vec<Option<Buffer>>>>,
+    guards: Vec<RwLockReadGuard<'a, Vec<Option<Values>>>>,
 }
 
 impl<'a> WeightView<'a> {
@@ -191,17 +269,34 @@ impl<'a> WeightView<'a> {
     }
 
     /// Weight `index` of a layer, if it has that many.
-    #[must_use]
-    pub fn get(&self, layer: usize, index: usize) -> Option<&[f32]> {
-        self.guards.get(layer)?.get(index)?.as_deref()
+    fn values(&self, layer: usize, index: usize) -> Option<&Values> {
+        self.guards.get(layer)?.get(index)?.as_ref()
     }
 
-    /// Weight `index` of a layer.
+    /// The floats of weight `index` of a layer, if it has that many.
+    #[must_use]
+    pub fn get(&self, layer: usize, index: usize) -> Option<&[f32]> {
+        self.values(layer, index)?.floats().map(|values| &**values)
+    }
+
+    /// Weight `index` of a layer where it is kept in fewer bits.
+    #[must_use]
+    pub fn quantized(&self, layer: usize, index: usize) -> Option<&QuantizedMatrix> {
+        match self.values(layer, index)? {
+            Values::Float(_) => None,
+            Values::Quantized(matrix) => Some(matrix),
+        }
+    }
+
+    /// The floats of weight `index` of a layer.
     ///
     /// # Errors
-    /// `Internal` if it has fewer.
+    /// `Internal` if it has fewer, `State` if it is kept in fewer bits.
     pub fn need(&self, layer: usize, index: usize) -> Result<&[f32]> {
-        self.get(layer, index)
-            .ok_or_else(|| Error::new(Code::Internal, format!("layer {layer} of the plan lacks weight {index}")))
+        match self.values(layer, index) {
+            Some(Values::Float(values)) => Ok(values),
+            Some(Values::Quantized(_)) => Err(quantized_only()),
+            None => Err(Error::new(Code::Internal, format!("layer {layer} of the plan lacks weight {index}"))),
+        }
     }
 }

@@ -33,6 +33,7 @@ mod pieces;
 pub mod pool;
 pub mod positions;
 pub mod precision;
+pub mod quantized;
 pub mod random;
 mod recurrent;
 pub mod reduce;

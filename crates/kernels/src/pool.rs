@@ -9,7 +9,7 @@ use std::{
     thread::JoinHandle,
 };
 
-/// How often a waiting worker looks for work before it parks (a few microseconds).
+/// How often a waiting thread looks before it parks (some microseconds): waking it up takes longer.
 const SPINS: usize = 2_000;
 
 /// A job as the workers see it; the pointer is valid while the caller of [`Pool::run`] waits.
@@ -26,8 +26,10 @@ struct State {
     job: Option<Job>,
     /// Number of the newest job; a worker joins each job once.
     generation: usize,
-    /// Workers inside the current job.
-    busy: usize,
+    /// Workers that wait for a job in their sleep.
+    parked: usize,
+    /// Whether the caller waits for the workers in its sleep.
+    waiting: bool,
     closed: bool,
     panic: Option<Box<dyn Any + Send>>,
 }
@@ -36,6 +38,8 @@ struct Shared {
     state: Mutex<State>,
     /// A copy of `State::generation` that a spinning worker can watch.
     generation: AtomicUsize,
+    /// Workers inside the current job; changed by those who hold the state.
+    busy: AtomicUsize,
     /// The next piece to hand out.
     next: AtomicUsize,
     wake: Condvar,
@@ -65,8 +69,16 @@ impl Pool {
     #[must_use]
     pub fn new(threads: usize) -> Self {
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { job: None, generation: 0, busy: 0, closed: false, panic: None }),
+            state: Mutex::new(State {
+                job: None,
+                generation: 0,
+                parked: 0,
+                waiting: false,
+                closed: false,
+                panic: None,
+            }),
             generation: AtomicUsize::new(0),
+            busy: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
             wake: Condvar::new(),
             done: Condvar::new(),
@@ -105,14 +117,20 @@ impl Pool {
             state.generation += 1;
             self.shared.next.store(0, Ordering::Relaxed);
             self.shared.generation.store(state.generation, Ordering::Release);
-            self.shared.wake.notify_all();
+            if state.parked > 0 {
+                self.shared.wake.notify_all();
+            }
         }
         let own = catch_unwind(AssertUnwindSafe(|| take_pieces(&self.shared.next, pieces, work)));
+        let busy = || self.shared.busy.load(Ordering::Acquire) > 0;
+        spin_while(busy);
         let mut state = lock(&self.shared.state);
         state.job = None;
-        while state.busy > 0 {
+        while busy() {
+            state.waiting = true;
             state = self.shared.done.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.waiting = false;
         let panic = state.panic.take();
         drop(state);
         if let Some(panic) = own.err().or(panic) {
@@ -147,35 +165,41 @@ fn take_pieces(next: &AtomicUsize, pieces: usize, work: &(dyn Fn(usize) + Sync))
     }
 }
 
+/// Waits, for a while, until a condition no longer holds.
+fn spin_while(holds: impl Fn() -> bool) {
+    let mut spins = 0;
+    while spins < SPINS && holds() {
+        std::hint::spin_loop();
+        spins += 1;
+    }
+}
+
 fn worker(shared: &Shared) {
     lower_priority();
     let mut seen = 0;
     loop {
-        let mut spins = 0;
-        while shared.generation.load(Ordering::Acquire) == seen && spins < SPINS {
-            std::hint::spin_loop();
-            spins += 1;
-        }
+        spin_while(|| shared.generation.load(Ordering::Acquire) == seen);
         let mut state = lock(&shared.state);
         while state.generation == seen {
+            state.parked += 1;
             state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.parked -= 1;
         }
         seen = state.generation;
         if state.closed {
             return;
         }
         let Some(job) = state.job else { continue };
-        state.busy += 1;
+        shared.busy.fetch_add(1, Ordering::Relaxed);
         drop(state);
         // SAFETY: `busy` counts this worker, and `Pool::run` keeps the closure alive until `busy` is 0.
         let work = unsafe { &*job.work };
         let result = catch_unwind(AssertUnwindSafe(|| take_pieces(&shared.next, job.pieces, work)));
         let mut state = lock(&shared.state);
-        state.busy -= 1;
         if let Err(panic) = result {
             state.panic.get_or_insert(panic);
         }
-        if state.busy == 0 {
+        if shared.busy.fetch_sub(1, Ordering::Release) == 1 && state.waiting {
             shared.done.notify_all();
         }
     }

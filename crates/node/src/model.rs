@@ -18,6 +18,7 @@ use sconce_engine::{
     interrupt::{Flag, Interrupt},
     model::{Model, Provided},
     training::{CompileDocument, Trainer},
+    weights::WeightType,
 };
 use sconce_kernels::Context;
 
@@ -302,10 +303,11 @@ impl NativeModel {
         queue_once(env, self.model()?, move |model| model.save_weights(&PathBuf::from(path), metadata))
     }
 
-    /// Reads weights; nothing changes on failure.
+    /// Reads weights, to keep them as `int8` or `bfloat16` if that is given; nothing changes on failure.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
-    pub fn load_weights<'env>(&self, env: &'env Env, path: String) -> Result<Object<'env>> {
-        queue_once(env, self.model()?, move |model| model.load_weights(&PathBuf::from(path)))
+    pub fn load_weights<'env>(&self, env: &'env Env, path: String, dtype: Option<String>) -> Result<Object<'env>> {
+        let dtype = dtype.map(|name| WeightType::named(&name)).transpose().map_err(thrown)?;
+        queue_once(env, self.model()?, move |model| model.load_weights(&PathBuf::from(path), dtype))
     }
 
     /// A trainer with losses, metrics and an optimiser.

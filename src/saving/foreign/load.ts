@@ -1,6 +1,7 @@
 import { open, readFile, stat } from "node:fs/promises";
 import { FileError, FormatError, fromFile, OptionError } from "../../errors.ts";
 import { booleanOption, checkKeys, checkSignal, nameOption } from "../../options.ts";
+import { type WeightType, weightTypes } from "../weight-type.ts";
 import { hdf5Signature, readHdf5 } from "./hdf5/file.ts";
 import { findKerasWeights } from "./keras.ts";
 import { findTorchWeights, type TorchSource } from "./pytorch.ts";
@@ -25,6 +26,8 @@ export interface LoadWeightsOptions {
    * layer gets the module with its name, or the only one that fits by kind and shapes.
    */
   mapping?: Readonly<Record<string, string | TorchSource>>;
+  /** How matrices of a file of sconce are kept, as in `loadModel`; default `"float32"`. */
+  dtype?: WeightType;
   /** Stops before anything is changed; the rejection is its reason. */
   signal?: AbortSignal;
 }
@@ -57,10 +60,11 @@ export async function readForeignWeights(
   options: LoadWeightsOptions,
 ): Promise<LoadedWeights | undefined> {
   const { where } = target;
-  checkKeys(where, options, ["format", "byName", "mapping", "signal"]);
+  checkKeys(where, options, ["format", "byName", "mapping", "dtype", "signal"]);
   checkSignal(where, options.signal);
   const byName = booleanOption(where, "byName", options.byName ?? false);
   if (options.format !== undefined) nameOption(where, "format", options.format, formats);
+  const dtype = nameOption(where, "dtype", options.dtype ?? "float32", weightTypes);
   const { mapping, signal } = options;
   if (mapping !== undefined && (typeof mapping !== "object" || mapping === null || Array.isArray(mapping))) {
     throw new OptionError(`${where}: mapping must be an object from names of layers to names of modules`);
@@ -74,6 +78,9 @@ export async function readForeignWeights(
   const kind = kindOf(`${where}: ${path}`, path, start, options);
   refuse(where, byName && kind !== "keras", kind === "pytorch" ? undefined : mapping, kind);
   if (kind === "sconce") return undefined;
+  if (dtype !== "float32") {
+    throw new OptionError(`${where}: dtype has no meaning for files of ${kind}: save the model and load it with dtype`);
+  }
   const content = await readFile(path, signal === undefined ? {} : { signal }).catch((error: unknown) => {
     signal?.throwIfAborted();
     throw fromFile("cannot read", path, error);

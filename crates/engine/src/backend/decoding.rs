@@ -9,8 +9,8 @@ use crate::{
     tensor::{Mask, Tensor},
 };
 
-/// Steps that a cache has room for at first.
-const FIRST_CAPACITY: usize = 16;
+/// Steps of each row that a cache has room for at first.
+const FIRST_STEPS: usize = 16;
 
 /// The state of a decoder between its steps.
 #[derive(Debug, Default)]
@@ -41,48 +41,57 @@ impl Decoding {
     }
 }
 
-/// Keys and values of the steps so far, `[batch, steps, width]` each; there is room for more steps, which is doubled when
-/// it is used up.
+/// Keys and values of the steps so far. Each step of each row has a slot, which rows that come from one beam share: where rows
+/// change their places, only the numbers of slots move.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    batch: usize,
     /// Steps so far.
     pub steps: usize,
+    /// Slots in the order of steps, of each row.
+    slots: Vec<Vec<u32>>,
+    /// Slots that were given out.
+    used: usize,
+    /// Slots that there is room for.
     capacity: usize,
     /// Widths of keys and values.
     widths: [usize; 2],
-    /// Keys and values, `[batch, capacity, width]`.
-    data: [Option<Buffer>; 2],
-    /// `[batch, capacity]`; none while all keys count.
-    mask: Option<Vec<u8>>,
-}
-
-/// Rows of `from` at the beginning of longer rows.
-fn spread<T: Copy>(from: &[T], to: &mut [T], batch: usize, used: usize, [old, new]: [usize; 2]) {
-    for row in 0..batch {
-        to[row * new..][..used].copy_from_slice(&from[row * old..][..used]);
-    }
+    /// Keys and values, `[capacity, width]`.
+    data: Vec<Buffer>,
+    /// Which steps count, of each row; none while all do.
+    mask: Option<Vec<Vec<u8>>>,
 }
 
 impl Cache {
-    fn grow(&mut self, wanted: usize) {
-        if wanted <= self.capacity {
-            return;
+    /// Makes room for `wanted` more slots; those that no row has any more are forgotten.
+    fn grow(&mut self, wanted: usize) -> Result<()> {
+        if self.used + wanted <= self.capacity {
+            return Ok(());
         }
-        let capacity = wanted.max(self.capacity * 2).max(FIRST_CAPACITY);
+        let mut places: Vec<Option<u32>> = vec![None; self.used];
+        let mut kept = Vec::new();
+        for slot in self.slots.iter_mut().flatten() {
+            let old = *slot as usize;
+            *slot = *places[old].get_or_insert_with(|| {
+                kept.push(old);
+                kept.len() as u32 - 1
+            });
+        }
+        let capacity = (kept.len() + wanted).saturating_mul(2).max(self.slots.len() * FIRST_STEPS);
+        if u32::try_from(capacity).is_err() {
+            return Err(Error::new(
+                Code::Limit,
+                "decoding: too many steps and sequences to keep their keys and values",
+            ));
+        }
         for (data, width) in self.data.iter_mut().zip(self.widths) {
-            let mut wider = Buffer::new(self.batch * capacity * width);
-            if let Some(old) = data.take() {
-                spread(&old, &mut wider, self.batch, self.steps * width, [self.capacity * width, capacity * width]);
+            let mut wider = Buffer::new(capacity * width);
+            for (new, &old) in kept.iter().enumerate() {
+                wider[new * width..][..width].copy_from_slice(&data[old * width..][..width]);
             }
-            *data = Some(wider);
+            *data = wider;
         }
-        if let Some(mask) = &mut self.mask {
-            let mut wider = vec![1; self.batch * capacity];
-            spread(mask, &mut wider, self.batch, self.steps, [self.capacity, capacity]);
-            *mask = wider;
-        }
-        self.capacity = capacity;
+        (self.used, self.capacity) = (kept.len(), capacity);
+        Ok(())
     }
 
     /// Adds steps `[batch, steps, width]` of keys and values, and which of them count.
@@ -91,79 +100,62 @@ impl Cache {
             return Err(Error::new(Code::Internal, "keys and values are sequences"));
         };
         if self.steps == 0 {
-            *self = Self { batch, widths: [key_width, value_width], ..Self::default() };
+            *self = Self { slots: vec![Vec::new(); batch], widths: [key_width, value_width], ..Self::default() };
+            self.data = vec![Buffer::new(0), Buffer::new(0)];
         }
-        if batch != self.batch || self.widths != [key_width, value_width] {
+        if batch != self.slots.len() || self.widths != [key_width, value_width] {
             return Err(Error::new(Code::Internal, "keys and values have other sizes than those of the steps before"));
         }
-        self.grow(self.steps + steps);
+        self.grow(batch * steps)?;
         for ((data, width), new) in self.data.iter_mut().zip(self.widths).zip([key.floats()?, value.floats()?]) {
-            let Some(data) = data else { continue };
-            for row in 0..batch {
-                let at = (row * self.capacity + self.steps) * width;
-                data[at..][..steps * width].copy_from_slice(&new[row * steps * width..][..steps * width]);
-            }
+            data[self.used * width..][..new.len()].copy_from_slice(new);
+        }
+        for slots in &mut self.slots {
+            slots.extend(self.used as u32..(self.used + steps) as u32);
+            self.used += steps;
         }
         if let Some(new) = mask {
-            let all = self.mask.get_or_insert_with(|| vec![1; batch * self.capacity]);
-            for row in 0..batch {
-                all[row * self.capacity + self.steps..][..steps].copy_from_slice(&new[row * steps..][..steps]);
+            let all = self.mask.get_or_insert_with(|| vec![vec![1; self.steps]; batch]);
+            for (row, new) in all.iter_mut().zip(new.chunks_exact(steps.max(1))) {
+                row.extend_from_slice(new);
             }
+        } else if let Some(all) = &mut self.mask {
+            all.iter_mut().for_each(|row| row.resize(self.steps + steps, 1));
         }
         self.steps += steps;
         Ok(())
     }
 
-    /// Keys (0) or values (1), with what is between the steps of two sentences.
-    pub fn rows(&self, which: usize) -> (&[f32], usize) {
-        (self.data[which].as_deref().unwrap_or(&[]), self.capacity * self.widths[which])
+    /// Keys (0) or values (1), `[slots, width]`.
+    pub fn data(&self, which: usize) -> &[f32] {
+        self.data.get(which).map_or(&[], |data| data)
+    }
+
+    /// The slot of each step, `[batch, steps]`.
+    pub fn slots(&self) -> Vec<u32> {
+        self.slots.concat()
     }
 
     /// Keys (0) or values (1) as a tensor `[batch, steps, width]`.
     pub fn tensor(&self, which: usize) -> Tensor {
-        let (data, stride) = self.rows(which);
-        let used = self.steps * self.widths[which];
-        let mut dense = Buffer::new(self.batch * used);
-        spread(data, &mut dense, self.batch, used, [stride, used]);
-        Tensor::float(vec![self.batch, self.steps, self.widths[which]], dense)
+        let (data, width) = (self.data(which), self.widths[which]);
+        let mut dense = Buffer::new(self.slots.len() * self.steps * width);
+        for (&slot, to) in self.slots.iter().flatten().zip(dense.chunks_exact_mut(width.max(1))) {
+            to.copy_from_slice(&data[slot as usize * width..][..width]);
+        }
+        Tensor::float(vec![self.slots.len(), self.steps, width], dense)
     }
 
     /// Which keys count, `[batch, steps]`.
     pub fn mask(&self) -> Option<Vec<u8>> {
-        let mask = self.mask.as_ref()?;
-        let mut dense = vec![0; self.batch * self.steps];
-        spread(mask, &mut dense, self.batch, self.steps, [self.capacity, self.steps]);
-        Some(dense)
+        Some(self.mask.as_ref()?.concat())
     }
 
     fn select(&mut self, rows: &[usize]) {
-        let (used, capacity, batch) = (self.steps, self.capacity, self.batch);
-        // Most sequences stay where they are.
-        let moved: Vec<(usize, usize)> =
-            rows.iter().copied().enumerate().filter(|&(to, from)| to != from || rows.len() != batch).collect();
-        for (data, width) in self.data.iter_mut().zip(self.widths) {
-            let Some(old) = data else { continue };
-            let (size, stride) = (used * width, capacity * width);
-            if rows.len() == batch {
-                let mut kept = Buffer::new(moved.len() * size);
-                for (place, &(_, from)) in moved.iter().enumerate() {
-                    kept[place * size..][..size].copy_from_slice(&old[from * stride..][..size]);
-                }
-                for (place, &(to, _)) in moved.iter().enumerate() {
-                    old[to * stride..][..size].copy_from_slice(&kept[place * size..][..size]);
-                }
-                continue;
-            }
-            let mut new = Buffer::new(rows.len() * stride);
-            for &(to, from) in &moved {
-                new[to * stride..][..size].copy_from_slice(&old[from * stride..][..size]);
-            }
-            *data = Some(new);
-        }
+        self.slots = rows.iter().map(|&from| self.slots[from].clone()).collect();
         if let Some(old) = &mut self.mask {
-            *old = rows.iter().flat_map(|&from| old[from * capacity..][..capacity].iter().copied()).collect();
+            *old = rows.iter().map(|&from| old[from].clone()).collect();
         }
-        self.batch = rows.len();
     }
 }
 
@@ -214,5 +206,13 @@ mod tests {
         decoding.select(&[0, 0, 2]);
         check(&decoding, &[0, 0, 1]);
         assert!(decoding.caches()[0].append(&tensor(2, 1, 2, 0), &tensor(2, 1, 3, 0), None).is_err());
+        // Rows that nobody has any more leave room; what is left stays.
+        decoding.select(&[2]);
+        for number in 0..200 {
+            decoding.caches()[0].append(&tensor(1, 1, 2, number), &tensor(1, 1, 3, number), None).unwrap();
+        }
+        let caches = decoding.caches();
+        assert!(caches[0].capacity < 2 * 2 * 240, "{}", caches[0].capacity);
+        assert_eq!(caches[0].tensor(1).floats().unwrap()[..40 * 3], expected[1]);
     }
 }

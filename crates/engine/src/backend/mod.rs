@@ -203,6 +203,11 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// Whether its programs can run in a precision.
     fn offers(&self, precision: Precision) -> bool;
 
+    /// Whether its programs read weights that are kept in fewer bits.
+    fn keeps_quantized(&self) -> bool {
+        false
+    }
+
     /// A program for a plan.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod attention_rnn;
 mod extension;
 mod loss;
 mod loss_function;
+mod multiplied;
 mod packing;
 mod position_bias;
 mod positions;

@@ -20,7 +20,7 @@ use crate::{
     plan::{LossPlan, Schedule, TrainingPlan},
     shape::Bindings,
     tensor::{Data, Tensor},
-    weights::WeightView,
+    weights::{WeightView, quantized_only},
 };
 
 /// The data of a step.
@@ -94,6 +94,9 @@ impl Trainer {
     /// # Errors
     /// `Option` or `Shape`.
     pub fn new(model: Arc<Model>, context: Context, document: CompileDocument) -> Result<Self> {
+        if model.is_quantized() {
+            return Err(quantized_only());
+        }
         let trainable: Vec<bool> = model
             .plan
             .weights

@@ -13,8 +13,9 @@ pub struct Packed<'a> {
     pub stride: usize,
     /// Floats from a sequence to the next one; of no effect with `rows`.
     pub batch_stride: usize,
-    /// `[B, steps]`: which row of `data` each step is, ascending; [`ABSENT`] for a masked step that has none and counts as
-    /// zeros. `None`: every step has one.
+    /// `[B, steps]`: which row of `data` each step is; [`ABSENT`] for a masked step that has none and counts as zeros. They ascend
+    /// where outputs or gradients have the same rows; keys and values that are only read may share rows, in any order. `None`: every
+    /// step has one.
     pub rows: Option<&'a [u32]>,
 }
 

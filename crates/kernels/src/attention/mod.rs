@@ -109,7 +109,7 @@ fn extent(batch: usize, batch_stride: usize, steps: usize, stride: usize, row: u
 
 /// Floats that the rows of a tensor need, whose steps are so many of them.
 fn extent_of_rows(rows: &[u32], stride: usize, row: usize) -> usize {
-    rows.iter().rfind(|&&at| at != ABSENT).map_or(0, |&last| last as usize * stride + row)
+    rows.iter().filter(|&&at| at != ABSENT).max().map_or(0, |&last| last as usize * stride + row)
 }
 
 /// Floats of the output: a row for each query that has one.
@@ -121,11 +121,11 @@ fn output_length(sizes: AttentionSizes, options: &AttentionOptions, inputs: &Att
     count * options.heads * options.value_width
 }
 
-/// Each step that counts has a row of its own.
-fn check_rows(name: &str, rows: &[u32], mask: Option<&[u8]>, steps: usize) {
+/// Each step that counts has a row, of its own if it is `ascending`.
+fn check_rows(name: &str, rows: &[u32], ascending: bool, mask: Option<&[u8]>, steps: usize) {
     assert_eq!(rows.len(), steps, "attention: rows of {name} are not one a step");
     assert!(
-        rows.iter().filter(|&&row| row != ABSENT).is_sorted_by(|one, next| one < next),
+        !ascending || rows.iter().filter(|&&row| row != ABSENT).is_sorted_by(|one, next| one < next),
         "attention: rows of {name} do not ascend"
     );
     for (step, _) in rows.iter().enumerate().filter(|(_, row)| **row == ABSENT) {
@@ -133,7 +133,8 @@ fn check_rows(name: &str, rows: &[u32], mask: Option<&[u8]>, steps: usize) {
     }
 }
 
-fn check(sizes: AttentionSizes, options: &AttentionOptions, inputs: &AttentionInputs<'_>) {
+/// `ascending`: whether rows of keys and values must ascend, as where they get gradients.
+fn check(sizes: AttentionSizes, options: &AttentionOptions, inputs: &AttentionInputs<'_>, ascending: bool) {
     let AttentionSizes { batch, queries, keys } = sizes;
     let AttentionOptions { heads, key_value_heads: groups, key_width, value_width, .. } = *options;
     assert!(
@@ -144,20 +145,20 @@ fn check(sizes: AttentionSizes, options: &AttentionOptions, inputs: &AttentionIn
     assert!(options.cap.is_none_or(|cap| cap > 0.0 && cap.is_finite()), "attention: the cap {:?}", options.cap);
     assert!(inputs.query_mask.is_none_or(|mask| mask.len() == batch * queries), "attention: query mask is not [B, T]");
     assert!(inputs.key_mask.is_none_or(|mask| mask.len() == batch * keys), "attention: key mask is not [B, S]");
-    let packed = |name: &str, packed: Packed<'_>, mask: Option<&[u8]>, steps: usize, row: usize| {
+    let packed = |name: &str, packed: Packed<'_>, ascending: bool, mask: Option<&[u8]>, steps: usize, row: usize| {
         assert!(packed.stride >= row || packed.rows.is_none() && steps <= 1, "attention: rows of {name} overlap");
         let needed = match packed.rows {
             Some(rows) => {
-                check_rows(name, rows, mask, batch * steps);
+                check_rows(name, rows, ascending, mask, batch * steps);
                 extent_of_rows(rows, packed.stride, row)
             }
             None => extent(batch, packed.batch_stride, steps, packed.stride, row),
         };
         assert!(packed.data.len() >= needed, "attention: length of {name}");
     };
-    packed("query", inputs.query, inputs.query_mask, queries, heads * key_width);
-    packed("key", inputs.key, inputs.key_mask, keys, groups * key_width);
-    packed("value", inputs.value, inputs.key_mask, keys, groups * value_width);
+    packed("query", inputs.query, true, inputs.query_mask, queries, heads * key_width);
+    packed("key", inputs.key, ascending, inputs.key_mask, keys, groups * key_width);
+    packed("value", inputs.value, ascending, inputs.key_mask, keys, groups * value_width);
     let scores = |name: &str, length: usize, batch_stride: usize, head_stride: usize| {
         let needed = extent(batch, batch_stride, heads, head_stride, queries * keys);
         assert!(length >= needed, "attention: length of the {name}");
@@ -191,7 +192,7 @@ pub fn forward(
     output: &mut [f32],
     log_sums: Option<&mut [f32]>,
 ) {
-    check(sizes, options, inputs);
+    check(sizes, options, inputs, false);
     let AttentionSizes { batch, queries, .. } = sizes;
     assert_eq!(output.len(), output_length(sizes, options, inputs), "attention: length of the output");
     let log_sums = log_sums.map(|log_sums| {
@@ -240,7 +241,7 @@ pub fn backward(
     dy: &[f32],
     gradients: AttentionGradients<'_>,
 ) {
-    check(sizes, options, inputs);
+    check(sizes, options, inputs, true);
     let AttentionSizes { batch, queries, keys } = sizes;
     let AttentionOptions { heads, key_value_heads: groups, key_width, value_width, .. } = *options;
     assert_eq!(output.len(), output_length(sizes, options, inputs), "attention: length of the output");
@@ -332,7 +333,7 @@ pub fn weights(
     inputs: &AttentionInputs<'_>,
     weights: &mut [f32],
 ) {
-    check(sizes, options, inputs);
+    check(sizes, options, inputs, false);
     let AttentionSizes { batch, queries, keys } = sizes;
     assert_eq!(weights.len(), batch * options.heads * queries * keys, "attention: weights are not [B, N, T, S]");
     let call = Call { sizes, options, inputs };

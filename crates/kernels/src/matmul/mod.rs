@@ -1,4 +1,5 @@
 //! General matrix product of row-major matrices, also over a batch.
+mod few;
 mod task;
 
 #[cfg(test)]

@@ -9,7 +9,10 @@ use crate::{
     tile::{Ahead, INNER_BLOCK, Left, Out, Product, Right, Start},
 };
 
-use super::{MatmulOptions, MatmulShape, SMALL};
+use super::{
+    MatmulOptions, MatmulShape, SMALL,
+    few::{FEW, Few, WIDTH},
+};
 
 /// `c (+)= op(a) op(b) + bias`, with the result shared by the pieces of the job.
 pub(crate) struct Task<'a> {
@@ -35,6 +38,8 @@ enum Way {
     Direct,
     /// Columns of `c` are the lanes, `b` is packed into panels.
     Packed,
+    /// Columns of `c` are the lanes, a few rows meet `b` where it lies.
+    Few,
     /// Rows of `c` are the lanes: `c^T = op(b)^T op(a)^T`, with `a` packed into panels and the result unpacked.
     Transposed,
 }
@@ -53,6 +58,9 @@ fn collides_in_second(stride: usize) -> bool {
 impl Task<'_> {
     fn way(&self) -> Way {
         let MatmulShape { rows, columns, inner } = self.shape;
+        if self.options == (MatmulOptions { transpose_a: false, transpose_b: true }) && rows <= FEW {
+            return Way::Few;
+        }
         // Floats that move in each way, beyond the product itself; lanes that stay empty cost a product's work.
         let transposed = rows * (inner + columns) + rows.next_multiple_of(LANES) * columns * inner / 16;
         let packed = columns * inner + columns.next_multiple_of(LANES) * rows * inner / 16;
@@ -81,7 +89,9 @@ impl Task<'_> {
     /// The whole product, its pieces shared by the threads of the pool.
     pub(crate) fn run(&self, context: &Context) {
         let MatmulShape { rows, columns, inner } = self.shape;
-        if rows * columns * inner <= SMALL {
+        // Few rows are done as fast as the other operand is read.
+        let small = if self.way() == Way::Few { columns * inner <= SMALL / 8 } else { rows * columns * inner <= SMALL };
+        if small {
             return self.run_here(context.simd);
         }
         self.run_by(context.simd, &|pieces, work| context.pool.run(pieces, work));
@@ -93,6 +103,10 @@ impl Task<'_> {
             return self.rounded().run(simd, share);
         }
         let way = self.way();
+        if way == Way::Few {
+            let pieces = self.shape.columns.div_ceil(WIDTH);
+            return share(pieces, &|piece| self.few(piece, simd));
+        }
         let mut packed = Buffer::new(self.packed_length(way));
         let packed = Shared::new(&mut packed);
         self.pack(way, packed, share);
@@ -121,7 +135,7 @@ impl Task<'_> {
     fn lanes(&self, way: Way) -> Option<(&[f32], usize, bool)> {
         let MatmulShape { rows, columns, .. } = self.shape;
         match way {
-            Way::Direct => None,
+            Way::Direct | Way::Few => None,
             Way::Packed => Some((self.b, columns, self.options.transpose_b)),
             Way::Transposed => Some((self.a, rows, !self.options.transpose_a)),
         }
@@ -164,6 +178,18 @@ impl Task<'_> {
             }
             None => {}
         }
+    }
+
+    fn few(&self, piece: usize, simd: Simd) {
+        let MatmulShape { rows, columns, inner } = self.shape;
+        let first = piece * WIDTH;
+        let start = match self.bias {
+            _ if self.accumulate => Start::Keep,
+            Some(bias) => Start::Columns(bias.as_ptr()),
+            None => Start::Zero,
+        };
+        let (a, b, c) = (self.a, self.b, self.c);
+        simd.run(Few { a, b, c, rows, columns, inner, first, width: WIDTH.min(columns - first), start });
     }
 
     fn grid(&self, way: Way) -> Grid {

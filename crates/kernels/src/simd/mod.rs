@@ -11,6 +11,9 @@ mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 pub(crate) mod pairs;
+pub(crate) mod quads;
+#[cfg(target_arch = "x86_64")]
+mod quads_x86;
 mod scalar;
 
 /// Lanes of a [`Lanes`] value on every path.
@@ -180,6 +183,19 @@ pub(crate) fn prefetch(address: *const f32) {
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
+/// The same for the second cache, which has room for what is needed later.
+#[inline(always)]
+pub(crate) fn prefetch_second(address: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as above.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(address.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;

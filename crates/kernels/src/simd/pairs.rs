@@ -55,7 +55,7 @@ impl Simd {
 }
 
 /// The nearest bfloat16, as the instructions round: ties to even, subnormal numbers to 0.
-fn round(value: f32) -> u32 {
+pub(crate) fn round(value: f32) -> u32 {
     let bits = value.to_bits();
     if value.is_nan() {
         return bits >> 16 | 0x40;

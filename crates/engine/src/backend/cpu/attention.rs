@@ -108,10 +108,8 @@ impl Run<'_> {
         let query = self.value(node.inputs[0])?;
         let [batch, queries] = [query.shape[0], query.shape[1]];
         let sizes = AttentionSizes { batch, queries, keys: cache.steps };
-        let of_cache = |which: usize, stride: usize| {
-            let (data, batch_stride) = cache.rows(which);
-            Packed { data, stride, batch_stride, rows: None }
-        };
+        let slots = cache.slots();
+        let of_cache = |which: usize, stride: usize| Packed::of_rows(cache.data(which), &slots, stride);
         let inputs = AttentionInputs {
             query: packed(query, queries, None)?,
             key: of_cache(0, plan.key_value_heads * plan.key_width),

@@ -6,7 +6,7 @@ use sconce_kernels::{activation, buffer::Buffer, dense, embedding, softmax};
 use super::Run;
 use crate::{
     backend::checks::check_ids,
-    error::Result,
+    error::{Code, Error, Result},
     layers::WeightSpecification,
     plan::{Node, Operation, ValueId},
     tensor::{Data, Mask, Tensor},
@@ -117,12 +117,13 @@ impl<'a> Run<'a> {
     }
 
     fn embedding_forward(&mut self, node: &Node, mask_zero: bool) -> Result<Tensor> {
-        let table = self.weight(node, 0)?;
         let input = self.value(node.inputs[0])?;
         let ids = input.as_ids()?;
         let layer = &self.plan.layers[node.layer];
-        let width = self.specification(node).shape[1];
-        check_ids(&layer.name, ids, &input.shape, table.len() / width)?;
+        let &[count, width] = self.specification(node).shape.as_slice() else {
+            return Err(Error::new(Code::Internal, "a table of embeddings is a matrix"));
+        };
+        check_ids(&layer.name, ids, &input.shape, count)?;
         let mask = mask_zero.then(|| Arc::new(ids.iter().map(|&id| u8::from(id != 0)).collect::<Vec<u8>>()));
         self.masks[node.outputs[0]] = mask;
         let input = self.value(node.inputs[0])?;
@@ -137,18 +138,27 @@ impl<'a> Run<'a> {
         }
         let ids = chosen.as_deref().unwrap_or(ids);
         let mut y = Buffer::new(ids.len() * width);
-        embedding::forward(self.context, table, width, ids, &mut y);
+        if let Some(table) = self.quantized_weight(node) {
+            for (&id, row) in ids.iter().zip(y.chunks_exact_mut(width)) {
+                table.row(id as usize, row);
+            }
+        } else {
+            embedding::forward(self.context, self.weight(node, 0)?, width, ids, &mut y);
+        }
         shape.push(width);
         Ok(Tensor::float(shape, y))
     }
 
     fn linear_forward(&self, node: &Node) -> Result<Tensor> {
         let x = self.value(node.inputs[0])?;
-        let (kernel, bias) = (self.weight(node, 0)?, self.optional_weight(node, 1));
+        let bias = self.optional_weight(node, 1);
         let units = self.units(node);
         let shape = dense::DenseShape { rows: x.rows(), input: x.width(), units };
         let mut y = Buffer::new(shape.rows * units);
-        dense::forward(self.context, shape, x.floats()?, kernel, bias, &mut y);
+        match self.quantized_weight(node) {
+            Some(kernel) => kernel.forward(self.context, shape.rows, x.floats()?, bias, &mut y),
+            None => dense::forward(self.context, shape, x.floats()?, self.weight(node, 0)?, bias, &mut y),
+        }
         let mut sizes = x.shape.clone();
         if let Some(last) = sizes.last_mut() {
             *last = units;

@@ -27,7 +27,7 @@ mod time;
 
 use std::sync::{Arc, OnceLock};
 
-use sconce_kernels::{Context, Precision, buffer::Buffer, reduce};
+use sconce_kernels::{Context, Precision, buffer::Buffer, quantized::QuantizedMatrix, reduce};
 
 use super::{
     Backend, Forward, LossResult, MaskedValue, Program, RandomState, StepRequest, WeightGradient, carried::RunStates,
@@ -59,6 +59,10 @@ impl Backend for Cpu {
 
     fn offers(&self, precision: Precision) -> bool {
         precision.is_available(self.context.simd)
+    }
+
+    fn keeps_quantized(&self) -> bool {
+        true
     }
 
     fn lower(&self, plan: Arc<Plan>) -> Result<Box<dyn Program>> {
@@ -166,6 +170,11 @@ impl<'a> Run<'a> {
 
     fn weight(&self, node: &Node, index: usize) -> Result<&'a [f32]> {
         self.forward.weights.need(node.layer, node.first_weight + index)
+    }
+
+    /// The first weight of a node, where it is kept in fewer bits.
+    fn quantized_weight(&self, node: &Node) -> Option<&'a QuantizedMatrix> {
+        self.forward.weights.quantized(node.layer, node.first_weight)
     }
 
     fn optional_weight(&self, node: &Node, index: usize) -> Option<&'a [f32]> {

@@ -21,7 +21,7 @@ use crate::{
     backend::WeightGradient,
     error::{Code, Error, Result},
     plan::{Plan, PlanWeight},
-    weights::LayerWeights,
+    weights::{LayerWeights, Values, quantized_only},
 };
 
 /// State of one weight.
@@ -79,9 +79,7 @@ impl OptimizerState {
             }
             let weight = &plan.weights[index];
             let mut guard = layers[weight.layer].write();
-            let values = guard.get_mut(weight.index).and_then(Option::as_mut).ok_or_else(|| {
-                Error::new(Code::State, format!("layer {}: its weights are not built", layers[weight.layer].name))
-            })?;
+            let values = floats(&mut guard, weight, &layers[weight.layer])?;
             if let Some(gradient) = gradient.take() {
                 let weight_decay = self.document.weight_decay(plan, weight);
                 let step = Step { weight, weight_decay, learning_rate, factor };
@@ -204,13 +202,20 @@ impl OptimizerState {
         for (state, weight) in self.weights.iter().zip(&plan.weights) {
             let Some(average) = &state.average else { continue };
             let mut guard = layers[weight.layer].write();
-            let values = guard.get_mut(weight.index).and_then(Option::as_mut).ok_or_else(|| {
-                Error::new(Code::State, format!("layer {}: its weights are not built", layers[weight.layer].name))
-            })?;
+            let values = floats(&mut guard, weight, &layers[weight.layer])?;
             values.copy_from_slice(average);
         }
         Ok(())
     }
+}
+
+/// The values of a weight, to change.
+fn floats<'a>(guard: &'a mut [Option<Values>], weight: &PlanWeight, layer: &LayerWeights) -> Result<&'a mut Buffer> {
+    let values = guard
+        .get_mut(weight.index)
+        .and_then(Option::as_mut)
+        .ok_or_else(|| Error::new(Code::State, format!("layer {}: its weights are not built", layer.name)))?;
+    values.floats_mut().ok_or_else(quantized_only)
 }
 
 /// What a step does with one weight.

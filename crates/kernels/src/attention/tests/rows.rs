@@ -85,6 +85,37 @@ fn rows_of_some_steps_give_the_same_bits_as_all() {
     assert!(absent > 100, "only {absent} queries have no row");
 }
 
+/// As in decoding, where beams share what they have in common.
+#[test]
+fn keys_and_values_that_are_read_may_share_rows_in_any_order() {
+    let mut random = Random::new(74);
+    for number in 0..40 {
+        let case = Case::random(&mut random);
+        let AttentionSizes { batch, keys, .. } = case.sizes;
+        let strides: [usize; 3] = std::array::from_fn(|at| case.rows()[at] + case.gaps[at]);
+        let count = batch * keys + 3;
+        let (key, value) = (random.floats(count * strides[1]), random.floats(count * strides[2]));
+        let rows: Vec<u32> = (0..batch * keys).map(|_| random.below(count) as u32).collect();
+        let dense = |from: &[f32], stride: usize| -> Vec<f32> {
+            rows.iter().flat_map(|&row| &from[row as usize * stride..][..stride]).copied().collect()
+        };
+        let (dense_key, dense_value) = (dense(&key, strides[1]), dense(&value, strides[2]));
+        for context in contexts() {
+            let output = |key: Packed<'_>, value: Packed<'_>| {
+                let inputs = AttentionInputs { key, value, ..case.inputs() };
+                let width = case.options.heads * case.options.value_width;
+                let mut output = vec![f32::NAN; batch * case.sizes.queries * width];
+                forward(&context, case.sizes, &case.options, &inputs, &mut output, None);
+                bits(&output)
+            };
+            let shared = output(Packed::of_rows(&key, &rows, strides[1]), Packed::of_rows(&value, &rows, strides[2]));
+            let [dense_key, dense_value] =
+                [Packed::new(&dense_key, keys, strides[1]), Packed::new(&dense_value, keys, strides[2])];
+            assert_eq!(shared, output(dense_key, dense_value), "case {number}, {:?}", case.sizes);
+        }
+    }
+}
+
 fn forward_with_rows(rows: &[u32], mask: Option<&[u8]>) {
     let case = Case::new(&mut Random::new(1), [1, 2, 2], options(1, 1, 4, 4));
     let query = Packed::of_rows(&case.query, rows, 4);
