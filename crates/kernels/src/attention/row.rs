@@ -4,9 +4,10 @@ use std::{f32::consts::LOG2_E, ops::Range};
 
 use super::{
     block::capped_share,
-    call::{Call, Space},
+    call::{Call, KEYS, Space},
     forward::LOWEST,
     mean::Mean,
+    pack::ask,
     steps::Steps,
 };
 use crate::{
@@ -52,6 +53,11 @@ impl Kernel for Rows<'_> {
         let Self { call, sequence, group, .. } = self;
         let queries = call.queries(sequence, 0..call.sizes.queries);
         let keys = call.keys(sequence);
+        // Each is a few lines of a long row, which comes from far away.
+        for index in 0..keys.len().min(KEYS) {
+            ask(call.key(sequence, group, keys.at(index)));
+            ask(call.value(sequence, group, keys.at(index)));
+        }
         let mut buffer = Buffer::new(call.sizes.keys.next_multiple_of(LANES));
         let scores = Space(&mut buffer).take(call.sizes.keys);
         let mut mean = Mean::new(call, sequence, group);

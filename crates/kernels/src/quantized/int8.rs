@@ -173,8 +173,8 @@ impl Product<'_> {
         let lines: [*const u8; P] = std::array::from_fn(|p| matrix.lines[(panel + p) * quads..].as_ptr().cast());
         let of_x = numbers[row * quads * 4..].as_ptr();
         // SAFETY: `quads` lines of each panel, `4 quads` numbers of each row; the caller vouches for the path.
-        // Loops in place of closures, which would be calls without the instruction set.
-        let totals = unsafe {
+        let mut totals = [[[0; LANES]; P]; R];
+        unsafe {
             let mut sums = [[Q::zero(); P]; R];
             for quad in 0..quads {
                 let here = lines.map(|from| Q::line(from.add(quad * LINE)));
@@ -185,28 +185,39 @@ impl Product<'_> {
                     }
                 }
             }
-            let totals = sums.map(|sums| sums.map(|sums| Q::totals(sums)));
-            totals
-        };
-        for (r, totals) in totals.into_iter().enumerate() {
+            for (totals, sums) in totals.iter_mut().zip(sums) {
+                for (total, sums) in totals.iter_mut().zip(sums) {
+                    *total = Q::totals(sums);
+                }
+            }
+        }
+        for (r, totals) in totals.iter().enumerate() {
             let Rounded { scale, sum: own } = rows[row + r];
             // The matrix is kept above itself.
             let above = i32::from(ZERO) * own;
-            for (p, totals) in totals.into_iter().enumerate() {
+            for (p, totals) in totals.iter().enumerate() {
                 let first = (panel + p) * LANES;
                 let count = LANES.min(matrix.units - first);
                 let Some(scales) = matrix.scales[first..].first_chunk::<LANES>() else { continue };
-                let mut added = [0.0; LANES];
-                if let Some(bias) = bias {
-                    added[..count].copy_from_slice(&bias[first..][..count]);
-                }
+                let added = match bias.map(|bias| &bias[first..]) {
+                    Some(bias) => bias.first_chunk::<LANES>().copied().unwrap_or_else(|| {
+                        let mut last = [0.0; LANES];
+                        last[..count].copy_from_slice(bias);
+                        last
+                    }),
+                    None => [0.0; LANES],
+                };
                 let mut results = [0.0; LANES];
                 for lane in 0..LANES {
                     results[lane] = (totals[lane] - above) as f32 * (scale * scales[lane]) + added[lane];
                 }
                 // SAFETY: units of this piece alone.
                 let y = unsafe { y.part((row + r) * matrix.units + first, count) };
-                y.copy_from_slice(&results[..count]);
+                // Of a known length, or it would be a call.
+                match y.first_chunk_mut::<LANES>() {
+                    Some(y) => *y = results,
+                    None => y.copy_from_slice(&results[..count]),
+                }
             }
         }
         R
