@@ -1,6 +1,6 @@
-import { Seq2Seq } from "../index.ts";
-import { checkPositionals, numberFlag, readArguments } from "./arguments.ts";
-import { type Command, type Streams, write } from "./command.ts";
+import { Seq2Seq, type Seq2SeqEnsemble } from "../index.ts";
+import { type Arguments, checkPositionals, listFlag, numberFlag, readArguments, textFlag } from "./arguments.ts";
+import { type Command, type Streams, UsageError, write } from "./command.ts";
 import { readGeneration } from "./generation-file.ts";
 import { linesOf } from "./lines.ts";
 import { searchFlags, searchHelp, searchOptions } from "./search-flags.ts";
@@ -13,7 +13,9 @@ Example: echo "How are you?" | sconce translate runs/en-zh --beams 4
 
   DIR                      a folder that sconce train or Seq2Seq.save wrote
   --max-new-tokens N       most tokens of a translation, default that of the run, else 128
-${searchHelp}  --batch-size N           lines translated together, default that of the run, else 32
+${searchHelp}  --ensemble DIR           another translator that chooses tokens together with the first; may be repeated
+  --weights A,B,..         weights of the translators, the first included, default all the same
+  --batch-size N           lines translated together, default that of the run, else 32
   --json                   print one JSON object: { "translations": [{ "source", "text", "score", "alternatives" }] }, the last
                            with --n-best
   -h, --help               this text
@@ -25,6 +27,8 @@ export const translate: Command = {
     const parsed = readArguments(args, {
       "max-new-tokens": { type: "string" },
       ...searchFlags,
+      ensemble: { type: "string", multiple: true },
+      weights: { type: "string" },
       "batch-size": { type: "string" },
       json: { type: "boolean" },
     });
@@ -38,11 +42,13 @@ export const translate: Command = {
       maxNewTokens: numberFlag(parsed, "max-new-tokens", 1),
       batchSize: numberFlag(parsed, "batch-size", 1),
     };
+    const weights = weightsFlag(parsed);
     const json = parsed.values.json === true;
     const defaults = await readGeneration(folder);
     const { maxNewTokens = defaults.maxNewTokens, batchSize = defaults.batchSize } = given;
     const options = { ...defaults, ...searchOptions(parsed), maxNewTokens, batchSize };
-    await using translator = await Seq2Seq.load(folder);
+    await using loaded = new Loaded();
+    const translator = await loaded.load([folder, ...listFlag(parsed, "ensemble")], weights);
     const translations: (Scored & { source: string; alternatives?: Scored[] })[] = [];
     let firstIndex = 0;
     for await (const lines of linesOf(path, input)) {
@@ -69,6 +75,35 @@ export const translate: Command = {
     return 0;
   },
 };
+
+/** Translators that are disposed of at the end. */
+class Loaded {
+  readonly #all: Seq2Seq[] = [];
+
+  /** One, or several that choose tokens together. */
+  async load(folders: readonly string[], weights: number[] | undefined): Promise<Seq2Seq | Seq2SeqEnsemble> {
+    for (const folder of folders) this.#all.push(await Seq2Seq.load(folder));
+    if (this.#all.length === 1 && weights === undefined) return this.#all[0]!;
+    return Seq2Seq.ensemble(this.#all, weights === undefined ? {} : { weights });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const one of this.#all) one.dispose();
+  }
+}
+
+/** Numbers with commas between them. */
+function weightsFlag(args: Arguments): number[] | undefined {
+  return textFlag(args, "weights")
+    ?.split(",")
+    .map((text) => {
+      const weight = text.trim() === "" ? Number.NaN : Number(text);
+      if (Number.isFinite(weight) && weight > 0) return weight;
+      throw new UsageError(
+        `--weights must be numbers above 0 with commas between them, got ${textFlag(args, "weights")}`,
+      );
+    });
+}
 
 interface Scored {
   text: string;
