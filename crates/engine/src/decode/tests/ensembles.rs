@@ -180,3 +180,13 @@ fn ensembles_that_do_not_fit_are_refused() {
     let error = refused(&models, ensemble(2, &[], Mean::Arithmetic));
     assert_eq!(error.code, Code::State);
 }
+
+#[test]
+fn models_take_turns_as_one_once_they_are_joined() {
+    let models = two();
+    assert_ne!(models[0].family(), models[1].family());
+    models[0].join(&models[1]);
+    assert_eq!(models[0].family(), models[1].family());
+    models[1].join(&models[0]);
+    assert_eq!(models[0].family(), models[1].family());
+}
