@@ -60,14 +60,24 @@ test("flags of translate say how translations are searched for", async (t) => {
   const branches = await both.generate(texts, {
     ...{ maxNewTokens: 12, numReturnSequences: 3, returnAlternatives: true, targetPrefix: "b" },
   });
-  const together = ["--ensemble", other, "--weights", "1,2.5", "--n-best", "3", "--alternatives", "--prefix", "b"];
+  const together = [
+    "--ensemble",
+    other,
+    "--ensemble-weights",
+    "1,2.5",
+    "--n-best",
+    "3",
+    "--alternatives",
+    "--prefix",
+    "b",
+  ];
   t.deepEqual(
     (await run(...together)).trimEnd().split("\n"),
     branches.flatMap(({ text, alternatives }) => [text, ...alternatives!.map((one) => one.text)]),
   );
   for (const [wrong, message] of [
-    [["--weights", "1,0"], /--weights must be numbers above 0 with commas between them, got 1,0/],
-    [["--ensemble", other, "--weights", "1"], /weights must be a list of 2 numbers/],
+    [["--ensemble-weights", "1,0"], /--ensemble-weights must be numbers above 0 with commas between them, got 1,0/],
+    [["--ensemble", other, "--ensemble-weights", "1"], /weights must be a list of 2 numbers/],
     [["--alternatives", "--sample"], /returnAlternatives goes on with the best tokens/],
     [["--beams", "0"], /--beams must be an integer of at least 1, got 0/],
     [["--early-stopping", "later"], /--early-stopping must be true, false or never, got later/],

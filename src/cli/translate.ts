@@ -14,7 +14,7 @@ Example: echo "How are you?" | sconce translate runs/en-zh --beams 4
   DIR                      a folder that sconce train or Seq2Seq.save wrote
   --max-new-tokens N       most tokens of a translation, default that of the run, else 128
 ${searchHelp}  --ensemble DIR           another translator that chooses tokens together with the first; may be repeated
-  --weights A,B,..         weights of the translators, the first included, default all the same
+  --ensemble-weights A,B   weights of the translators, the first included, default all the same
   --batch-size N           lines translated together, default that of the run, else 32
   --json                   print one JSON object: { "translations": [{ "source", "text", "score", "alternatives" }] }, the last
                            with --n-best
@@ -28,7 +28,7 @@ export const translate: Command = {
       "max-new-tokens": { type: "string" },
       ...searchFlags,
       ensemble: { type: "string", multiple: true },
-      weights: { type: "string" },
+      "ensemble-weights": { type: "string" },
       "batch-size": { type: "string" },
       json: { type: "boolean" },
     });
@@ -94,13 +94,13 @@ class Loaded {
 
 /** Numbers with commas between them. */
 function weightsFlag(args: Arguments): number[] | undefined {
-  return textFlag(args, "weights")
+  return textFlag(args, "ensemble-weights")
     ?.split(",")
     .map((text) => {
       const weight = text.trim() === "" ? Number.NaN : Number(text);
       if (Number.isFinite(weight) && weight > 0) return weight;
       throw new UsageError(
-        `--weights must be numbers above 0 with commas between them, got ${textFlag(args, "weights")}`,
+        `--ensemble-weights must be numbers above 0 with commas between them, got ${textFlag(args, "ensemble-weights")}`,
       );
     });
 }
