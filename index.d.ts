@@ -45,12 +45,12 @@ export declare class NativeModel {
   loadStates(path: string): Promise<void>
   /** Outputs for one batch. */
   predict(inputs: Array<Batch>, cancel?: NativeCancel | undefined | null): Promise<BatchResult[]>
-  /** Generates, one token a turn; `inputs` are all but the decoder's. */
-  generate(requestJson: string, inputs: Array<Batch>, cancel?: NativeCancel | undefined | null): Promise<GenerateResult>
+  /** Generates, one token a turn, alone or with `others`; `inputs` are all of each model but the decoder's. */
+  generate(requestJson: string, inputs: Array<Batch>, others: Array<NativeModel>, cancel?: NativeCancel | undefined | null): Promise<GenerateResult>
   /** The same as a search that is gone on with step by step; `constrained`: each step is told which tokens are allowed. */
-  search(requestJson: string, inputs: Array<Batch>, constrained: boolean, cancel?: NativeCancel | undefined | null): NativeSearch
-  /** Log-probabilities of the tokens of given targets, row after row; `targets`: all ids, `lengths`: of each row. */
-  scoreTargets(requestJson: string, inputs: Array<Batch>, targets: Int32Array, lengths: Int32Array, cancel?: NativeCancel | undefined | null): Promise<Float32Array>
+  search(requestJson: string, inputs: Array<Batch>, others: Array<NativeModel>, constrained: boolean, cancel?: NativeCancel | undefined | null): NativeSearch
+  /** Log-probabilities of the tokens of given targets, alone or with `others`, row after row. */
+  scoreTargets(requestJson: string, inputs: Array<Batch>, targets: Array<Int32Array>, others: Array<NativeModel>, cancel?: NativeCancel | undefined | null): Promise<Float32Array>
   /** Shares of the source's steps for each step of the decoder's input, `[B, T, S]`; `inputs` are all of the model's. */
   alignment(decoderInput: number, inputs: Array<Batch>, cancel?: NativeCancel | undefined | null): Promise<BatchResult>
   /** How each layer is treated while decoding, as JSON; throws if the decoder is not causal. */

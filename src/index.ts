@@ -282,6 +282,7 @@ export { LanguageModel, type LanguageModelOptions } from "./models/language-mode
 export { type BuildOptions, Model, type SaveOptions } from "./models/model.ts";
 export { type AverageOptions, averageCheckpoints } from "./models/seq2seq/average.ts";
 export type { Cell, SeqAttention } from "./models/seq2seq/cells.ts";
+export { type EnsembleOptions, Seq2SeqEnsemble } from "./models/seq2seq/ensemble.ts";
 export type { Evaluation, EvaluationMetric, Seq2SeqEvaluateOptions } from "./models/seq2seq/evaluate.ts";
 export type { Seq2SeqFitOptions } from "./models/seq2seq/fit.ts";
 export type { ValidationGenerationOptions, ValidationMetric } from "./models/seq2seq/generated-validation.ts";

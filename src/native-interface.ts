@@ -179,19 +179,28 @@ export interface NativeModel {
   loadStates(path: string): Promise<void>;
   /** The outputs for one batch. */
   predict(inputs: Batch[], cancel?: NativeCancel): Promise<Batch[]>;
-  /** Generates by a request (JSON of `GenerationRequest`); `inputs` are all of the model's but the decoder's, in order. */
-  generate(requestJson: string, inputs: Batch[], cancel?: NativeCancel): Promise<GenerateResult>;
-  /** The same as a search that is gone on with step by step; `constrained`: each step is told which tokens are allowed. */
-  search(requestJson: string, inputs: Batch[], constrained: boolean, cancel?: NativeCancel): NativeSearch;
   /**
-   * Log-probabilities of the tokens of given targets (all ids, and how many each row has), row after row. Of the request only
-   * what says how the model is read counts.
+   * Generates by a request (JSON of `GenerationRequest`), alone or together with `others`, which take turns with it as one family from
+   * then on; `inputs` are all of the models' but the decoders', in order, model after model.
+   */
+  generate(requestJson: string, inputs: Batch[], others: NativeModel[], cancel?: NativeCancel): Promise<GenerateResult>;
+  /** The same as a search that is gone on with step by step; `constrained`: each step is told which tokens are allowed. */
+  search(
+    requestJson: string,
+    inputs: Batch[],
+    others: NativeModel[],
+    constrained: boolean,
+    cancel?: NativeCancel,
+  ): NativeSearch;
+  /**
+   * Log-probabilities of the tokens of given targets, one for each row, row after row, of the model alone or together with `others`. Of
+   * the request only what says how the models are read counts.
    */
   scoreTargets(
     requestJson: string,
     inputs: Batch[],
-    targets: Int32Array,
-    lengths: Int32Array,
+    targets: Int32Array[],
+    others: NativeModel[],
     cancel?: NativeCancel,
   ): Promise<Float32Array>;
   /**

@@ -136,9 +136,15 @@ export class LayerHandle {
   }
 }
 
+let natives: (handles: readonly ModelHandle[]) => NativeModel[];
+
 /** A compiled graph over the weights of its layers, owned by the addon. */
 export class ModelHandle {
   readonly #native: NativeModel;
+
+  static {
+    natives = (handles) => handles.map((handle) => handle.#native);
+  }
 
   constructor(documentJson: string, layers: readonly LayerHandle[], backend: string) {
     const handles = layers.map((layer) => layer.native);
@@ -183,9 +189,15 @@ export class ModelHandle {
     return cancellable(signal, (cancel) => this.#native.alignment(decoderInput, inputs, cancel));
   }
 
-  async generate(requestJson: string, inputs: Batch[], signal: AbortSignal | undefined): Promise<GenerateResult> {
+  /** `others`: models that generate together with this one. */
+  async generate(
+    requestJson: string,
+    inputs: Batch[],
+    signal: AbortSignal | undefined,
+    others: readonly ModelHandle[] = [],
+  ): Promise<GenerateResult> {
     inputs.forEach(checkBatch);
-    return cancellable(signal, (cancel) => this.#native.generate(requestJson, inputs, cancel));
+    return cancellable(signal, (cancel) => this.#native.generate(requestJson, inputs, natives(others), cancel));
   }
 
   /**
@@ -200,12 +212,14 @@ export class ModelHandle {
       tokens: (made: number) => number;
       allowed?: (sentence: number, prefix: Int32Array) => Int32Array;
       signal: AbortSignal | undefined;
+      others?: readonly ModelHandle[];
     },
   ): AsyncGenerator<SearchStep, void, undefined> {
     inputs.forEach(checkBatch);
-    const { tokens, allowed, signal } = options;
+    const { tokens, allowed, signal, others = [] } = options;
     const cancel = guard(() => new addon.NativeCancel());
-    const search = guard(() => this.#native.search(requestJson, inputs, allowed !== undefined, cancel));
+    const constrained = allowed !== undefined;
+    const search = guard(() => this.#native.search(requestJson, inputs, natives(others), constrained, cancel));
     let lists: Int32Array[] = [];
     for (let made = 0, next = allowed === undefined ? tokens(0) : 0; ; next = tokens(made)) {
       const step = await cancellable(signal, () => search.step(next, lists), cancel);
@@ -223,21 +237,17 @@ export class ModelHandle {
     inputs: Batch[],
     targets: readonly Int32Array[],
     signal: AbortSignal | undefined,
+    others: readonly ModelHandle[] = [],
   ): Promise<Float32Array[]> {
     inputs.forEach(checkBatch);
-    const lengths = Int32Array.from(targets, ({ length }) => length);
-    const ids = new Int32Array(lengths.reduce((sum, length) => sum + length, 0));
-    const starts: number[] = [];
-    let place = 0;
-    for (const target of targets) {
-      ids.set(target, place);
-      starts.push(place);
-      place += target.length;
-    }
     const all = await cancellable(signal, (cancel) =>
-      this.#native.scoreTargets(requestJson, inputs, ids, lengths, cancel),
+      this.#native.scoreTargets(requestJson, inputs, [...targets], natives(others), cancel),
     );
-    return starts.map((start, row) => all.subarray(start, start + lengths[row]!));
+    let end = 0;
+    return targets.map(({ length }) => {
+      end += length;
+      return all.subarray(end - length, end);
+    });
   }
 
   inspectDecoder(requestJson: string): string {

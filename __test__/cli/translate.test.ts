@@ -54,7 +54,31 @@ test("flags of translate say how translations are searched for", async (t) => {
   const sampling = ["--sample", "--seed", "4", "--temperature", "1.5", "--top-k", "9", "--top-p", "0.9"];
   sampling.push("--min-p", "0.01", "--typical-p", "0.95", "--min-new-tokens", "3", "--prefix", "a");
   t.is(await run(...sampling, "--batch-size", "1"), drawn.map(({ text }) => `${text}\n`).join(""));
+  const other = join(folder, "other");
+  await (await translatorOf("bart")).save(other);
+  const both = Seq2Seq.ensemble([translator, await Seq2Seq.load(other)], { weights: [1, 2.5] });
+  const branches = await both.generate(texts, {
+    ...{ maxNewTokens: 12, numReturnSequences: 3, returnAlternatives: true, targetPrefix: "b" },
+  });
+  const together = [
+    "--ensemble",
+    other,
+    "--ensemble-weights",
+    "1,2.5",
+    "--n-best",
+    "3",
+    "--alternatives",
+    "--prefix",
+    "b",
+  ];
+  t.deepEqual(
+    (await run(...together)).trimEnd().split("\n"),
+    branches.flatMap(({ text, alternatives }) => [text, ...alternatives!.map((one) => one.text)]),
+  );
   for (const [wrong, message] of [
+    [["--ensemble-weights", "1,0"], /--ensemble-weights must be numbers above 0 with commas between them, got 1,0/],
+    [["--ensemble", other, "--ensemble-weights", "1"], /weights must be a list of 2 numbers/],
+    [["--alternatives", "--sample"], /returnAlternatives goes on with the best tokens/],
     [["--beams", "0"], /--beams must be an integer of at least 1, got 0/],
     [["--early-stopping", "later"], /--early-stopping must be true, false or never, got later/],
     [["--n-best", "2"], /numReturnSequences is 2, but greedy search gives one/],

@@ -1,22 +1,17 @@
 import test from "ava";
-import type { Generation, Seq2Seq } from "../../src/index.ts";
-import { type GoldenCase, golden, type ModelName, textOf, translatorOf } from "./hugging-face.ts";
-
-/** The sequences of a result with their scores. */
-function sequencesOf(generation: Generation) {
-  const { alternatives = [], ...best } = generation;
-  return [best, ...alternatives];
-}
+import type { Generation } from "../../src/index.ts";
+import {
+  type GoldenCase,
+  golden,
+  type ModelName,
+  sequencesOf,
+  textOf,
+  tokensOf,
+  translatorOf,
+} from "./hugging-face.ts";
 
 function optionsOf({ options: { fewer: _, ...options }, prefix }: GoldenCase) {
   return { ...options, targetPrefix: textOf(prefix) };
-}
-
-/** The tokens of a sequence, the given ones and an end token left out. */
-function tokensOf(ids: readonly number[], { options, prefix }: GoldenCase, { target }: Seq2Seq): string[] {
-  const ends = options.eosTokenId === undefined ? [target.vocabulary.end] : [options.eosTokenId].flat();
-  const inner = ends.includes(ids.at(-1)!) ? ids.slice(0, -1) : ids;
-  return [...prefix, ...inner].map((id) => target.vocabulary.token(id));
 }
 
 for (const name of ["t5", "marian", "bart"] as ModelName[]) {

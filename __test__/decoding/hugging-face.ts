@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import {
+  type GeneratedSequence,
   type GenerateOptions,
+  type Generation,
   input,
   layers,
   type Model,
@@ -34,8 +36,8 @@ export const golden = JSON.parse(readFileSync(new URL("generation.json", folder)
 const width = 16;
 const ids = () => input({ shape: [null], dtype: "int32" });
 
-/** Letters have the ids from 4 on. */
-const letters = "abcdefghijklmnop";
+/** They have the ids from 4 on. */
+export const letters: readonly string[] = [..."abcdefghijklmnop"];
 
 /** The sum of a sequence and of what a part makes of its norm. */
 function residual(x: SymbolicTensor, name: string, part: (normal: SymbolicTensor) => SymbolicTensor): SymbolicTensor {
@@ -115,7 +117,7 @@ const builders: Record<ModelName, (size: number) => Model> = {
 
 /** One of the models as a translator of letters, with the weights that `generation.py` wrote. */
 export async function translatorOf(name: ModelName): Promise<Seq2Seq> {
-  const tokenizer = await Tokenizer.train([letters], { type: "character" });
+  const tokenizer = await Tokenizer.train([letters.join("")], { type: "character" });
   const network = builders[name](tokenizer.vocabulary.size);
   await network.loadWeights(fileURLToPath(new URL(`${name}.safetensors`, folder)));
   return Seq2Seq.fromModel({ model: network, source: tokenizer, target: tokenizer });
@@ -124,4 +126,20 @@ export async function translatorOf(name: ModelName): Promise<Seq2Seq> {
 /** Letters of ids, without an end token. */
 export function textOf(ids: readonly number[]): string {
   return ids.map((id) => letters[id - 4] ?? "").join("");
+}
+
+/** The sequences of a result with their scores. */
+export function sequencesOf({ alternatives = [], ...best }: Generation): GeneratedSequence[] {
+  return [best, ...alternatives];
+}
+
+/** The tokens of a sequence behind those that are given, without an end token. */
+export function tokensOf(
+  ids: readonly number[],
+  { options, prefix }: GoldenCase,
+  { target }: Pick<Seq2Seq, "target">,
+): string[] {
+  const ends = options.eosTokenId === undefined ? [target.vocabulary.end] : [options.eosTokenId].flat();
+  const inner = ends.includes(ids.at(-1)!) ? ids.slice(0, -1) : ids;
+  return [...prefix, ...inner].map((id) => target.vocabulary.token(id));
 }

@@ -8,6 +8,7 @@ export const searchFlags = {
   "length-penalty": { type: "string" },
   "early-stopping": { type: "string" },
   "n-best": { type: "string" },
+  alternatives: { type: "boolean" },
   "min-new-tokens": { type: "string" },
   "no-repeat-ngram": { type: "string" },
   "repetition-penalty": { type: "string" },
@@ -26,6 +27,7 @@ export const searchHelp = `  --beams N                beam search with so many s
   --length-penalty X       scores are divided by this power of the length in beam search, default that of the run, else 1
   --early-stopping WHEN    when beam search ends: true, false or never, as in Hugging Face's generate; default false
   --n-best N               translations of each line, the best first, at most as many as beams; default 1
+  --alternatives           the N best begin with the N best tokens behind the prefix, each with another one
   --min-new-tokens N       fewest tokens of a translation, default 0
   --no-repeat-ngram N      no sequence of so many tokens comes twice
   --repetition-penalty X   above 1: tokens that are there become less probable
@@ -57,6 +59,7 @@ export function searchOptions(args: Arguments): TranslateOptions {
     lengthPenalty: numberFlag(args, "length-penalty", Number.NEGATIVE_INFINITY, "number"),
     earlyStopping: earlyStopping(args),
     numReturnSequences: numberFlag(args, "n-best", 1),
+    returnAlternatives: args.values.alternatives === true ? true : undefined,
     minNewTokens: numberFlag(args, "min-new-tokens", 0),
     noRepeatNgramSize: numberFlag(args, "no-repeat-ngram", 0),
     repetitionPenalty: numberFlag(args, "repetition-penalty", 0, "number"),

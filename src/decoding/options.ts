@@ -23,8 +23,13 @@ export interface GenerateOptions {
    * them; `"never"` when none can become better; default `false`.
    */
   earlyStopping?: boolean | "never";
-  /** Sequences of each text, the best first (drawn ones in the order of drawing); at most `numBeams` in beam search, default 1. */
+  /** Sequences of each text, the best first (drawn ones in the order of drawing); at most `numBeams` in beam search without `returnAlternatives`, default 1. */
   numReturnSequences?: number;
+  /**
+   * Whether `numReturnSequences` says how many of the best tokens come first, each once, in the order of their probability: every sequence is
+   * the best, by greedy or beam search, that begins with its own. With `targetPrefix` these are the alternatives at that place. Default `false`.
+   */
+  returnAlternatives?: boolean;
   /** Draws tokens by their probabilities; default `true` if one of `temperature`, `topK`, `topP`, `minP` and `typicalP` is given, else `false`. */
   doSample?: boolean;
   /**
@@ -62,7 +67,8 @@ export interface GenerateOptions {
   eosTokenId?: number | readonly number[];
   /**
    * The ids that may follow what a sequence has so far, its ids behind the begin token; `index` is the place of the text in the call. Each step waits
-   * for the answers, and the texts of the call are decoded by themselves.
+   * for the answers, and the texts of the call are decoded by themselves. Where other options exclude all that is allowed, for every beam of a
+   * text, it comes all the same, with log-probability 0 each in beam search.
    */
   allowedTokens?: (prefix: readonly number[], index: number) => readonly number[];
   /** Whether the log-probability of each token comes too; default `false`. */
@@ -140,6 +146,7 @@ export const generateOptions: readonly string[] = [
   "lengthPenalty",
   "earlyStopping",
   "numReturnSequences",
+  "returnAlternatives",
   "doSample",
   "seed",
   "firstIndex",
@@ -220,12 +227,16 @@ function checkSearch(options: GenerateOptions): SearchRequest {
   if (!doSample && given.length > 0) {
     throw new OptionError(`${where}: ${given.join(" and ")} would do nothing: doSample is false`);
   }
-  if (numBeams > 1 && numReturnSequences > numBeams) {
+  const returnAlternatives = booleanOption(where, "returnAlternatives", options.returnAlternatives ?? false);
+  if (returnAlternatives && doSample) {
+    throw new OptionError(`${where}: returnAlternatives goes on with the best tokens, but doSample draws them`);
+  }
+  if (!returnAlternatives && numBeams > 1 && numReturnSequences > numBeams) {
     throw new OptionError(
       `${where}: numReturnSequences must be at most numBeams (${numBeams}), got ${numReturnSequences}`,
     );
   }
-  if (numBeams === 1 && numReturnSequences > 1 && !doSample) {
+  if (!returnAlternatives && numBeams === 1 && numReturnSequences > 1 && !doSample) {
     throw new OptionError(
       `${where}: numReturnSequences is ${numReturnSequences}, but greedy search gives one: use numBeams or doSample`,
     );
@@ -242,6 +253,7 @@ function checkSearch(options: GenerateOptions): SearchRequest {
   return {
     numBeams,
     numReturnSequences,
+    returnAlternatives,
     lengthPenalty: numberOption(where, "lengthPenalty", options.lengthPenalty ?? 1),
     earlyStopping: nameOption<string | boolean>(where, "earlyStopping", earlyStopping, [true, false, "never"]) as
       | boolean

@@ -19,8 +19,17 @@ export interface SearchRequest {
   lengthPenalty: number;
   earlyStopping: boolean | "never";
   numReturnSequences: number;
+  returnAlternatives: boolean;
   /** Absent: the best tokens are taken. */
   sampling?: { seed: number; temperature: number; topK: number; topP: number; minP: number; typicalP: number };
+}
+
+/** How the other models of an ensemble are read, and what is taken of the probabilities of all. */
+export interface EnsembleRequest {
+  readonly others: readonly Pick<ModelRequest, "decoderInput" | "output" | "feed">[];
+  /** Of all models; absent: all the same. */
+  readonly weights?: readonly number[];
+  readonly mean: "arithmetic" | "geometric";
 }
 
 /** How a model is read. */
@@ -34,6 +43,8 @@ export interface ModelRequest {
   endId: readonly number[];
   padId: number;
   feed: "ids" | "oneHot";
+  /** Of models that choose tokens together. */
+  ensemble?: EnsembleRequest;
 }
 
 /** What the native `generate` is asked for. */

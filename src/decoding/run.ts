@@ -7,8 +7,10 @@ import { type DecodedRow, decodedRows, type GenerationRequest } from "./request.
 /** What one native search needs. */
 export interface Run {
   readonly handle: ModelHandle;
+  /** Models that generate together with it. */
+  readonly others?: readonly ModelHandle[];
   readonly request: GenerationRequest;
-  /** All inputs of the model but the decoder's. */
+  /** All inputs of the models but the decoders'. */
   readonly inputs: Batch[];
   /** Places of the rows in their call, or in a series of calls. */
   readonly places: readonly number[];
@@ -18,11 +20,13 @@ export interface Run {
 
 /** Decodes a batch: the sequences of each row. */
 export async function decodeBatch({ handle, request, inputs, ...rest }: Run): Promise<DecodedRow[][]> {
-  const { places, allowedTokens, signal } = rest;
+  const { places, allowedTokens, signal, others = [] } = rest;
   const json = JSON.stringify({ ...request, streams: places });
-  if (allowedTokens === undefined) return decodedRows(await handle.generate(json, inputs, signal), request.endId);
+  if (allowedTokens === undefined) {
+    return decodedRows(await handle.generate(json, inputs, signal, others), request.endId);
+  }
   const allowed = allowedBy(allowedTokens, places);
-  for await (const { result } of handle.search(json, inputs, { tokens: () => 1, allowed, signal })) {
+  for await (const { result } of handle.search(json, inputs, { tokens: () => 1, allowed, signal, others })) {
     if (result !== undefined) return decodedRows(result, request.endId);
   }
   throw new InternalError("a search ended without a result");
@@ -40,6 +44,7 @@ export async function* streamRow({
   places,
   allowedTokens,
   signal,
+  others = [],
 }: Run): AsyncGenerator<{ ids: Int32Array; isLast: boolean }, void, undefined> {
   const constraint = allowedTokens === undefined ? {} : { allowed: allowedBy(allowedTokens, places) };
   const tokens = (made: number) => (allowedTokens === undefined ? 1 + Math.floor(made / 32) : 1);
@@ -47,6 +52,7 @@ export async function* streamRow({
     tokens,
     ...constraint,
     signal,
+    others,
   });
   for await (const { stable, result } of steps) {
     if (result === undefined) {

@@ -47,15 +47,17 @@ export interface Scorable {
 /** What targets are scored with. */
 export interface Scorer extends CheckedScore {
   readonly handle: ModelHandle;
+  /** Models that score together with it. */
+  readonly others?: readonly ModelHandle[];
   readonly request: ModelRequest;
-  /** All inputs of the model but the decoder's, for some of the targets. */
+  /** All inputs of the models but the decoders', for some of the targets. */
   inputs(places: readonly number[]): Batch[];
   token(id: number): string;
 }
 
 /** Log-probabilities of targets, in their order. */
 export async function scoreTargets(all: readonly Scorable[], scorer: Scorer): Promise<ScoredTarget[]> {
-  const { handle, batchSize, signal } = scorer;
+  const { handle, others = [], batchSize, signal } = scorer;
   const request = JSON.stringify(inspectionOf(scorer.request));
   const order = all.map((own, place) => ({ ...own, place })).sort((a, b) => a.group - b.group || a.length - b.length);
   const scored: ScoredTarget[] = [];
@@ -65,7 +67,7 @@ export async function scoreTargets(all: readonly Scorable[], scorer: Scorer): Pr
     const batch = end === -1 ? rest : rest.slice(0, end);
     const places = batch.map(({ place }) => place);
     const targets = batch.map(({ target }) => target);
-    const found = await handle.scoreTargets(request, scorer.inputs(places), targets, signal);
+    const found = await handle.scoreTargets(request, scorer.inputs(places), targets, signal, others);
     for (const [row, place] of places.entries()) {
       const logProbabilities = Array.from(found[row]!);
       const score = logProbabilities.reduce((sum, value) => sum + value, 0);

@@ -4,10 +4,10 @@ import { Dataset } from "../data/dataset.ts";
 import type { DataBatch } from "../data/example.ts";
 import type { TextPair } from "../data/parallel-text.ts";
 import { Tokenizer } from "../data/tokenizer.ts";
-import { checkGenerate, checkStream, type Generation } from "../decoding/options.ts";
+import type { Generation } from "../decoding/options.ts";
 import { type GenerationRequest, inspectionOf } from "../decoding/request.ts";
-import { checkScore, type ScoredTarget, type ScoreOptions } from "../decoding/score.ts";
-import { DataError, FormatError, fromFile, OptionError, SconceError } from "../errors.ts";
+import type { ScoredTarget, ScoreOptions } from "../decoding/score.ts";
+import { FormatError, fromFile, OptionError, SconceError } from "../errors.ts";
 import { booleanOption, checkKeys } from "../options.ts";
 import { loadModel } from "../saving/load-model.ts";
 import { modelFolder } from "../saving/run-folder.ts";
@@ -17,6 +17,7 @@ import { Model, type SaveOptions } from "./model.ts";
 import { batchOf, equalLengths, lengthOf } from "./seq2seq/batches.ts";
 import { Decoder } from "./seq2seq/decoder.ts";
 import { readSeq2SeqDocument, type Seq2SeqDocument, seq2seqFile } from "./seq2seq/document.ts";
+import { type EnsembleOptions, Seq2SeqEnsemble } from "./seq2seq/ensemble.ts";
 import {
   checkEvaluate,
   type Evaluation,
@@ -30,9 +31,9 @@ import { type EncodedPair, PairEncoder, type Pairs, textOf } from "./seq2seq/pai
 import { type TransformerPreset, type TransformerPresetName, transformerPreset } from "./seq2seq/presets.ts";
 import { type RecurrentSeq2SeqOptions, recurrentModel } from "./seq2seq/recurrent.ts";
 import { type Border, type Feed, findRoles, type Roles, type TensorChoice } from "./seq2seq/roles.ts";
-import { scorePairs } from "./seq2seq/score.ts";
 import { type TransformerSeq2SeqOptions, transformerModel } from "./seq2seq/transformer.ts";
-import { prefixesOf, type TranslateOptions } from "./seq2seq/translate-options.ts";
+import { scoreTranslations, streamTranslation, translateTexts } from "./seq2seq/translate.ts";
+import type { TranslateOptions } from "./seq2seq/translate-options.ts";
 import { scoresOf, type TranslationRequest, type Translations, translations } from "./seq2seq/translations.ts";
 
 /** Options of {@link Seq2Seq.fromModel}. */
@@ -77,7 +78,7 @@ export class Seq2Seq {
     this.target = encoder.target;
     this.#encoder = encoder;
     this.#roles = roles;
-    this.#decoder = new Decoder(model, encoder, roles);
+    this.#decoder = new Decoder({ model, encoder, roles });
   }
 
   /**
@@ -203,6 +204,32 @@ export class Seq2Seq {
   }
 
   /**
+   * Several translators as one: every token is chosen by the mean of the probabilities that they give to it. Their tokenizers of the target
+   * must have the same tokens; those of the source may differ.
+   *
+   * @param translators - At least one; the same one may come twice. They go on to be usable by themselves.
+   * @param options - Weights, and which mean.
+   * @throws OptionError if an option is wrong, or if the translators do not fit each other.
+   *
+   * @example
+   * ```ts
+   * import { Seq2Seq } from "sconce";
+   *
+   * const translators = [await Seq2Seq.load("runs/seed-1"), await Seq2Seq.load("runs/seed-2")];
+   * const [best] = await Seq2Seq.ensemble(translators).generate(["How are you?"], { numBeams: 5 });
+   * ```
+   */
+  static ensemble(translators: readonly Seq2Seq[], options: EnsembleOptions = {}): Seq2SeqEnsemble {
+    if (!Array.isArray(translators) || translators.some((one) => !(one instanceof Seq2Seq))) {
+      throw new OptionError("Seq2Seq.ensemble: expected a list of translators");
+    }
+    const all = (translators as readonly Seq2Seq[]).map((one) => {
+      return { model: one.model, encoder: one.#encoder, roles: one.#roles };
+    });
+    return new Seq2SeqEnsemble(all, options);
+  }
+
+  /**
    * Reads a folder that {@link Seq2Seq.save} wrote, or the best model of a run of `sconce train`.
    *
    * @param path - The folder of the model, or that of the run.
@@ -303,10 +330,7 @@ export class Seq2Seq {
    * @throws OptionError if an option is wrong, contradicts another or leaves no token to choose; DataError if an item is no string.
    */
   async generate(texts: readonly string[], options: TranslateOptions = {}): Promise<Generation[]> {
-    const { targetPrefix, ...rest } = options;
-    const decoding = checkGenerate(rest);
-    if (!Array.isArray(texts)) throw new OptionError("generate: expected a list of texts");
-    return this.#decoder.generate(texts, decoding, prefixesOf(targetPrefix, texts.length));
+    return translateTexts(this.#decoder, texts, options);
   }
 
   /**
@@ -320,15 +344,11 @@ export class Seq2Seq {
    * @returns Pieces which together are the text that {@link Seq2Seq.generate} gives.
    * @throws OptionError if an option is wrong; DataError if `text` is no string.
    */
-  async *stream(
+  stream(
     text: string,
     options: Omit<TranslateOptions, "batchSize" | "numReturnSequences"> = {},
   ): AsyncGenerator<string, void, undefined> {
-    const { targetPrefix, ...rest } = options;
-    const decoding = checkStream(rest);
-    const [prefix] = prefixesOf(targetPrefix, 1);
-    if (typeof text !== "string") throw new DataError("stream: expected a text");
-    yield* this.#decoder.stream(text, decoding, prefix ?? "");
+    return streamTranslation(this.#decoder, text, options);
   }
 
   /**
@@ -341,15 +361,7 @@ export class Seq2Seq {
    * @throws OptionError if an option is wrong or these are no pairs; DataError if a side is no string.
    */
   async score(pairs: Exclude<Pairs, Dataset<TextPair>>, options: ScoreOptions = {}): Promise<ScoredTarget[]> {
-    const { batchSize, signal } = checkScore(options);
-    await this.model.build(signal === undefined ? {} : { signal });
-    const { masked } = this.#roles;
-    const request = { model: this.model, encoder: this.#encoder, decoder: this.#decoder, masked, batchSize, signal };
-    const scored: ScoredTarget[] = [];
-    for await (const block of this.#encoder.blocks("score", pairs, undefined, signal)) {
-      scored.push(...(await scorePairs(block, request)));
-    }
-    return scored;
+    return scoreTranslations(this.#decoder, this.#encoder, pairs, options);
   }
 
   /**

@@ -100,6 +100,13 @@ impl Model {
         self.layers.first().map_or(0, |layer| layer.family())
     }
 
+    /// Makes one family of those of two models.
+    pub fn join(&self, other: &Self) {
+        if let (Some(own), Some(layer)) = (self.layers.first(), other.layers.first()) {
+            layer.join_family(own);
+        }
+    }
+
     /// Whether all weights have values.
     #[must_use]
     pub fn is_built(&self) -> bool {

@@ -26,6 +26,7 @@ pub mod linear_cross_entropy;
 pub mod lstm;
 mod math;
 pub mod matmul;
+pub mod mixture;
 pub mod optimizer;
 mod panels;
 pub mod penalty;

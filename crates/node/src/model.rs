@@ -116,6 +116,17 @@ impl NativeModel {
         model.clone().ok_or_else(|| thrown(disposed()))
     }
 
+    /// This model and others, which take turns as one from now on.
+    fn together(&self, others: &[ClassInstance<'_, Self>]) -> Result<Vec<Arc<Model>>> {
+        let mut models = vec![self.model()?];
+        for other in others {
+            let other = other.model()?;
+            models[0].join(&other);
+            models.push(other);
+        }
+        Ok(models)
+    }
+
     /// Inputs, outputs and weights as JSON.
     #[napi(catch_unwind)]
     pub fn describe(&self) -> Result<String> {
@@ -191,29 +202,30 @@ impl NativeModel {
         })
     }
 
-    /// Generates, one token a turn; `inputs` are all but the decoder's.
+    /// Generates, one token a turn, alone or with `others`; `inputs` are all of each model but the decoder's.
     #[napi(catch_unwind, ts_return_type = "Promise<GenerateResult>")]
     pub fn generate<'env>(
         &self,
         env: &'env Env,
         request_json: String,
         inputs: Vec<Batch>,
+        others: Vec<ClassInstance<'_, NativeModel>>,
         cancel: Option<ClassInstance<'_, NativeCancel>>,
     ) -> Result<Object<'env>> {
-        let model = self.model()?;
+        let models = self.together(&others)?;
         let inputs = tensors(&inputs).map_err(thrown)?;
         let request = parse_request(&request_json).map_err(thrown)?;
-        let interrupt = interrupt(&model, cancel);
-        let family = Arc::clone(&model);
-        let mut start = Some((model, request, inputs, interrupt));
+        let interrupt = interrupt(&models[0], cancel);
+        let family = Arc::clone(&models[0]);
+        let mut start = Some((models, request, inputs, interrupt));
         let mut generation = None;
         queue(
             env,
             move || family.family(),
             move || {
-                if let Some((model, request, inputs, interrupt)) = start.take() {
+                if let Some((models, request, inputs, interrupt)) = start.take() {
                     interrupt.check()?;
-                    generation = Some(Generation::new(model, request, inputs, interrupt)?);
+                    generation = Some(Generation::together(&models, request, inputs, interrupt, false)?);
                 }
                 let Some(generation) = &mut generation else {
                     return Err(Error::new(Code::Internal, "a search was not started"));
@@ -229,37 +241,35 @@ impl NativeModel {
         &self,
         request_json: String,
         inputs: Vec<Batch>,
+        others: Vec<ClassInstance<'_, NativeModel>>,
         constrained: bool,
         cancel: Option<ClassInstance<'_, NativeCancel>>,
     ) -> Result<NativeSearch> {
-        let model = self.model()?;
+        let models = self.together(&others)?;
         let inputs = tensors(&inputs).map_err(thrown)?;
         let request = parse_request(&request_json).map_err(thrown)?;
-        Ok(NativeSearch::new(model, request, inputs, constrained, cancel))
+        Ok(NativeSearch::new(models, request, inputs, constrained, cancel))
     }
 
-    /// Log-probabilities of the tokens of given targets, row after row; `targets`: all ids, `lengths`: of each row.
+    /// Log-probabilities of the tokens of given targets, alone or with `others`, row after row.
     #[napi(catch_unwind, ts_return_type = "Promise<Float32Array>")]
     pub fn score_targets<'env>(
         &self,
         env: &'env Env,
         request_json: String,
         inputs: Vec<Batch>,
-        targets: Int32Array,
-        lengths: Int32Array,
+        targets: Vec<Int32Array>,
+        others: Vec<ClassInstance<'_, NativeModel>>,
         cancel: Option<ClassInstance<'_, NativeCancel>>,
     ) -> Result<Object<'env>> {
-        let model = self.model()?;
+        let models = self.together(&others)?;
         let inputs = tensors(&inputs).map_err(thrown)?;
         let request = parse_request(&request_json).map_err(thrown)?;
-        let mut ids = targets.iter().copied();
-        let targets: Vec<Vec<i32>> =
-            lengths.iter().map(|&length| ids.by_ref().take(length.max(0) as usize).collect()).collect();
-        let interrupt = interrupt(&model, cancel);
-        let own = Arc::clone(&model);
-        queue_once(env, model, move |_| {
+        let targets: Vec<Vec<i32>> = targets.iter().map(|ids| ids.to_vec()).collect();
+        let interrupt = interrupt(&models[0], cancel);
+        queue_once(env, Arc::clone(&models[0]), move |_| {
             interrupt.check()?;
-            Ok(FloatVector(target_scores(own, &request, inputs, &targets, interrupt)?.log_probabilities))
+            Ok(FloatVector(target_scores(&models, &request, inputs, &targets, interrupt)?.log_probabilities))
         })
     }
 

@@ -74,7 +74,7 @@ pub struct SearchStep {
 
 /// What a search begins with.
 struct Start {
-    model: Arc<Model>,
+    models: Vec<Arc<Model>>,
     request: GenerationRequest,
     inputs: Vec<Tensor>,
 }
@@ -95,15 +95,16 @@ pub struct NativeSearch {
 }
 
 impl NativeSearch {
-    /// A search that has not begun.
+    /// A search that has not begun, of one model or of several together.
     pub fn new(
-        model: Arc<Model>,
+        models: Vec<Arc<Model>>,
         request: GenerationRequest,
         inputs: Vec<Tensor>,
         constrained: bool,
         cancel: Option<ClassInstance<'_, NativeCancel>>,
     ) -> Self {
-        let start = Start { model: Arc::clone(&model), request, inputs };
+        let model = Arc::clone(&models[0]);
+        let start = Start { models, request, inputs };
         Self {
             state: Arc::new(Mutex::new(State { start: Some(start), generation: None })),
             model,
@@ -130,8 +131,8 @@ impl NativeSearch {
             move || {
                 let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
                 interrupt.check()?;
-                if let Some(Start { model, request, inputs }) = state.start.take() {
-                    let made = Generation::constrained(model, request, inputs, interrupt.clone(), constrained)?;
+                if let Some(Start { models, request, inputs }) = state.start.take() {
+                    let made = Generation::together(&models, request, inputs, interrupt.clone(), constrained)?;
                     state.generation = Some(made);
                 }
                 let Some(generation) = &mut state.generation else {

@@ -197,7 +197,7 @@ async function countMatches(
   batchSize: number,
   signal: AbortSignal | undefined,
 ): Promise<number> {
-  const sources = items.map(({ source }) => source);
+  const sources = items.map(({ source }) => [source]);
   // What is longer than the longest reference, end token included, is none of them.
   const maxNewTokens = Math.max(...items.map((pair) => pair.target.length)) - 1;
   const options = { maxNewTokens, batchSize, ...(signal === undefined ? {} : { signal }) };

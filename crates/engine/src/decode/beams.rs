@@ -69,7 +69,7 @@ struct Ended {
 }
 
 /// The state of the search.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Beams {
     options: BeamOptions,
     /// As many as there are beams, the best first.
@@ -127,10 +127,12 @@ impl Beams {
             candidates.iter().map(|candidate| last || options.ends.contains(&candidate.token)).collect();
         let extend = |candidate: &Candidate, score: f32| {
             let before = &self.running[candidate.beam];
-            let mut beam = Beam { score, parent: candidate.beam, ..before.clone() };
-            beam.tokens.push(candidate.token);
-            beam.log_probabilities.push(candidate.log_probability);
-            beam
+            Beam {
+                tokens: extended(&before.tokens, candidate.token),
+                log_probabilities: extended(&before.log_probabilities, candidate.log_probability),
+                score,
+                parent: candidate.beam,
+            }
         };
 
         let going: Vec<f32> = candidates
@@ -145,7 +147,8 @@ impl Beams {
 
         let is_full = options.early_stopping == EarlyStopping::Full && self.ended.iter().all(|ended| ended.is_finished);
         let divisor = options.divisor(length);
-        let mut all: Vec<(f32, bool)> = self.ended.iter().map(|ended| (ended.score, ended.is_finished)).collect();
+        let mut before = std::mem::take(&mut self.ended);
+        let mut all: Vec<(f32, bool)> = before.iter().map(|ended| (ended.score, ended.is_finished)).collect();
         for (place, (candidate, &stop)) in candidates.iter().zip(&stops).enumerate() {
             // Those behind the first are only there so that enough can go on.
             let finished = stop && place < options.beams;
@@ -162,7 +165,7 @@ impl Beams {
             .map(|&place| {
                 let (score, is_finished) = all[place];
                 match place.checked_sub(options.beams) {
-                    None => self.ended[place].clone(),
+                    None => Ended { beam: before[place].beam.take(), score, is_finished },
                     Some(place) => {
                         let beam = is_finished.then(|| extend(&candidates[place], candidates[place].score));
                         Ended { beam, score, is_finished }
@@ -209,6 +212,11 @@ impl Beams {
             .collect()
     }
 
+    /// Whether a running beam is one that may be found.
+    pub fn is_possible(&self, number: usize) -> bool {
+        self.running.get(number).is_some_and(|beam| beam.score > OUT / 2.0)
+    }
+
     /// The tokens with which every sequence begins that may still be the best one.
     pub fn common(&self) -> &[i32] {
         let running = self.running.iter().filter(|beam| beam.score > OUT / 2.0);
@@ -218,6 +226,13 @@ impl Beams {
         let length = all.fold(first.tokens.len(), |length, beam| same(&first.tokens[..length], &beam.tokens));
         &first.tokens[self.given.min(length)..length]
     }
+}
+
+fn extended<T: Copy>(all: &[T], last: T) -> Vec<T> {
+    let mut longer = Vec::with_capacity(all.len() + 1);
+    longer.extend_from_slice(all);
+    longer.push(last);
+    longer
 }
 
 #[cfg(test)]

@@ -30,14 +30,10 @@ pub(super) fn log_sum_exp(scores: &[f32]) -> f64 {
     softmax::log_sum_exp(Context::global(), scores, largest(scores))
 }
 
-/// The token with the largest score, the lowest of equals, never `excluded`; none if all are excluded or no numbers.
-pub(super) fn best(scores: &[f32], excluded: Option<u32>) -> Option<Scored> {
-    top(scores, 1, excluded).pop()
-}
-
 /// The `count` tokens with the largest scores, the best first, the lowest id of equals; `excluded` and those of minus infinity
 /// are none.
 pub(super) fn top(scores: &[f32], count: usize, excluded: Option<u32>) -> Vec<Scored> {
+    let count = count.min(scores.len());
     let mut found: Vec<Scored> = Vec::with_capacity(count + 1);
     let mut least = f32::NEG_INFINITY;
     let mut offer = |id: usize, score: f32| {
@@ -70,7 +66,7 @@ pub(super) fn top(scores: &[f32], count: usize, excluded: Option<u32>) -> Vec<Sc
 
 #[cfg(test)]
 mod tests {
-    use super::{best, descending, log_sum_exp, top};
+    use super::{descending, log_sum_exp, top};
 
     #[test]
     fn scores_are_ordered_whatever_they_are() {
@@ -91,12 +87,11 @@ mod tests {
             let mut sorted: Vec<(f32, u32)> = scores.iter().copied().zip(0..).collect();
             sorted.retain(|&(score, id)| score > f32::NEG_INFINITY && id != 3);
             sorted.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-            for count in [1, 2, 8, 50] {
+            for count in [1, 2, 8, 50, usize::MAX] {
                 assert_eq!(top(&scores, count, Some(3)), sorted[..count.min(sorted.len())], "{length} {count}");
             }
-            assert_eq!(best(&scores, Some(3)), sorted.first().copied());
         }
-        assert_eq!(best(&[f32::NAN, f32::NEG_INFINITY], None), None);
+        assert_eq!(top(&[f32::NAN, f32::NEG_INFINITY], 1, None), []);
     }
 
     #[test]

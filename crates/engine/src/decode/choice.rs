@@ -1,6 +1,6 @@
 //! The tokens that may follow a row, from its scores.
 use super::{
-    candidates::{Scored, best, log_sum_exp, top},
+    candidates::{Scored, log_sum_exp, top},
     draw::Draws,
     processors::{Chain, History},
 };
@@ -10,6 +10,8 @@ pub(super) struct Work<'a> {
     pub history: History<'a>,
     pub draws: Draws,
     pub is_done: bool,
+    /// How many tokens are wanted, if none are drawn.
+    pub count: usize,
     pub scores: &'a [f32],
     /// For changed scores; empty if none are changed.
     pub changed: &'a mut [f32],
@@ -22,8 +24,8 @@ pub(super) struct Choice {
     pub processors: Chain,
     /// Only when tokens are drawn.
     pub warpers: Option<Chain>,
-    /// Continuations of all beams; 0 without beams.
-    pub candidates: usize,
+    /// Whether tokens are chosen for beams.
+    pub beams: bool,
     pub excluded: Option<u32>,
 }
 
@@ -37,36 +39,30 @@ impl Choice {
         if work.is_done {
             return;
         }
-        work.next = if self.candidates > 0 { self.beam(work) } else { self.single(work) };
+        work.next = if self.beams { self.beam(work) } else { self.single(work) };
     }
 
-    /// The token that follows a row, with its log-probability.
+    /// The tokens that follow a row, with their log-probabilities.
     fn single(&self, work: &mut Work<'_>) -> Vec<Scored> {
         if !self.changes() {
-            let found = best(work.scores, self.excluded);
-            return found.map(|(score, id)| (minus(score, log_sum_exp(work.scores)), id)).into_iter().collect();
+            return normalized(top(work.scores, work.count, self.excluded), work.scores);
         }
         let scores = &mut *work.changed;
         scores.copy_from_slice(work.scores);
         self.processors.process(&work.history, scores);
         let Some(warpers) = &self.warpers else {
-            let total = log_sum_exp(scores);
-            return best(scores, self.excluded).map(|(score, id)| (minus(score, total), id)).into_iter().collect();
+            return normalized(top(scores, work.count, self.excluded), scores);
         };
         self.exclude(scores);
         warpers.process(&work.history, scores);
-        let total = log_sum_exp(scores);
-        let drawn = work.draws.one(&finite(scores));
-        drawn.map(|(score, id)| (minus(score, total), id)).into_iter().collect()
+        normalized(work.draws.one(&finite(scores)).into_iter().collect(), scores)
     }
 
     /// The tokens that may follow a beam, with their log-probabilities.
     fn beam(&self, work: &mut Work<'_>) -> Vec<Scored> {
         let total = log_sum_exp(work.scores);
         if !self.changes() {
-            let mut found = top(work.scores, self.candidates, self.excluded);
-            found.iter_mut().for_each(|(score, _)| *score = minus(*score, total));
-            return found;
+            return subtracted(top(work.scores, work.count, self.excluded), total);
         }
         let scores = &mut *work.changed;
         for (changed, &score) in scores.iter_mut().zip(work.scores) {
@@ -74,7 +70,7 @@ impl Choice {
         }
         self.processors.process(&work.history, scores);
         self.exclude(scores);
-        let Some(warpers) = &self.warpers else { return top(scores, self.candidates, None) };
+        let Some(warpers) = &self.warpers else { return top(scores, work.count, None) };
         warpers.process(&work.history, scores);
         finite(scores)
     }
@@ -88,6 +84,16 @@ impl Choice {
 
 fn minus(score: f32, total: f64) -> f32 {
     (f64::from(score) - total) as f32
+}
+
+fn subtracted(mut tokens: Vec<Scored>, total: f64) -> Vec<Scored> {
+    tokens.iter_mut().for_each(|(score, _)| *score = minus(*score, total));
+    tokens
+}
+
+/// Tokens of a row with their log-probabilities.
+fn normalized(tokens: Vec<Scored>, scores: &[f32]) -> Vec<Scored> {
+    if tokens.is_empty() { tokens } else { subtracted(tokens, log_sum_exp(scores)) }
 }
 
 /// Tokens that are not excluded.

@@ -7,10 +7,10 @@ use super::{
     beams::Hypothesis,
     candidates::Scored,
     choice::{Choice, Work},
+    ensemble::Ensemble,
     processors::{Chain, History},
-    request::{Feed, GenerationRequest, SearchOptions},
+    request::{Feed, GenerationRequest},
     sentence::{Search, Sentence, impossible},
-    stepper::Stepper,
 };
 use crate::{
     error::{Code, Error, Result},
@@ -43,12 +43,15 @@ pub struct Generated {
 #[derive(Debug)]
 pub struct Generation {
     request: GenerationRequest,
-    stepper: Stepper,
+    decoder: Ensemble,
     choice: Choice,
-    /// Sentences that are not done, in the order of the stepper's rows.
+    /// Whether the caller says which tokens are allowed.
+    constrained: bool,
+    /// Sentences that are not done, in the order of the decoder's rows.
     sentences: Vec<Sentence>,
-    /// Rows that the stepper has for each sentence: one until tokens are chosen.
+    /// Rows that the decoder has for each sentence: one until tokens are chosen.
     width: usize,
+    /// What was found, for each row of the request as often as it has searches.
     found: Vec<Vec<Hypothesis>>,
 }
 
@@ -63,16 +66,17 @@ impl Generation {
         inputs: Vec<Tensor>,
         interrupt: Interrupt,
     ) -> Result<Self> {
-        Self::constrained(model, request, inputs, interrupt, false)
+        Self::together(&[model], request, inputs, interrupt, false)
     }
 
-    /// The same for a search whose caller may say at each step which tokens are allowed.
+    /// The same of several models, as the request's `ensemble` says. `inputs` are those of all models, model after model;
+    /// `interrupt` is that of the first. If the search is `constrained`, its caller may say at each step which tokens are allowed.
     ///
     /// # Errors
     /// As [`Generation::new`].
-    pub fn constrained(
-        model: Arc<Model>,
-        request: GenerationRequest,
+    pub fn together(
+        models: &[Arc<Model>],
+        mut request: GenerationRequest,
         inputs: Vec<Tensor>,
         interrupt: Interrupt,
         constrained: bool,
@@ -98,26 +102,33 @@ impl Generation {
                 ));
             }
         }
-        // Scores of all rows, before and after processors.
-        let classes = model.plan.outputs.get(request.output).and_then(|&output| model.plan.values[output].shape.last());
+        let plan = models.first().map(|model| &model.plan);
+        let classes = plan.and_then(|plan| plan.values[*plan.outputs.get(request.output)?].shape.last());
         let classes = if let Some(Dimension::Size(classes)) = classes { *classes } else { 1 };
-        let bytes = [batch, request.search.rows(), classes, 8].into_iter().fold(1, usize::saturating_mul);
+        let search = &mut request.search;
+        if search.return_alternatives {
+            // There are no more than tokens.
+            search.num_return_sequences = search.num_return_sequences.min(classes);
+        }
+        let (width, branches) = (search.rows(), search.branches());
+        // Scores of all rows, of each model, together and after processors.
+        let copies = if models.len() > 1 { models.len() + 2 } else { 2 };
+        let bytes = [batch, branches, width, classes, copies, 4].into_iter().fold(1, usize::saturating_mul);
         memory::check("a step of generate", bytes, memory::available(), "use fewer beams or sequences")?;
         // What all rows are given runs at once.
         let common = request.prompts.iter().map(Vec::len).min().unwrap_or(0);
         let sentences: Vec<Sentence> = (0..batch).map(|place| Sentence::new(&request, place, common)).collect();
         let first: Vec<&[i32]> = sentences.iter().map(|sentence| &sentence.given[..=common]).collect();
-        let stepper = Stepper::new(model, &request, inputs, &first, interrupt)?;
-        let width = request.search.rows();
-        if width > 1 && !stepper.movable {
+        let decoder = Ensemble::new(models, &request, inputs, &first, &interrupt)?;
+        if (width > 1 || branches > 1) && !decoder.movable {
             return Err(Error::new(
                 Code::Graph,
                 "generate: the model keeps values whose first axis is not the batch: it can be decoded with one sequence \
                  for each text only",
             ));
         }
-        let known = |id: i32| usize::try_from(id).is_ok_and(|id| id < stepper.classes);
-        let classes = stepper.classes;
+        let classes = decoder.classes;
+        let known = |id: i32| usize::try_from(id).is_ok_and(|id| id < classes);
         if !known(request.begin_id) && request.feed == Feed::OneHot || request.end_id.iter().any(|&id| !known(id)) {
             return Err(Error::new(Code::Option, format!("beginId and endId must be within 0..{classes}")));
         }
@@ -136,10 +147,11 @@ impl Generation {
         let choice = Choice {
             processors: Chain::processors(&request, constrained),
             warpers: request.search.sampling.as_ref().map(|sampling| Chain::warpers(sampling, kept)),
-            candidates: if beams > 1 { request.beam_options().candidates() } else { 0 },
+            beams: beams > 1,
             excluded: u32::try_from(request.pad_id).ok(),
         };
-        Ok(Self { request, stepper, choice, sentences, width: 1, found: vec![Vec::new(); batch] })
+        let found = vec![Vec::new(); batch * branches];
+        Ok(Self { request, decoder, choice, constrained, sentences, width: 1, found })
     }
 
     /// Generates one more token for each row; `Some` if that was the last.
@@ -167,7 +179,7 @@ impl Generation {
     pub fn prefixes(&self) -> Vec<(usize, &[i32])> {
         let open = self.sentences.iter().filter(|sentence| !sentence.is_given());
         open.flat_map(|sentence| {
-            sentence.rows().into_iter().take(self.width).map(|tokens| (sentence.place, &tokens[1..]))
+            (0..self.width).map(|number| (sentence.place, sentence.tokens(number).get(1..).unwrap_or(&[])))
         })
         .collect()
     }
@@ -177,7 +189,8 @@ impl Generation {
     pub fn stable(&self, place: usize) -> Vec<i32> {
         match self.sentences.iter().find(|sentence| sentence.place == place) {
             None => {
-                self.found.get(place).and_then(|found| found.first()).map_or(Vec::new(), |best| best.tokens.clone())
+                let found = self.found.get(place * self.request.search.branches());
+                found.and_then(|found| found.first()).map_or(Vec::new(), |best| best.tokens.clone())
             }
             Some(Sentence { search: Search::Beams(beams), .. }) => beams.common().to_vec(),
             Some(sentence) => sentence.found(1).swap_remove(0).tokens,
@@ -185,44 +198,72 @@ impl Generation {
     }
 
     fn step(&mut self, allowed: &[Vec<i32>]) -> Result<()> {
+        let next = self.choices(allowed)?;
+        let mut after = Vec::with_capacity(self.sentences.len());
+        for (mut sentence, next) in std::mem::take(&mut self.sentences).into_iter().zip(next.chunks(self.width)) {
+            after.push(if self.request.search.return_alternatives && sentence.is_new() {
+                sentence.branches(&self.request, &next[0])?
+            } else {
+                let parents = sentence.choose(&self.request, next)?;
+                vec![(sentence, parents)]
+            });
+        }
+        self.settle(after)
+    }
+
+    /// The tokens that may follow each row.
+    fn choices(&mut self, allowed: &[Vec<i32>]) -> Result<Vec<Vec<Scored>>> {
         let width = self.width;
-        let rows: Vec<&[i32]> =
-            self.sentences.iter().flat_map(|sentence| sentence.rows().into_iter().take(width)).collect();
-        let scores = self.stepper.scores(&rows)?;
-        let (classes, steps) = (self.stepper.classes.max(1), scores.shape.get(1).copied().unwrap_or(1).max(1));
+        let numbered = || self.sentences.iter().flat_map(|sentence| (0..width).map(move |number| (sentence, number)));
+        let rows: Vec<&[i32]> = numbered().map(|(sentence, number)| sentence.tokens(number)).collect();
+        let scores = self.decoder.scores(&rows)?;
+        let (classes, steps) = (self.decoder.classes.max(1), scores.shape.get(1).copied().unwrap_or(1).max(1));
         let scores = scores.floats()?;
         let mut changed = Buffer::new(if self.choice.changes() { rows.len() * classes } else { 0 });
         let mut room = changed.chunks_exact_mut(classes);
         let mut allowed = allowed.iter();
+        let search = &self.request.search;
+        let sampling = search.sampling;
+        let count = if self.choice.beams { self.request.beam_options().candidates() } else { 1 };
         let mut works = Vec::with_capacity(rows.len());
-        let sampling = self.request.search.sampling;
-        for sentence in self.sentences.iter() {
-            for (number, tokens) in sentence.rows().into_iter().take(width).enumerate() {
-                let row = works.len();
-                let is_given = sentence.is_given();
-                works.push(Work {
-                    history: History {
-                        tokens,
-                        given: sentence.given.len(),
-                        sentence: sentence.place,
-                        allowed: if is_given { None } else { allowed.next().map(Vec::as_slice) },
-                    },
-                    draws: sentence.draws(sampling, number),
-                    is_done: is_given || sentence.is_done(number),
-                    scores: &scores[(row * steps + steps - 1) * classes..][..classes],
-                    changed: room.next().unwrap_or(&mut []),
-                    next: Vec::new(),
-                });
-            }
+        for (row, (sentence, number)) in numbered().enumerate() {
+            let is_given = sentence.is_given();
+            works.push(Work {
+                history: History {
+                    tokens: sentence.tokens(number),
+                    given: sentence.given.len(),
+                    sentence: sentence.place,
+                    allowed: if is_given { None } else { allowed.next().map(Vec::as_slice) },
+                    is_forced: !self.choice.beams,
+                },
+                draws: sentence.draws(sampling, number),
+                is_done: is_given || sentence.is_done(number),
+                count: if search.return_alternatives && sentence.is_new() { search.branches() } else { count },
+                scores: &scores[(row * steps + steps - 1) * classes..][..classes],
+                changed: room.next().unwrap_or(&mut []),
+                next: Vec::new(),
+            });
         }
         for_rows(Context::global(), &mut works, 1, classes, |_, works| {
             works.iter_mut().for_each(|work| self.choice.run(work));
         });
+        // What is allowed comes all the same if no beam of a sentence may go on: Hugging Face's rule, but for rows that cannot become
+        // a result, which decide there too.
+        if self.constrained && self.choice.beams {
+            for (works, sentence) in works.chunks_mut(width).zip(&self.sentences) {
+                let goes_on = |(number, work): (usize, &Work<'_>)| sentence.is_open(number) && !work.next.is_empty();
+                if !sentence.is_given() && !works.iter().enumerate().any(goes_on) {
+                    for work in works {
+                        work.history.is_forced = true;
+                        self.choice.run(work);
+                    }
+                }
+            }
+        }
         // Rows that are drawn of one beginning have one distribution, but numbers of their own.
-        let SearchOptions { num_beams, num_return_sequences, .. } = self.request.search;
-        if width == 1 && num_beams == 1 {
+        if width == 1 && !self.choice.beams {
             for (work, sentence) in works.iter_mut().zip(&self.sentences).filter(|(work, _)| !work.is_done) {
-                for number in 1..num_return_sequences {
+                for number in 1..search.sequences() {
                     let before = std::mem::take(&mut work.next);
                     work.draws = sentence.draws(sampling, number);
                     self.choice.run(work);
@@ -230,41 +271,40 @@ impl Generation {
                 }
             }
         }
-        let next: Vec<Vec<Scored>> = works.into_iter().map(|work| work.next).collect();
-        let mut parents = Vec::with_capacity(self.sentences.len());
-        for (sentence, next) in self.sentences.iter_mut().zip(next.chunks(width)) {
-            parents.push(sentence.choose(&self.request, next)?);
-        }
-        self.settle(&parents)
+        Ok(works.into_iter().map(|work| work.next).collect())
     }
 
-    /// Lets sentences that are done go, and brings the rows of the others into their order.
-    fn settle(&mut self, parents: &[Vec<usize>]) -> Result<()> {
-        let total = self.sentences.len();
-        if !self.stepper.movable && self.sentences.iter().any(|sentence| !sentence.is_done) {
+    /// Lets sentences that are done go, and brings the rows of the others into their order. `after` has what each sentence
+    /// became, with the row that each row comes from.
+    fn settle(&mut self, after: Vec<Vec<(Sentence, Vec<usize>)>>) -> Result<()> {
+        let total = after.len();
+        if !self.decoder.movable && after.iter().flatten().any(|(sentence, _)| !sentence.is_done) {
+            self.sentences = after.into_iter().flatten().map(|(sentence, _)| sentence).collect();
             return Ok(());
         }
+        let (branches, sequences) = (self.request.search.branches(), self.request.search.sequences());
         let (mut rows, mut left, mut going) = (Vec::new(), Vec::new(), Vec::new());
-        for ((number, sentence), parents) in std::mem::take(&mut self.sentences).into_iter().enumerate().zip(parents) {
-            if sentence.is_done {
-                let found = sentence.found(self.request.search.num_return_sequences);
-                if found.is_empty() {
-                    return Err(impossible());
+        for (number, after) in after.into_iter().enumerate() {
+            for (sentence, parents) in after {
+                if sentence.is_done {
+                    let found = sentence.found(sequences);
+                    if found.is_empty() {
+                        return Err(impossible());
+                    }
+                    self.found[sentence.place * branches + sentence.branch] = found;
+                    continue;
                 }
-                self.found[sentence.place] = found;
-                continue;
+                rows.extend(parents.iter().map(|parent| number * self.width + parent));
+                left.push(number);
+                going.push(sentence);
             }
-            rows.extend(parents.iter().map(|parent| number * self.width + parent));
-            left.push(number);
-            going.push(sentence);
         }
         self.sentences = going;
         let wanted = self.request.search.rows();
-        let is_same = self.width == wanted
-            && rows.len() == total * wanted
-            && rows.iter().enumerate().all(|(place, &row)| place == row);
+        let has_moved = !left.iter().copied().eq(0..total);
+        let is_same = self.width == wanted && !has_moved && rows.iter().enumerate().all(|(place, &row)| place == row);
         if !self.sentences.is_empty() && !is_same {
-            self.stepper.select(&rows, (left.len() < total).then_some(left.as_slice()));
+            self.decoder.select(&rows, has_moved.then_some(left.as_slice()));
         }
         self.width = wanted;
         Ok(())
@@ -287,7 +327,11 @@ impl Generation {
             lengths: all.iter().map(|found| found.tokens.len() as i32).collect(),
             scores: all.iter().map(|found| found.score).collect(),
             log_probabilities,
-            counts: self.found.iter().map(|found| found.len() as i32).collect(),
+            counts: self
+                .found
+                .chunks(self.request.search.branches())
+                .map(|found| found.iter().map(Vec::len).sum::<usize>() as i32)
+                .collect(),
             length,
         }
     }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use sconce_kernels::{Context, rows::for_rows};
 
-use super::{candidates::log_sum_exp, request::GenerationRequest, stepper::Stepper};
+use super::{candidates::log_sum_exp, ensemble::Ensemble, request::GenerationRequest};
 use crate::{
     error::{Code, Error, Result},
     interrupt::Interrupt,
@@ -22,13 +22,13 @@ pub struct TargetScores {
     pub log_probabilities: Vec<f32>,
 }
 
-/// Log-probabilities of the tokens of each row, each after those before it, by one run of the whole graph. `inputs` are
-/// those of the model but the decoder's. Of the request only what says how the model is read is looked at.
+/// Log-probabilities of the tokens of each row, each after those before it, by one run of the whole graph of each model. `inputs`
+/// are those of the models but the decoders', model after model; `interrupt` is that of the first. Of the request only what says how the model is read is looked at.
 ///
 /// # Errors
 /// `Graph`, `Shape`, `Option`; `Data` if a token is none of the model's, or there is nothing to score.
 pub fn target_scores(
-    model: Arc<Model>,
+    models: &[Arc<Model>],
     request: &GenerationRequest,
     inputs: Vec<Tensor>,
     targets: &[Vec<i32>],
@@ -52,13 +52,13 @@ pub fn target_scores(
         .collect();
     let rows: Vec<&[i32]> = rows.iter().map(Vec::as_slice).collect();
     let request = GenerationRequest { recompute: true, ..request.clone() };
-    let mut stepper = Stepper::new(model, &request, inputs, &rows, interrupt)?;
-    let classes = stepper.classes;
+    let mut ensemble = Ensemble::new(models, &request, inputs, &rows, &interrupt)?;
+    let classes = ensemble.classes;
     let known = |id: i32| usize::try_from(id).is_ok_and(|id| id < classes);
     if let Some(id) = targets.iter().flatten().find(|&&id| !known(id)) {
         return Err(Error::new(Code::Data, format!("score: token {id} is not within 0..{classes}")));
     }
-    let scores = stepper.scores(&rows)?;
+    let scores = ensemble.scores(&rows)?;
     let scores = scores.floats()?;
     let mut works: Vec<(usize, f32)> = Vec::new();
     for (row, target) in targets.iter().enumerate() {

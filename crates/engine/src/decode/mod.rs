@@ -7,6 +7,7 @@ mod beams;
 mod candidates;
 mod choice;
 mod draw;
+mod ensemble;
 mod generation;
 mod given_targets;
 mod incremental;
@@ -21,7 +22,9 @@ pub use alignment::Alignment;
 pub use generation::{Generated, Generation};
 pub use given_targets::{TargetScores, target_scores};
 pub use incremental::{Incremental, Treatment};
-pub use request::{EarlyStopping, Feed, GenerationRequest, ProcessorOptions, Sampling, SearchOptions};
+pub use request::{
+    EarlyStopping, EnsembleOptions, Feed, GenerationRequest, Mean, ProcessorOptions, Reading, Sampling, SearchOptions,
+};
 
 #[cfg(test)]
 mod searching;

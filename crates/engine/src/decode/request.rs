@@ -52,6 +52,46 @@ pub struct GenerationRequest {
     /// How tokens are chosen.
     #[serde(default)]
     pub search: SearchOptions,
+    /// Other models that choose tokens together with the first; `None`: there is one.
+    #[serde(default)]
+    pub ensemble: Option<EnsembleOptions>,
+}
+
+/// How a model is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Reading {
+    /// Which input of the model takes the tokens.
+    pub decoder_input: usize,
+    /// Which output gives the probabilities.
+    pub output: usize,
+    /// How tokens go in.
+    pub feed: Feed,
+}
+
+/// What is taken of the probabilities of several models.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Mean {
+    /// Their mean.
+    #[default]
+    Arithmetic,
+    /// The mean of their logarithms, brought to sum 1.
+    Geometric,
+}
+
+/// How several models choose tokens together.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EnsembleOptions {
+    /// The models behind the first.
+    pub others: Vec<Reading>,
+    /// The weight of each model in the mean, the first included; only their ratios count. Empty: all the same.
+    #[serde(default)]
+    pub weights: Vec<f64>,
+    /// Which mean.
+    #[serde(default)]
+    pub mean: Mean,
 }
 
 /// What changes the scores of tokens, as in Hugging Face's `generate`.
@@ -138,6 +178,8 @@ pub struct SearchOptions {
     pub early_stopping: EarlyStopping,
     /// Sequences that come back of each row.
     pub num_return_sequences: usize,
+    /// Whether these begin with the best tokens, each with another one, and go on with the best that follows each.
+    pub return_alternatives: bool,
     /// Draw tokens; `None`: take the best.
     pub sampling: Option<Sampling>,
 }
@@ -149,15 +191,26 @@ impl Default for SearchOptions {
             length_penalty: 1.0,
             early_stopping: EarlyStopping::default(),
             num_return_sequences: 1,
+            return_alternatives: false,
             sampling: None,
         }
     }
 }
 
 impl SearchOptions {
+    /// Searches that become of each row of a request when its first token is chosen.
+    pub(super) fn branches(&self) -> usize {
+        if self.return_alternatives { self.num_return_sequences } else { 1 }
+    }
+
+    /// Sequences that come back of each of them.
+    pub(super) fn sequences(&self) -> usize {
+        if self.return_alternatives { 1 } else { self.num_return_sequences }
+    }
+
     /// Rows that each sentence has once tokens were chosen.
     pub(super) fn rows(&self) -> usize {
-        if self.num_beams > 1 { self.num_beams } else { self.num_return_sequences }
+        if self.num_beams > 1 { self.num_beams } else { self.sequences() }
     }
 }
 
@@ -182,16 +235,19 @@ impl GenerationRequest {
         if self.max_new_tokens == 0 {
             return refuse("maxNewTokens must be at least 1, got 0".to_owned());
         }
-        let SearchOptions { num_beams, num_return_sequences, sampling, .. } = &self.search;
+        let SearchOptions { num_beams, num_return_sequences, sampling, return_alternatives, .. } = &self.search;
+        if *return_alternatives && sampling.is_some() {
+            return refuse("returnAlternatives goes on with the best tokens, but doSample draws them".to_owned());
+        }
         if *num_beams == 0 || *num_return_sequences == 0 {
             return refuse("numBeams and numReturnSequences must be at least 1, got 0".to_owned());
         }
-        if *num_beams > 1 && num_return_sequences > num_beams {
+        if *num_beams > 1 && self.search.sequences() > *num_beams {
             return refuse(format!(
                 "numReturnSequences must be at most numBeams ({num_beams}), got {num_return_sequences}"
             ));
         }
-        if *num_beams == 1 && *num_return_sequences > 1 && sampling.is_none() {
+        if *num_beams == 1 && self.search.sequences() > 1 && sampling.is_none() {
             return refuse(format!(
                 "numReturnSequences is {num_return_sequences}, but greedy search gives one: use numBeams or doSample"
             ));

@@ -127,7 +127,7 @@ fn scores_are_those_of_the_sequences() {
         let padded = sources.iter().flat_map(|row| row.iter().copied().chain(vec![0; width - row.len()])).collect();
         let request = GenerationRequest { decoder_input: 1, begin_id: 1, ..GenerationRequest::default() };
         let inputs = vec![Tensor::ids(vec![sources.len(), width], padded)];
-        let scores = target_scores(Arc::clone(&model), &request, inputs, &targets, Interrupt::default()).unwrap();
+        let scores = target_scores(&[Arc::clone(&model)], &request, inputs, &targets, Interrupt::default()).unwrap();
         let mut given = scores.log_probabilities.into_iter();
         for (number, &length) in generated.lengths.iter().enumerate() {
             let own = &generated.log_probabilities[number * generated.length..][..length as usize];
@@ -283,7 +283,7 @@ fn callers_say_which_tokens_are_allowed() {
             ..GenerationRequest::default()
         };
         let inputs = vec![Tensor::ids(vec![2, 2], vec![3, 4, 5, 6])];
-        let made = super::Generation::constrained(Arc::clone(&model), request, inputs, Interrupt::default(), true);
+        let made = super::Generation::together(&[Arc::clone(&model)], request, inputs, Interrupt::default(), true);
         let mut generation = made.unwrap();
         let found = loop {
             // After an even token an odd one, the other way round in the second sentence.

@@ -18,17 +18,19 @@ pub(super) struct Row {
 }
 
 /// How a row of the request is gone on with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Search {
     /// Sequences beside each other, which know nothing of each other.
     Rows(Vec<Row>),
     Beams(Beams),
 }
 
-/// One row of the request.
-#[derive(Debug)]
+/// One row of the request, or what goes on with one of several first tokens.
+#[derive(Clone, Debug)]
 pub(super) struct Sentence {
     pub place: usize,
+    /// The number of the first token among those.
+    pub branch: usize,
     stream: u32,
     /// The first token and those that are given.
     pub given: Vec<i32>,
@@ -46,36 +48,47 @@ impl Sentence {
             Search::Beams(Beams::new(request.beam_options(), tokens))
         } else {
             let row = Row { tokens, log_probabilities: Vec::new(), score: 0.0, is_done: false };
-            Search::Rows(vec![row; request.search.num_return_sequences])
+            Search::Rows(vec![row; request.search.sequences()])
         };
         let stream = request.streams.get(place).copied().unwrap_or(place as u32);
-        Self { place, stream, given, search, is_done: false }
+        Self { place, branch: 0, stream, given, search, is_done: false }
     }
 
-    /// The tokens of its rows.
-    pub(super) fn rows(&self) -> Vec<&[i32]> {
+    /// The tokens of one of its rows.
+    pub(super) fn tokens(&self, number: usize) -> &[i32] {
         match &self.search {
-            Search::Rows(rows) => rows.iter().map(|row| row.tokens.as_slice()).collect(),
-            Search::Beams(beams) => beams.running.iter().map(|beam| beam.tokens.as_slice()).collect(),
+            Search::Rows(rows) => rows.get(number).map_or(&[], |row| &row.tokens),
+            Search::Beams(beams) => beams.running.get(number).map_or(&[], |beam| &beam.tokens),
         }
     }
 
     /// Tokens of each of its rows.
     fn length(&self) -> usize {
-        match &self.search {
-            Search::Rows(rows) => rows.first().map_or(0, |row| row.tokens.len()),
-            Search::Beams(beams) => beams.running.first().map_or(0, |beam| beam.tokens.len()),
-        }
+        self.tokens(0).len()
     }
 
+    /// Whether the next token is given.
     pub(super) fn is_given(&self) -> bool {
         self.length() < self.given.len()
+    }
+
+    /// Whether no token was chosen, and the next one is.
+    pub(super) fn is_new(&self) -> bool {
+        self.length() == self.given.len()
     }
 
     pub(super) fn is_done(&self, number: usize) -> bool {
         match &self.search {
             Search::Rows(rows) => rows.get(number).is_some_and(|row| row.is_done),
             Search::Beams(_) => self.is_done,
+        }
+    }
+
+    /// Whether one of its rows may become a result; beams are filled up with rows that cannot.
+    pub(super) fn is_open(&self, number: usize) -> bool {
+        match &self.search {
+            Search::Rows(rows) => rows.get(number).is_some_and(|row| !row.is_done),
+            Search::Beams(beams) => beams.is_possible(number),
         }
     }
 
@@ -87,6 +100,19 @@ impl Sentence {
             sequence: number as u32,
             step: (self.length() - self.given.len().min(self.length())) as u64,
         }
+    }
+
+    /// Goes on by each of the tokens that may come first, by itself: the sentences with the row that each of theirs comes from.
+    pub(super) fn branches(&self, request: &GenerationRequest, next: &[Scored]) -> Result<Vec<(Self, Vec<usize>)>> {
+        if next.is_empty() {
+            return Err(impossible());
+        }
+        let one = |(branch, &token): (usize, &Scored)| {
+            let mut sentence = Self { branch, ..self.clone() };
+            let parents = sentence.choose(request, &[vec![token]])?;
+            Ok((sentence, parents))
+        };
+        next.iter().enumerate().map(one).collect()
     }
 
     /// Goes on by a token, chosen from what may follow each row that the stepper has (one, until tokens were chosen). Gives

@@ -1,5 +1,7 @@
 //! The derived step against running the whole graph, and decoders that cannot step.
+mod alternatives;
 mod attention;
+mod ensembles;
 
 use std::sync::Arc;
 
@@ -84,6 +86,11 @@ pub(super) fn stacked(backwards: bool) -> Value {
 }
 
 pub(super) fn model(document: &Value, backend: Box<dyn Backend>) -> Arc<Model> {
+    model_of(document, backend, 7)
+}
+
+/// The same with the weights of another seed.
+pub(super) fn model_of(document: &Value, backend: Box<dyn Backend>, seed: u64) -> Arc<Model> {
     let document = GraphDocument::parse(&document.to_string()).unwrap();
     let plan = Plan::new(&document).unwrap();
     let layers = plan
@@ -97,7 +104,7 @@ pub(super) fn model(document: &Value, backend: Box<dyn Backend>) -> Arc<Model> {
         .collect();
     let model = Model::new(&document, layers, backend).unwrap();
     let context = Context::new(2, Simd::from_environment());
-    model.build(&context, 7, &[], &Interrupt::default()).unwrap();
+    model.build(&context, seed, &[], &Interrupt::default()).unwrap();
     Arc::new(model)
 }
 

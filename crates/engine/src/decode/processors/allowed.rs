@@ -3,10 +3,7 @@ use super::{History, Processor};
 
 /// Excludes all but those.
 #[derive(Debug)]
-pub(super) struct Allowed {
-    /// Whether they get score 0 if all of them were excluded before. (With beams that would depend on the other beams.)
-    pub forced: bool,
-}
+pub(super) struct Allowed;
 
 impl Processor for Allowed {
     fn process(&self, history: &History<'_>, scores: &mut [f32]) {
@@ -16,7 +13,7 @@ impl Processor for Allowed {
             .filter_map(|&id| usize::try_from(id).ok().and_then(|id| scores.get(id).map(|&score| (id, score))))
             .collect();
         scores.fill(f32::NEG_INFINITY);
-        let is_empty = kept.iter().all(|&(_, score)| score == f32::NEG_INFINITY);
-        kept.into_iter().for_each(|(id, score)| scores[id] = if is_empty && self.forced { 0.0 } else { score });
+        let is_forced = history.is_forced && kept.iter().all(|&(_, score)| score == f32::NEG_INFINITY);
+        kept.into_iter().for_each(|(id, score)| scores[id] = if is_forced { 0.0 } else { score });
     }
 }

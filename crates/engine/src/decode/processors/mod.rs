@@ -31,6 +31,8 @@ pub(super) struct History<'a> {
     pub sentence: usize,
     /// The only tokens that may come, if someone said so.
     pub allowed: Option<&'a [i32]>,
+    /// Whether these get score 0 if all of them were excluded before.
+    pub is_forced: bool,
 }
 
 /// Changes scores of the next token.
@@ -65,7 +67,7 @@ impl Chain {
             chain.push(Box::new(words::MinNewTokens { count: options.min_new_tokens, ends: ends.clone() }));
         }
         if constrained {
-            chain.push(Box::new(allowed::Allowed { forced: request.search.num_beams == 1 }));
+            chain.push(Box::new(allowed::Allowed));
         }
         if let Some(id) = options.forced_bos_token_id {
             chain.push(Box::new(forced::First(id)));

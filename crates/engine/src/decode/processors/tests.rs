@@ -13,7 +13,7 @@ fn processed(options: ProcessorOptions, tokens: &[i32], sources: Vec<Vec<i32>>) 
         ..GenerationRequest::default()
     };
     let mut scores = vec![-2.0, -1.0, 0.5, 1.0, 2.0, 4.0];
-    let history = History { tokens, given: 1, sentence: 0, allowed: None };
+    let history = History { tokens, given: 1, sentence: 0, allowed: None, is_forced: true };
     Chain::processors(&request, false).process(&history, &mut scores);
     scores
 }
@@ -71,7 +71,7 @@ fn places_force_and_forbid_tokens() {
 #[test]
 fn only_allowed_tokens_are_left() {
     let mut scores = vec![1.0, 2.0, 3.0];
-    let history = History { tokens: &[0], given: 1, sentence: 0, allowed: Some(&[2, 0, 9, -3]) };
+    let history = History { tokens: &[0], given: 1, sentence: 0, allowed: Some(&[2, 0, 9, -3]), is_forced: true };
     Chain::processors(&GenerationRequest::default(), true).process(&history, &mut scores);
     assert_eq!(scores, [1.0, OUT, 3.0]);
     // What was excluded comes all the same if nothing else may.
@@ -79,12 +79,17 @@ fn only_allowed_tokens_are_left() {
     let history = History { allowed: Some(&[0]), ..history };
     Chain::processors(&GenerationRequest::default(), true).process(&history, &mut scores);
     assert_eq!(scores, [0.0, OUT, OUT]);
+    // Not where other beams may go on.
+    let mut scores = vec![OUT, 2.0, 3.0];
+    let history = History { is_forced: false, ..history };
+    Chain::processors(&GenerationRequest::default(), true).process(&history, &mut scores);
+    assert_eq!(scores, [OUT; 3]);
 }
 
 /// Which of the probabilities 0.4, 0.3, 0.15, 0.1, 0.05 are left.
 fn left(sampling: Sampling, kept: usize) -> Vec<bool> {
     let mut scores: Vec<f32> = [0.15f32, 0.4, 0.05, 0.3, 0.1, 0.0].iter().map(|p| p.ln() + 2.0).collect();
-    let history = History { tokens: &[0], given: 1, sentence: 0, allowed: None };
+    let history = History { tokens: &[0], given: 1, sentence: 0, allowed: None, is_forced: true };
     Chain::warpers(&sampling, kept).process(&history, &mut scores);
     [1, 3, 0, 4, 2].iter().map(|&id: &usize| scores[id] > OUT).collect()
 }
@@ -136,7 +141,7 @@ fn distributions_are_those_of_hugging_face() {
             ..GenerationRequest::default()
         };
         let sampling: Sampling = serde_json::from_value(warping.into()).unwrap();
-        let history = History { tokens: &case.tokens, given: 1, sentence: 0, allowed: None };
+        let history = History { tokens: &case.tokens, given: 1, sentence: 0, allowed: None, is_forced: true };
         let mut scores = case.scores;
         Chain::processors(&request, false).process(&history, &mut scores);
         Chain::warpers(&sampling, case.kept).process(&history, &mut scores);
