@@ -229,6 +229,7 @@ export {
 export { type Bleu, bleu, sentenceBleu } from "./metrics/bleu/bleu.ts";
 export type { BleuOptions, BleuSmoothing, BleuTokenizer } from "./metrics/bleu/options.ts";
 export type { BleuScore } from "./metrics/bleu/score.ts";
+export type { BestThresholds, NoAnswerProbabilities } from "./metrics/answers/no-answer.ts";
 export { type Chrf, type ChrfScore, chrf, sentenceChrf } from "./metrics/chrf/chrf.ts";
 export type { ChrfOptions } from "./metrics/chrf/options.ts";
 export * as metrics from "./metrics/index.ts";
