@@ -155,7 +155,7 @@ export declare function chrfScore(optionsJson: string, sums: Float64Array): numb
  * Statistics of each segment, for each metric: `[hypotheses, width]`, row by row. Hypothesis i has the next `counts[i]` references.
  * JSON: a list of metrics with their options.
  */
-export declare function countTexts(metricsJson: string, hypotheses: Array<string>, references: Array<string>, counts: Uint32Array): Float64Array[]
+export declare function countTexts(metricsJson: string, systems: Array<Array<string>>, references: Array<string>, counts: Uint32Array): Float64Array[]
 
 /** Ids of several texts, one after the other. */
 export interface EncodedResult {
@@ -245,7 +245,7 @@ export interface ProvidedWeight {
 }
 
 /** The same on the compute threads. */
-export declare function queueTexts(metricsJson: string, hypotheses: Array<string>, references: Array<string>, counts: Uint32Array, cancel?: NativeCancel | undefined | null): Promise<Float64Array[]>
+export declare function queueTexts(metricsJson: string, systems: Array<Array<string>>, references: Array<string>, counts: Uint32Array, cancel?: NativeCancel | undefined | null): Promise<Float64Array[]>
 
 /** Reads the GloVe vectors of words from a plain or gzip text file; dimension 0 takes the file's. */
 export declare function readGlove(path: string, words: Array<string>, dimension: number, cancel?: NativeCancel | undefined | null): Promise<GloveResult>

@@ -270,6 +270,7 @@ export type { TextReferences } from "./metrics/text/references.ts";
 export { type ScoreTextsOptions, scoreTexts, type TextScore, type TextScores } from "./metrics/text/score-texts.ts";
 export type { Scored } from "./metrics/text/text-metric.ts";
 export type { CompileOptions, LossOption, MetricsOption } from "./models/compile.ts";
+export { type ScoreSystemsOptions, type SystemScores, scoreSystems } from "./metrics/text/score-systems.ts";
 export { type ModelOptions, type MultiOutputModel, model, type SingleOutputModel } from "./models/define.ts";
 export type { Documents } from "./models/language-model/blocks.ts";
 export type {

@@ -281,11 +281,11 @@ export interface NativeAddon {
    * What texts have in common with references: for each metric `[hypotheses, width]`, row by row; hypothesis i has the next
    * `counts[i]` references. JSON: `({ bleu } | { chrf } | { ter } | { rouge })[]`, each with its options, as in `src/metrics`.
    */
-  countTexts(metricsJson: string, hypotheses: string[], references: string[], counts: Uint32Array): Float64Array[];
+  countTexts(metricsJson: string, systems: string[][], references: string[], counts: Uint32Array): Float64Array[];
   /** The same on the compute threads. */
   queueTexts(
     metricsJson: string,
-    hypotheses: string[],
+    systems: string[][],
     references: string[],
     counts: Uint32Array,
     cancel?: NativeCancel,

@@ -402,23 +402,25 @@ export function readGlove(
 /** {@link NativeAddon.countTexts}. */
 export function countTexts(
   metrics: readonly object[],
-  hypotheses: readonly string[],
+  systems: readonly (readonly string[])[],
   references: readonly string[],
   counts: Uint32Array,
 ): Float64Array[] {
-  return guard(() => addon.countTexts(JSON.stringify(metrics), [...hypotheses], [...references], counts));
+  const lists = systems.map((hypotheses) => [...hypotheses]);
+  return guard(() => addon.countTexts(JSON.stringify(metrics), lists, [...references], counts));
 }
 
 /** {@link NativeAddon.queueTexts}. */
 export function queueTexts(
   metrics: readonly object[],
-  hypotheses: readonly string[],
+  systems: readonly (readonly string[])[],
   references: readonly string[],
   counts: Uint32Array,
   signal: AbortSignal | undefined,
 ): Promise<Float64Array[]> {
   const json = JSON.stringify(metrics);
-  return cancellable(signal, (cancel) => addon.queueTexts(json, [...hypotheses], [...references], counts, cancel));
+  const lists = systems.map((hypotheses) => [...hypotheses]);
+  return cancellable(signal, (cancel) => addon.queueTexts(json, lists, [...references], counts, cancel));
 }
 
 /** {@link NativeAddon.chrfScore}. */
