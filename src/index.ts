@@ -294,6 +294,7 @@ export type { Feed, TensorChoice } from "./models/seq2seq/roles.ts";
 export type { TiedEmbeddings, TransformerSeq2SeqOptions } from "./models/seq2seq/transformer.ts";
 export type { TranslateOptions } from "./models/seq2seq/translate-options.ts";
 export { Seq2Seq, type Seq2SeqOptions } from "./models/seq2seq.ts";
+export type { SubwordRegularization, SubwordRegularizationSide } from "./models/seq2seq/subword-regularization.ts";
 export type { SummaryOptions } from "./models/summary.ts";
 export type { TransformerOptions, TransformerPositions } from "./models/transformer-parts.ts";
 export { type Environment, environment } from "./native.ts";

@@ -59,13 +59,13 @@ export class Tokenizer {
   readonly #handle: TokenizerHandle;
   /** Whether version 1 of the format can hold it. */
   readonly #isWords: boolean;
-  /** Whether it can cut texts at random. */
-  readonly #canSample: boolean;
 
   private constructor(handle: TokenizerHandle, isWords: boolean) {
     const { type, lowercase, tokens, canSample, ...ids } = JSON.parse(handle.describe()) as {
       type: TokenizerType;
       lowercase: boolean;
+  /** Whether it can cut texts at random: of type `"bpe"` with a `dropout`, of type `"unigram"` with an `alpha`. */
+  readonly canSample: boolean;
       tokens: string[];
       canSample: boolean;
     } & SpecialIds;
@@ -74,7 +74,7 @@ export class Tokenizer {
     this.vocabulary = Vocabulary.ofTokens(tokens, ids);
     this.#handle = handle;
     this.#isWords = isWords;
-    this.#canSample = canSample;
+    this.canSample = canSample;
   }
 
   /**
@@ -286,7 +286,7 @@ export class Tokenizer {
   }
 
   #encoding(where: string, options: EncodeOptions): EncodeSettings {
-    return checkEncoding(where, options, this.vocabulary, this.#canSample ? this.type : undefined);
+    return checkEncoding(where, options, this.vocabulary, this.canSample ? this.type : undefined);
   }
 
   #checkIds(ids: ArrayLike<number>): Int32Array {
@@ -311,7 +311,7 @@ export class Tokenizer {
     checkTexts(where, texts);
     const settings = this.#encoding(where, options);
     options.signal?.throwIfAborted();
-    let first = 0;
+    let { first } = settings;
     await inBlocks(
       blocksOf(where, texts),
       (block) => {

@@ -101,6 +101,9 @@ const mixedPrecision = v.custom<false | "bfloat16">(
 );
 
 const training = v.strictObject({
+/** Which of both a tokenizer takes is checked with its type. */
+const regularization = v.strictObject({ dropout: v.optional(number(0, 1)), alpha: v.optional(number(0)) });
+
   optimizer: v.optional(optimizer, "adam"),
   labelSmoothing: v.optional(labelSmoothing),
   epochs: v.optional(integer(1)),
@@ -111,6 +114,9 @@ const training = v.strictObject({
   accumulateSteps: v.optional(integer(1), 1),
   mixedPrecision: v.optional(mixedPrecision),
   earlyStopping: v.optional(earlyStopping),
+  subwordRegularization: v.optional(
+    v.strictObject({ source: v.optional(regularization), target: v.optional(regularization) }),
+  ),
   seed: v.optional(integer(0), 0),
   threads: v.optional(integer(1)),
   saveEvery: v.optional(integer(1), 500),
