@@ -133,6 +133,10 @@ const mistakes: [text: string, message: string | RegExp][] = [
     `${start}training: {subwordRegularization: {source: {dropout: 2}}}`,
     "config.yaml: training.subwordRegularization.source.dropout: expected a number from 0 to 1, got 2",
   ],
+  [
+    `${start}tokenizers: {target: {type: character, chineseWords: true}}`,
+    "config.yaml: tokenizers.target.chineseWords: a tokenizer of type character has no words",
+  ],
   [`${start}model: {unit: 5}`, "config.yaml: model.unit is unknown; did you mean units?"],
   [`${start}model: {embedding_dim: 5}`, "config.yaml: model.embedding_dim is unknown; did you mean embeddingDim?"],
   [

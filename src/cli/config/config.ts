@@ -99,6 +99,10 @@ function complete(config: Config, said: unknown, origin: Origin): ResolvedConfig
   const target = tokenizers.joint ? {} : { target: { ...(tokenizers.target ?? { type: "word" as const }) } };
   const optimizer: OptimizerConfig =
     typeof training.optimizer === "string" ? { type: training.optimizer } : training.optimizer;
+  for (const [side, { type, chineseWords }] of Object.entries({ source, ...target })) {
+    if (chineseWords !== true || type !== "character") continue;
+    throw new OptionError(`${origin(`tokenizers.${side}.chineseWords`)}: a tokenizer of type character has no words`);
+  }
   checkRegularization(training.subwordRegularization, { source, target: target.target ?? source }, origin);
   // Made to be checked: the training makes its own.
   optimizerOf(optimizer, (path) => origin(`training.optimizer${path}`));

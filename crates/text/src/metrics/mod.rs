@@ -22,6 +22,7 @@ pub use rouge::{Kind as RougeKind, Rouge, Tokenizer as RougeTokenizer};
 pub use ter::{Normalization, Ter};
 
 use crate::Run;
+pub(crate) use space::{is_space, words};
 
 /// Symbols in the longest n-grams that are counted.
 pub const LONGEST_ORDER: usize = 64;

@@ -14,6 +14,7 @@ mod encoding;
 mod error;
 mod formats;
 mod general;
+mod ideographs;
 mod lattice;
 mod merges;
 mod normalize;
