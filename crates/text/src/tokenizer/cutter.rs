@@ -3,6 +3,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use serde_json::{Value, json};
 
 use super::{
+    bert,
     error::{Result, TokenizerError},
     ideographs::Ideographs,
     normalize::{Step, normalize},
@@ -25,6 +26,8 @@ pub(super) enum Cut {
     Marked(Ideographs),
     /// As GPT-2, for byte pairs of bytes.
     Bytes,
+    /// Words and punctuation marks as BERT has them, each in parts.
+    Bert,
 }
 
 /// A part of a text.
@@ -88,6 +91,7 @@ impl Cutter {
                 pieces::split(buffer, ideographs, &mut piece);
             }
             Cut::Bytes => pieces::split_bytes(&text, &mut piece),
+            Cut::Bert => bert::split(&text, &mut piece),
         }
     }
 }
@@ -97,7 +101,8 @@ fn split(pattern: &str, behavior: &str) -> Value {
 }
 
 impl Cut {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
+        Self::Bert,
         Self::Words(Ideographs::Single),
         Self::Words(Ideographs::Words),
         Self::Characters,
@@ -112,7 +117,7 @@ impl Cut {
     fn ideographs(self) -> Ideographs {
         match self {
             Self::Words(ideographs) | Self::WordParts(ideographs) | Self::Marked(ideographs) => ideographs,
-            Self::Characters | Self::Bytes => Ideographs::Single,
+            Self::Characters | Self::Bytes | Self::Bert => Ideographs::Single,
         }
     }
 
@@ -125,6 +130,7 @@ impl Cut {
                 split(words::CONTRACTION, "Isolated"),
             ],
             Self::Characters => return split(r"[\s\S]", "Isolated"),
+            Self::Bert => return json!({ "type": "BertPreTokenizer" }),
             Self::Marked(ideographs) => {
                 let start = pieces::WORD_START;
                 let spaces =
@@ -149,6 +155,7 @@ impl Cut {
             Self::Words(_) => Value::Null,
             Self::Characters => json!({ "type": "Fuse" }),
             Self::WordParts(_) => json!({ "type": "WordPiece", "prefix": word_piece::PREFIX, "cleanup": false }),
+            Self::Bert => json!({ "type": "WordPiece", "prefix": word_piece::PREFIX, "cleanup": true }),
             Self::Marked(_) => json!({
                 "type": "Metaspace", "replacement": pieces::WORD_START, "prepend_scheme": "first", "split": false,
             }),

@@ -62,6 +62,9 @@ impl Tokenizer {
         if let Encoder::General(general) = &self.encoder {
             return general.decode(tokens.into_iter().map(str::to_owned).collect());
         }
+        if self.cut == Some(Cut::Bert) {
+            return self.general()?.decode(tokens.into_iter().map(str::to_owned).collect());
+        }
         Ok(match self.cut {
             Some(Cut::Words(_)) => words::join(tokens.into_iter()),
             Some(Cut::WordParts(_)) => {
@@ -89,7 +92,7 @@ impl Tokenizer {
                 }
                 String::from_utf8_lossy(&bytes).into_owned()
             }
-            Some(Cut::Characters) | None => tokens.concat(),
+            Some(Cut::Characters | Cut::Bert) | None => tokens.concat(),
         })
     }
 

@@ -51,7 +51,7 @@ pub(super) fn own_encoder(
     if document.model == "WordLevel" && matches!(cut, Cut::Words(_) | Cut::Characters) {
         return unknown.map(|id| Ok(Encoder::Table { cutter: cutter()?, unknown: id as i32 })).transpose();
     }
-    if let ("WordPiece", Cut::WordParts(_), Some(unknown)) = (document.model.as_str(), cut, unknown) {
+    if let ("WordPiece", Cut::WordParts(_) | Cut::Bert, Some(unknown)) = (document.model.as_str(), cut, unknown) {
         let prefix = model.get("continuing_subword_prefix").map_or(Some(word_piece::PREFIX), |prefix| prefix.as_str());
         let longest = model.get("max_input_chars_per_word").map_or(Some(100), |longest| longest.as_u64());
         let (Some(prefix), Some(longest)) = (prefix, longest) else { return Ok(None) };

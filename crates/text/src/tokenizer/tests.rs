@@ -178,6 +178,39 @@ fn chinese_words_are_pieces_by_own_code_and_by_the_crate() {
 }
 
 #[test]
+fn vocabularies_of_bert_are_run_by_own_code_as_by_the_crate() {
+    let vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n[\n]\n.\n'\nthe\ncat\n##s\n##at\nc\na\nb\n##b\n##a\nÀ\n我\n们\ni\n##i\n，\n🙂";
+    let all = [true, false].map(|lowercase| {
+        let tokenizer = Tokenizer::parse_vocabulary(vocabulary, lowercase, &SpecialNames::default()).unwrap();
+        assert!(!matches!(tokenizer.encoder, Encoder::General(_)));
+        let document = Document::parse(tokenizer.document()).unwrap();
+        (General::new(&document, &[0, 1, 2, 3]).unwrap(), tokenizer)
+    });
+    let same = |text: &str| {
+        for (general, tokenizer) in &all {
+            let mut expected = Vec::new();
+            general.encode(text, &mut expected).unwrap();
+            assert_eq!(tokenizer.encode(text).unwrap(), expected, "{text:?}");
+            let tokens = expected.iter().map(|&id| tokenizer.tokens()[id as usize].to_string()).collect();
+            assert_eq!(tokenizer.decode(&expected).unwrap(), general.decode(tokens).unwrap());
+        }
+    };
+    for character in ('\0'..='\u{ffff}').chain(('\u{10000}'..=char::MAX).step_by(37)) {
+        // What is dropped joins a and b, what is a space or a mark parts them.
+        same(&format!("a{character}b"));
+    }
+    for text in TEXTS {
+        same(text);
+    }
+    let letters = "abct'the s[MASK]我们ÀàİΣ\u{301}\u{0} \t\u{3000}，.🙂🙃";
+    let random = prop::collection::vec(prop::sample::select(letters.chars().collect::<Vec<_>>()), 0..24)
+        .prop_map(|characters| characters.into_iter().collect::<String>());
+    proptest!(|(text in prop_oneof![random, any::<String>()])| same(&text));
+    same("a[MASK]b [CLS] cats");
+    same(&"a".repeat(101));
+}
+
+#[test]
 fn merges_are_those_of_the_crate() {
     let texts = TEXTS[..7].repeat(3);
     for byte_level in [false, true] {
