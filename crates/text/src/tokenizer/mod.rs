@@ -21,6 +21,7 @@ mod merges;
 mod normalize;
 mod parallel;
 mod pieces;
+mod plain_spans;
 mod random;
 mod sentencepiece;
 mod spans;

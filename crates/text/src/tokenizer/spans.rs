@@ -28,8 +28,11 @@ impl Tokenizer {
                 general.encode_spans(text)?.into_iter().for_each(|(id, (start, end))| push(id, start, end));
             }
             _ => {
-                let general = self.general()?;
-                general.encode_spans(text)?.into_iter().for_each(|(id, (start, end))| push(id, start, end));
+                let found = match self.with_room(|room| self.plain_spans(text, room)) {
+                    Some(found) => found,
+                    None => self.general()?.encode_spans(text)?,
+                };
+                found.into_iter().for_each(|(id, (start, end))| push(id, start, end));
                 debug_assert_eq!(ids, self.encode(text)?);
             }
         }

@@ -178,6 +178,37 @@ fn chinese_words_are_pieces_by_own_code_and_by_the_crate() {
 }
 
 #[test]
+fn spans_of_plain_texts_are_those_of_the_crate() {
+    let vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n[\n]\n.\n'\nthe\ncat\n##s\n##at\nc\na\nb\n##b\n##a\ni\n##i";
+    let mut made = all();
+    made.push(Tokenizer::parse_vocabulary(vocabulary, true, &SpecialNames::default()).unwrap());
+    made.push(train(
+        TrainingOptions { special_tokens: vec!["<2 zh>".into(), " b".into()], ..pairs(160) },
+        &TEXTS,
+        &serial,
+    ));
+    made.push(train(TrainingOptions { chinese_words: true, ..options(TrainedKind::Word) }, &TEXTS, &serial));
+    let letters = "aAbBcCtThHeEsS.,'-_ 129\t\n\r#<2 zh>/[MASK]";
+    let random = prop::collection::vec(prop::sample::select(letters.chars().collect::<Vec<_>>()), 0..24)
+        .prop_map(|characters| characters.into_iter().collect::<String>());
+    let words = prop::collection::vec(
+        prop::sample::select(vec!["the", " cat", "s", " ", "<2 zh>", " b", "don't", "[MASK]", "q"]),
+        0..9,
+    )
+    .prop_map(|words| words.concat());
+    let counts: Vec<std::cell::Cell<u32>> = made.iter().map(|_| std::cell::Cell::new(0)).collect();
+    proptest!(|(text in prop_oneof![random, words])| {
+        for (tokenizer, count) in made.iter().zip(&counts) {
+            let Some(found) = tokenizer.plain_spans(&text, &mut Room::default()) else { continue };
+            count.set(count.get() + 1);
+            prop_assert_eq!(found, tokenizer.general().unwrap().encode_spans(&text).unwrap(), "{:?} {:?}", text, tokenizer);
+        }
+    });
+    assert!(counts.iter().all(|count| count.get() > 50), "{counts:?}");
+    assert!(made[0].plain_spans("é", &mut Room::default()).is_none());
+}
+
+#[test]
 fn vocabularies_of_bert_are_run_by_own_code_as_by_the_crate() {
     let vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n[\n]\n.\n'\nthe\ncat\n##s\n##at\nc\na\nb\n##b\n##a\nÀ\n我\n们\ni\n##i\n，\n🙂";
     let all = [true, false].map(|lowercase| {
