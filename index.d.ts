@@ -92,12 +92,12 @@ export declare class NativeTokenizer {
   encode(text: string, settings: EncodeSettings): Int32Array
   /** The ids of a text, then where the part that each stands for begins and ends, in units of UTF-16. */
   encodeSpans(text: string, settings: EncodeSettings): Int32Array
-  /** The text of ids. */
-  decode(ids: Int32Array): string
+  /** The text of ids; words are joined by the rules of a language, if one is given. */
+  decode(ids: Int32Array, language?: string | undefined | null): string
   /** The ids of many texts. */
   encodeBatch(texts: Array<string>, settings: EncodeSettings, cancel?: NativeCancel | undefined | null): Promise<EncodedResult>
   /** The texts of many rows of ids. */
-  decodeBatch(ids: Int32Array, offsets: Int32Array, cancel?: NativeCancel | undefined | null): Promise<string[]>
+  decodeBatch(ids: Int32Array, offsets: Int32Array, language?: string | undefined | null, cancel?: NativeCancel | undefined | null): Promise<string[]>
 }
 
 /** Counts the words of texts, then learns a vocabulary. */
@@ -152,10 +152,13 @@ export interface BatchResult {
 export declare function chrfScore(optionsJson: string, sums: Float64Array): number
 
 /**
- * Statistics of each segment, for each metric: `[hypotheses, width]`, row by row. Hypothesis i has the next `counts[i]` references.
- * JSON: a list of metrics with their options.
+ * Statistics of each segment, for each metric and of it for each system: `[hypotheses, width]`, row by row. Hypothesis i has the next
+ * `counts[i]` references. JSON: a list of metrics with their options.
  */
-export declare function countTexts(metricsJson: string, hypotheses: Array<string>, references: Array<string>, counts: Uint32Array): Float64Array[]
+export declare function countTexts(metricsJson: string, systems: Array<Array<string>>, references: Array<string>, counts: Uint32Array): Float64Array[]
+
+/** The text of words and marks by the rules of a language. */
+export declare function detokenizeWords(tokens: Array<string>, language: string, unescape: boolean): string
 
 /** Ids of several texts, one after the other. */
 export interface EncodedResult {
@@ -245,7 +248,7 @@ export interface ProvidedWeight {
 }
 
 /** The same on the compute threads. */
-export declare function queueTexts(metricsJson: string, hypotheses: Array<string>, references: Array<string>, counts: Uint32Array, cancel?: NativeCancel | undefined | null): Promise<Float64Array[]>
+export declare function queueTexts(metricsJson: string, systems: Array<Array<string>>, references: Array<string>, counts: Uint32Array, cancel?: NativeCancel | undefined | null): Promise<Float64Array[]>
 
 /** Reads the GloVe vectors of words from a plain or gzip text file; dimension 0 takes the file's. */
 export declare function readGlove(path: string, words: Array<string>, dimension: number, cancel?: NativeCancel | undefined | null): Promise<GloveResult>
@@ -261,6 +264,9 @@ export interface SearchStep {
   /** What was found, after the last step. */
   result?: GenerateResult
 }
+
+/** The words of a Chinese text. */
+export declare function segmentChinese(text: string, newWords: boolean): Array<string>
 
 /** The permutation of `0..length` that belongs to a seed and an epoch. */
 export declare function shuffle(seed: number, epoch: number, length: number): Uint32Array

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeCancel, NativeLayer, NativeModel, NativeSearch, NativeTokenizer, NativeTokenizerTrainer, NativeTrainer, chrfScore, countTexts, environment, inferLayer, queueTexts, readGlove, shuffle, syncFile } = nativeBinding
+const { NativeCancel, NativeLayer, NativeModel, NativeSearch, NativeTokenizer, NativeTokenizerTrainer, NativeTrainer, chrfScore, countTexts, detokenizeWords, environment, inferLayer, queueTexts, readGlove, segmentChinese, shuffle, syncFile } = nativeBinding
 export { NativeCancel }
 export { NativeLayer }
 export { NativeModel }
@@ -783,10 +783,12 @@ export { NativeTokenizerTrainer }
 export { NativeTrainer }
 export { chrfScore }
 export { countTexts }
+export { detokenizeWords }
 export { environment }
 export { inferLayer }
 export { queueTexts }
 export { readGlove }
+export { segmentChinese }
 export { shuffle }
 export { syncFile }
 export const __napiBindingTarget = __napiLoadedBindingTarget

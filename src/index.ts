@@ -15,7 +15,9 @@ export type {
 export * as constraints from "./constraints/index.ts";
 export type { Cursor } from "./data/blocks.ts";
 export type { BucketOptions } from "./data/bucketing.ts";
+export { type SegmentChineseOptions, segmentChinese } from "./data/chinese.ts";
 export { Dataset, DatasetIterator, type DatasetPosition, type ShuffleOptions } from "./data/dataset.ts";
+export { type DetokenizeOptions, detokenize } from "./data/detokenize.ts";
 export { type ArrayData, type DataBatch, type Example, type PadOptions, padSequences, stack } from "./data/example.ts";
 export type { VocabularyLike } from "./data/glove.ts";
 export {
@@ -37,6 +39,7 @@ export {
 export type { TokenBatchOptions } from "./data/token-batches.ts";
 export {
   type DecodeBatchOptions,
+  type DecodeOptions,
   type EncodeBatchOptions,
   type EncodedSpans,
   type EncodeOptions,
@@ -226,6 +229,7 @@ export {
   squad,
   squadQuestions,
 } from "./metrics/answers/answers.ts";
+export type { BestThresholds, NoAnswerProbabilities } from "./metrics/answers/no-answer.ts";
 export { type Bleu, bleu, sentenceBleu } from "./metrics/bleu/bleu.ts";
 export type { BleuOptions, BleuSmoothing, BleuTokenizer } from "./metrics/bleu/options.ts";
 export type { BleuScore } from "./metrics/bleu/score.ts";
@@ -266,6 +270,7 @@ export {
 } from "./metrics/text/paired-bootstrap.ts";
 export { corpusPerplexity } from "./metrics/text/perplexity.ts";
 export type { TextReferences } from "./metrics/text/references.ts";
+export { type ScoreSystemsOptions, type SystemScores, scoreSystems } from "./metrics/text/score-systems.ts";
 export { type ScoreTextsOptions, scoreTexts, type TextScore, type TextScores } from "./metrics/text/score-texts.ts";
 export type { Scored } from "./metrics/text/text-metric.ts";
 export type { CompileOptions, LossOption, MetricsOption } from "./models/compile.ts";
@@ -290,6 +295,7 @@ export type { Pairs } from "./models/seq2seq/pairs.ts";
 export type { TransformerPreset, TransformerPresetName, TransformerPresetOptions } from "./models/seq2seq/presets.ts";
 export type { RecurrentSeq2SeqOptions } from "./models/seq2seq/recurrent.ts";
 export type { Feed, TensorChoice } from "./models/seq2seq/roles.ts";
+export type { SubwordRegularization, SubwordRegularizationSide } from "./models/seq2seq/subword-regularization.ts";
 export type { TiedEmbeddings, TransformerSeq2SeqOptions } from "./models/seq2seq/transformer.ts";
 export type { TranslateOptions } from "./models/seq2seq/translate-options.ts";
 export { Seq2Seq, type Seq2SeqOptions } from "./models/seq2seq.ts";

@@ -127,9 +127,14 @@ export interface NativeTokenizer {
   encode(text: string, settings: EncodeSettings): Int32Array;
   /** Ids, then two places of the text for each. */
   encodeSpans(text: string, settings: EncodeSettings): Int32Array;
-  decode(ids: Int32Array): string;
+  decode(ids: Int32Array, language?: string): string;
   encodeBatch(texts: string[], settings: EncodeSettings, cancel?: NativeCancel): Promise<EncodedResult>;
-  decodeBatch(ids: Int32Array, offsets: Int32Array, cancel?: NativeCancel): Promise<string[]>;
+  decodeBatch(
+    ids: Int32Array,
+    offsets: Int32Array,
+    language: string | undefined,
+    cancel?: NativeCancel,
+  ): Promise<string[]>;
 }
 
 /** Counts the words of texts, then learns a vocabulary. */
@@ -287,18 +292,22 @@ export interface NativeAddon {
     optionsJson: string,
   ) => NativeTokenizerTrainer;
   /**
-   * What texts have in common with references: for each metric `[hypotheses, width]`, row by row; hypothesis i has the next
-   * `counts[i]` references. JSON: `({ bleu } | { chrf } | { ter } | { rouge })[]`, each with its options, as in `src/metrics`.
+   * What texts have in common with references: for each metric, and of it for each system, `[hypotheses, width]`, row by row;
+   * hypothesis i of each has the next `counts[i]` references. JSON: `({ bleu } | { chrf } | { ter } | { rouge })[]`, each with its options, as in `src/metrics`.
    */
-  countTexts(metricsJson: string, hypotheses: string[], references: string[], counts: Uint32Array): Float64Array[];
+  countTexts(metricsJson: string, systems: string[][], references: string[], counts: Uint32Array): Float64Array[];
   /** The same on the compute threads. */
   queueTexts(
     metricsJson: string,
-    hypotheses: string[],
+    systems: string[][],
     references: string[],
     counts: Uint32Array,
     cancel?: NativeCancel,
   ): Promise<Float64Array[]>;
+  /** The text of words and marks by the rules of a language. */
+  detokenizeWords(tokens: string[], language: string, unescapes: boolean): string;
+  /** The words of a Chinese text. */
+  segmentChinese(text: string, newWords: boolean): string[];
   /** chrF from 0 to 100 of summed statistics; JSON of its options. */
   chrfScore(optionsJson: string, sums: Float64Array): number;
   /** Makes the content of a file, or the entries of a folder, durable. */

@@ -365,16 +365,21 @@ export class TokenizerHandle {
     return guard(() => this.#native.encodeSpans(text, settings));
   }
 
-  decode(ids: Int32Array): string {
-    return guard(() => this.#native.decode(ids));
+  decode(ids: Int32Array, language?: string): string {
+    return guard(() => this.#native.decode(ids, language));
   }
 
   encodeBatch(texts: string[], settings: EncodeSettings, signal: AbortSignal | undefined): Promise<EncodedResult> {
     return cancellable(signal, (cancel) => this.#native.encodeBatch(texts, settings, cancel));
   }
 
-  decodeBatch(ids: Int32Array, offsets: Int32Array, signal: AbortSignal | undefined): Promise<string[]> {
-    return cancellable(signal, (cancel) => this.#native.decodeBatch(ids, offsets, cancel));
+  decodeBatch(
+    ids: Int32Array,
+    offsets: Int32Array,
+    language: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<string[]> {
+    return cancellable(signal, (cancel) => this.#native.decodeBatch(ids, offsets, language, cancel));
   }
 }
 
@@ -413,23 +418,35 @@ export function readGlove(
 /** {@link NativeAddon.countTexts}. */
 export function countTexts(
   metrics: readonly object[],
-  hypotheses: readonly string[],
+  systems: readonly (readonly string[])[],
   references: readonly string[],
   counts: Uint32Array,
 ): Float64Array[] {
-  return guard(() => addon.countTexts(JSON.stringify(metrics), [...hypotheses], [...references], counts));
+  const lists = systems.map((hypotheses) => [...hypotheses]);
+  return guard(() => addon.countTexts(JSON.stringify(metrics), lists, [...references], counts));
 }
 
 /** {@link NativeAddon.queueTexts}. */
 export function queueTexts(
   metrics: readonly object[],
-  hypotheses: readonly string[],
+  systems: readonly (readonly string[])[],
   references: readonly string[],
   counts: Uint32Array,
   signal: AbortSignal | undefined,
 ): Promise<Float64Array[]> {
   const json = JSON.stringify(metrics);
-  return cancellable(signal, (cancel) => addon.queueTexts(json, [...hypotheses], [...references], counts, cancel));
+  const lists = systems.map((hypotheses) => [...hypotheses]);
+  return cancellable(signal, (cancel) => addon.queueTexts(json, lists, [...references], counts, cancel));
+}
+
+/** {@link NativeAddon.detokenizeWords}. */
+export function detokenizeWords(tokens: string[], language: string, unescapes: boolean): string {
+  return guard(() => addon.detokenizeWords(tokens, language, unescapes));
+}
+
+/** {@link NativeAddon.segmentChinese}. */
+export function segmentChinese(text: string, newWords: boolean): string[] {
+  return guard(() => addon.segmentChinese(text, newWords));
 }
 
 /** {@link NativeAddon.chrfScore}. */

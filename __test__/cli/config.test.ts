@@ -121,6 +121,22 @@ const mistakes: [text: string, message: string | RegExp][] = [
   [`${start}model: {tiedEmbeddings: all}`, /config.yaml: model.tiedEmbeddings: expected true or false, got "all"/],
   [`${start}model: {type: transformer, tiedEmbeddings: all}`, /model.tiedEmbeddings needs tokenizers.joint: true/],
   [`${start}model: {type: transformers}`, /expected one of recurrent, transformer, got "transformers"/],
+  [
+    `${start}tokenizers: {source: {type: bpe}}\ntraining: {subwordRegularization: {target: {dropout: 0.1}}}`,
+    /training.subwordRegularization.target: a tokenizer of type word cannot cut texts at random/,
+  ],
+  [
+    `${start}tokenizers: {joint: true, source: {type: bpe}}\ntraining: {subwordRegularization: {target: {alpha: 0.1}}}`,
+    "config.yaml: training.subwordRegularization.target: a tokenizer of type bpe takes dropout",
+  ],
+  [
+    `${start}training: {subwordRegularization: {source: {dropout: 2}}}`,
+    "config.yaml: training.subwordRegularization.source.dropout: expected a number from 0 to 1, got 2",
+  ],
+  [
+    `${start}tokenizers: {target: {type: character, chineseWords: true}}`,
+    "config.yaml: tokenizers.target.chineseWords: a tokenizer of type character has no words",
+  ],
   [`${start}model: {unit: 5}`, "config.yaml: model.unit is unknown; did you mean units?"],
   [`${start}model: {embedding_dim: 5}`, "config.yaml: model.embedding_dim is unknown; did you mean embeddingDim?"],
   [

@@ -6,7 +6,7 @@ import { resolveConfig } from "../../src/cli/config/config.ts";
 import { parseConfig } from "../../src/cli/config/file.ts";
 import { readWordVectors } from "../../src/data/glove.ts";
 import { FormatError } from "../../src/errors.ts";
-import { loadModel, readParallelText, Seq2Seq, Tokenizer } from "../../src/index.ts";
+import { type FileTokenizerDocument, loadModel, readParallelText, Seq2Seq, Tokenizer } from "../../src/index.ts";
 import { readSeq2SeqDocument } from "../../src/models/seq2seq/document.ts";
 import { inferLayer, LayerHandle, ModelHandle } from "../../src/native.ts";
 import { decodeState } from "../../src/training/state-document.ts";
@@ -173,12 +173,17 @@ const tokenizerFile: MakeTarget = async (folder) => {
     tokenizers: Record<string, { document: object }>;
   };
   const good = Object.values(file.tokenizers).map(({ document }) => document);
+  for (const type of ["word", "wordPiece", "bpe", "unigram"] as const) {
+    const own = await Tokenizer.train(["我来到北京清华大学", "how are you?"], { type, chineseWords: true });
+    good.push((own.toJSON() as FileTokenizerDocument).tokenizer);
+  }
   return {
     make: (random) => mutateJson(random, random.pick(good)),
     read: async (input) => {
       writeFileSync(path, input);
       const made = await Tokenizer.load(path);
       made.decode(made.encode("don't you? 你好 e\u0301"));
+      made.encodeWithSpans("don't you?");
     },
   };
 };
@@ -211,6 +216,7 @@ const vocabulary: MakeTarget = async (folder) => {
       writeFileSync(path, input);
       const made = await Tokenizer.load(path);
       made.decode(made.encode("don't you? 你好 e\u0301"));
+      made.encodeWithSpans("don't you?");
     },
   };
 };

@@ -1,7 +1,7 @@
 // BLEU and chrF of systems through the public API.
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
-import { environment, scoreTexts } from "sconce";
+import { environment, scoreSystems } from "sconce";
 import { description, memory, serve } from "./serve.mjs";
 
 let columns;
@@ -26,11 +26,9 @@ await serve({
     const streams = references.map((name) => columns.get(name));
     const options = { metrics: ["bleu", "chrf"], bleu: { tokenize: "zh" } };
     const start = performance.now();
-    const scores = [];
-    for (const name of systems) {
-      const { bleu, chrf } = await scoreTexts(columns.get(name), streams, options);
-      scores.push([bleu.score, chrf.score]);
-    }
+    const texts = systems.map((name) => columns.get(name));
+    const found = await scoreSystems(texts, streams, options);
+    const scores = found.map(({ scores: { bleu, chrf } }) => [bleu.score, chrf.score]);
     return { milliseconds: performance.now() - start, scores, peakMiB: memory().peakMiB };
   },
 });

@@ -1,12 +1,5 @@
 import { basename } from "node:path";
-import {
-  pairedBootstrap,
-  type ScoreTextsOptions,
-  scoreTexts,
-  type TextMetricName,
-  type TextMetricOptions,
-  type TextScores,
-} from "../index.ts";
+import { type ScoreSystemsOptions, scoreSystems, type TextMetricName, type TextScores } from "../index.ts";
 import { withTokenizersFor } from "../metrics/text/language.ts";
 import { listFlag, numberFlag, readArguments } from "./arguments.ts";
 import { type Command, type Streams, UsageError, write } from "./command.ts";
@@ -78,26 +71,21 @@ export const score: Command = {
     for (const place of places) references.push(await read(place));
     const metrics = metricNames<TextMetricName>(parsed) ?? ["bleu", "chrf"];
     const options = withTokenizersFor(references.flat(), metricOptions(parsed));
-    const systems: { file: string; scores: TextScores; texts: string[] }[] = [];
-    for (const file of files) {
-      const texts = await read(file);
-      const request: ScoreTextsOptions = { ...options, metrics, ...(confidence ? { bootstrap: drawn } : {}) };
-      systems.push({ file, texts, scores: await scoreTexts(texts, references, request) });
-    }
-    const comparisons: ComparisonLine[] = [];
-    if (paired) {
-      const [first, ...others] = systems.map(({ texts }) => texts);
-      for (const [index, texts] of others.entries()) {
-        for (const metric of metrics) {
-          const own = { metric, ...optionsOf(metric, options), ...drawn };
-          const { difference, interval, pValue } = pairedBootstrap(first!, texts, references, own);
-          comparisons.push({ file: files[index + 1]!, metric, difference, interval, pValue });
-        }
-      }
-    }
+    const texts: string[][] = [];
+    for (const file of files) texts.push(await read(file));
+    const request: ScoreSystemsOptions = { ...options, metrics, ...(confidence ? { bootstrap: drawn } : {}) };
+    const found = await scoreSystems(texts, references, { ...request, ...(paired ? { paired: drawn } : {}) });
+    const systems = found.map(({ scores }, index) => ({ file: files[index]!, scores }));
+    const comparisons: ComparisonLine[] = found.flatMap(({ comparisons: own = {} }, index) =>
+      metrics.flatMap((metric) => {
+        const compared = own[metric];
+        if (compared === undefined) return [];
+        const { difference, interval, pValue } = compared;
+        return [{ file: files[index]!, metric, difference, interval, pValue }];
+      }),
+    );
     if (json) {
-      const made = systems.map(({ file, scores }) => ({ file, scores }));
-      await write(output, `${JSON.stringify({ systems: made, ...(paired ? { comparisons } : {}) })}\n`);
+      await write(output, `${JSON.stringify({ systems, ...(paired ? { comparisons } : {}) })}\n`);
       return 0;
     }
     for (const { file, scores } of systems) await write(output, shown(file, scores, systems.length > 1));
@@ -105,12 +93,6 @@ export const score: Command = {
     return 0;
   },
 };
-
-function optionsOf(metric: TextMetricName, options: TextMetricOptions): object {
-  if (metric.startsWith("chrf")) return options.chrf ?? {};
-  if (metric.startsWith("rouge")) return options.rouge ?? {};
-  return metric === "bleu" || metric === "ter" ? (options[metric] ?? {}) : {};
-}
 
 function shown(file: string, scores: TextScores, named: boolean): string {
   const head = named ? `${file === "-" ? file : basename(file)}: ` : "";

@@ -12,6 +12,7 @@ import {
   modelCheckpoint,
   type ParallelText,
   Seq2Seq,
+  type SubwordRegularization,
   type TextMetricName,
 } from "../index.ts";
 import { checkPositionals, readArguments } from "./arguments.ts";
@@ -112,6 +113,9 @@ async function learn(
     seed: training.seed,
     accumulateSteps: training.accumulateSteps,
     mixedPrecision: training.mixedPrecision ?? false,
+    ...(training.subwordRegularization === undefined
+      ? {}
+      : { subwordRegularization: training.subwordRegularization as SubwordRegularization }),
     optimizer: optimizerOf(training.optimizer, (path) => `training.optimizer${path}`),
     ...(training.labelSmoothing === undefined
       ? {}

@@ -7,14 +7,17 @@ export async function trainTokenizers(
   pairs: ParallelText,
   signal: AbortSignal,
 ): Promise<{ source: Tokenizer; target: Tokenizer }> {
-  const trained = (lines: readonly string[], { type, vocabularySize, lowercase }: NonNullable<typeof target>) =>
-    Tokenizer.train(lines, {
+  const trained = (lines: readonly string[], options: NonNullable<typeof target>) => {
+    const { type, vocabularySize, lowercase, chineseWords } = options;
+    return Tokenizer.train(lines, {
       type,
       minimumCount,
       ...(lowercase === undefined ? {} : { lowercase }),
+      ...(chineseWords === undefined ? {} : { chineseWords }),
       ...(vocabularySize === undefined ? {} : { vocabularySize }),
       signal,
     });
+  };
   const first = await trained(joint ? [...pairs.sources(), ...pairs.targets()] : pairs.sources(), source);
   return { source: first, target: target === undefined ? first : await trained(pairs.targets(), target) };
 }

@@ -78,33 +78,45 @@ export function mapped<T, U>(open: OpenBlocks<T>, change: (item: T) => U | Promi
   };
 }
 
+/** Which items of the data are changed together. */
+export interface ItemPlace {
+  readonly epoch: number;
+  /** The number of the first of them in the epoch. */
+  readonly first: number;
+}
+
+/** Changes many items at a time, each into one. */
+export type ChangeTogether<T, U> = (items: readonly T[], place: ItemPlace) => Promise<readonly U[]>;
+
 /**
  * Many items changed at a time, each into one.
  *
  * @param size - Items that are changed together where they come one by one; blocks of data that can be resumed stay whole.
  */
-export function mappedTogether<T, U>(
-  open: OpenBlocks<T>,
-  size: number,
-  change: (items: readonly T[]) => Promise<readonly U[]>,
-): OpenBlocks<U> {
-  return async function* (epoch, cursor) {
+export function mappedTogether<T, U>(open: OpenBlocks<T>, size: number, change: ChangeTogether<T, U>): OpenBlocks<U> {
+  return resumed(async function* (epoch, place) {
+    const { first: saved, inner } = (place ?? { first: 0 }) as { first?: unknown; inner?: unknown };
+    if (!Number.isSafeInteger(saved)) throw misplaced();
+    let first = saved as number;
     let gathered: T[] = [];
-    const given = async (): Promise<Block<U>> => {
-      const items = await change(gathered);
-      gathered = [];
-      return { items, cursor: undefined };
+    const changed = async (items: readonly T[], cursor: Cursor | undefined): Promise<Block<U>> => {
+      const own = first;
+      first += items.length;
+      const made = await change(items, { epoch, first: own });
+      return { items: made, cursor: nested(cursor, (within) => ({ first: own, inner: within })) };
     };
-    for await (const block of open(epoch, cursor)) {
+    for await (const block of open(epoch, within(inner))) {
       if (block.cursor !== undefined) {
-        yield { items: await change(block.items), cursor: block.cursor };
+        yield await changed(block.items, block.cursor);
         continue;
       }
       gathered.push(...block.items);
-      if (gathered.length >= size) yield await given();
+      if (gathered.length < size) continue;
+      yield await changed(gathered, undefined);
+      gathered = [];
     }
-    if (gathered.length > 0) yield await given();
-  };
+    if (gathered.length > 0) yield await changed(gathered, undefined);
+  });
 }
 
 /**

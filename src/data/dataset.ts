@@ -2,6 +2,7 @@ import { DataError, StateError } from "../errors.ts";
 import { checkKeys, integerOption, numberOption } from "../options.ts";
 import {
   advanced,
+  type ChangeTogether,
   type Cursor,
   checkCursor,
   dropped,
@@ -40,7 +41,7 @@ export interface ShuffleOptions {
 }
 
 type Source<T> =
-  | { list: true; open(epoch: number): View<T> | Promise<View<T>> }
+  | { list: true; varies: boolean; open(epoch: number): View<T> | Promise<View<T>> }
   | { list: false; resumable: boolean; open: OpenBlocks<T> };
 
 const defaultWindow = 10_000;
@@ -113,7 +114,7 @@ export class Dataset<T> implements AsyncIterable<T> {
    * @internal
    */
   static fromView<T>(view: View<T>): Dataset<T> {
-    return new Dataset({ list: true, open: () => view });
+    return new Dataset({ list: true, varies: false, open: () => view });
   }
 
   /**
@@ -133,10 +134,11 @@ export class Dataset<T> implements AsyncIterable<T> {
   /**
    * How many items an epoch has.
    *
-   * @returns The count, or `undefined` for data that are read anew in each epoch, or without end.
+   * @returns The count, or `undefined` for data that are read anew in each epoch, or without end, or of which epochs have more or
+   *   less.
    */
   async count(): Promise<number | undefined> {
-    if (!this.#source.list) return undefined;
+    if (!this.#source.list || this.#source.varies) return undefined;
     const { length } = await this.#source.open(0);
     return length === Number.POSITIVE_INFINITY ? undefined : length;
   }
@@ -157,30 +159,37 @@ export class Dataset<T> implements AsyncIterable<T> {
    * Changes many items at a time. A list is changed as a whole at the start of each epoch and kept until the next one.
    *
    * @param size - Items that are changed together, at most.
-   * @param change - Gives one for each; must not depend on how they are grouped.
+   * @param change - Gives one for each, also by its number and the epoch; must not depend on how they are grouped.
    * @param store - Makes what keeps the items of a list.
+   * @param varies - Whether epochs may have more or less of what is made of the items, such as batches by their lengths; default
+   *   `false`.
    * @internal
    */
   mapTogether<U>(
     size: number,
-    change: (items: readonly T[]) => Promise<readonly U[]>,
+    change: ChangeTogether<T, U>,
     store: () => View<U> & { push(item: U): void },
+    varies = false,
   ): Dataset<U> {
     let last: { epoch: number; view: View<U> } | undefined;
-    return this.#derive<U>(
+    const made = this.#derive<U>(
       async (inner, epoch) => {
         if (last?.epoch === epoch) return last.view;
+        // Not both at a time: they are large.
+        last = undefined;
         const view = finite("bucketByLength", inner);
         const made = store();
         for (let start = 0; start < view.length; start += size) {
           const items = await collect(view, start, Math.min(view.length, start + size));
-          for (const item of await change(items)) made.push(item);
+          for (const item of await change(items, { epoch, first: start })) made.push(item);
         }
         last = { epoch, view: made };
         return made;
       },
       (open) => mappedTogether(open, size, change),
     );
+    const source = made.#source;
+    return varies && source.list ? new Dataset({ ...source, varies }) : made;
   }
 
   /**
@@ -227,7 +236,8 @@ export class Dataset<T> implements AsyncIterable<T> {
   repeat(count?: number): Dataset<T> {
     const passes = count === undefined ? Number.POSITIVE_INFINITY : integerOption("repeat", "count", count, 1);
     const source = this.#source;
-    if (source.list) return new Dataset({ list: true, open: (epoch) => repeatedView(source.open, passes, epoch) });
+    if (source.list)
+      return new Dataset({ ...source, open: (epoch: number) => repeatedView(source.open, passes, epoch) });
     const epochOf = (epoch: number, pass: number) => innerEpoch(epoch, pass, passes);
     return new Dataset({ ...source, open: repeated(source.open, passes, epochOf, nothingToRepeat) });
   }
@@ -405,7 +415,7 @@ export class Dataset<T> implements AsyncIterable<T> {
   ): Dataset<U> {
     const source = this.#source;
     if (!source.list) return new Dataset<U>({ list: false, resumable: source.resumable, open: blocks(source.open) });
-    return new Dataset<U>({ list: true, open: async (epoch) => view(await source.open(epoch), epoch) });
+    return new Dataset<U>({ ...source, open: async (epoch: number) => view(await source.open(epoch), epoch) });
   }
 
   /** What needs a list: done on all items, or on one window after the other, of which `slice` items are given on together. */

@@ -2,6 +2,7 @@ import { DataError, fromFile, OptionError } from "../errors.ts";
 import { TokenizerHandle } from "../native.ts";
 import type { EncodeSettings } from "../native-interface.ts";
 import { checkKeys, checkSignal, integerOption } from "../options.ts";
+import { languageOption } from "./detokenize.ts";
 import { blocksOf, checkTexts, inBlocks, type Texts } from "./tokenizers/blocks.ts";
 import { readDocument, type SpecialTokenNames, type TokenizerDocument } from "./tokenizers/document.ts";
 import { EncodedTexts } from "./tokenizers/encoded.ts";
@@ -31,8 +32,17 @@ export interface EncodedSpans {
   readonly spans: Int32Array;
 }
 
+/** Options of {@link Tokenizer.decode}. */
+export interface DecodeOptions {
+  /**
+   * For `"word"` and `"wordPiece"`: joins words by the rules of a language, such as `"de"` or `"fr"`, as {@link detokenize} does. Default: rules for
+   * English and Chinese.
+   */
+  language?: string;
+}
+
 /** Options of {@link Tokenizer.decodeBatch}. */
-export interface DecodeBatchOptions {
+export interface DecodeBatchOptions extends DecodeOptions {
   /** Stops decoding; the rejection is its reason. */
   signal?: AbortSignal;
 }
@@ -56,11 +66,11 @@ export class Tokenizer {
   readonly lowercase: boolean;
   /** The tokens and their ids. */
   readonly vocabulary: Vocabulary;
+  /** Whether it can cut texts at random: of type `"bpe"` with a `dropout`, of type `"unigram"` with an `alpha`. */
+  readonly canSample: boolean;
   readonly #handle: TokenizerHandle;
   /** Whether version 1 of the format can hold it. */
   readonly #isWords: boolean;
-  /** Whether it can cut texts at random. */
-  readonly #canSample: boolean;
 
   private constructor(handle: TokenizerHandle, isWords: boolean) {
     const { type, lowercase, tokens, canSample, ...ids } = JSON.parse(handle.describe()) as {
@@ -74,7 +84,7 @@ export class Tokenizer {
     this.vocabulary = Vocabulary.ofTokens(tokens, ids);
     this.#handle = handle;
     this.#isWords = isWords;
-    this.#canSample = canSample;
+    this.canSample = canSample;
   }
 
   /**
@@ -87,7 +97,7 @@ export class Tokenizer {
    */
   static async train(texts: Texts, options: TokenizerOptions): Promise<Tokenizer> {
     const { handle, checked } = await train("Tokenizer.train", texts, options);
-    const isUsual = checked.normalization === "nfc" && checked.specialTokens.length === 0;
+    const isUsual = checked.normalization === "nfc" && checked.specialTokens.length === 0 && !checked.chineseWords;
     return new Tokenizer(handle, (checked.type === "word" || checked.type === "character") && isUsual);
   }
 
@@ -170,7 +180,7 @@ export class Tokenizer {
   /**
    * The ids of a text and the part of it that each stands for, as in highlighting or when answers are looked for. Rules that
    * change a text are followed back; a space belongs to the token that it stands in, and bytes of one character all stand for
-   * that character. Slower than `encode`.
+   * that character. Slower than `encode`, most of all for texts beyond ASCII.
    *
    * @param text - Any text; halves of surrogate pairs count as one unit.
    * @param options - Whether to add begin and end, which stand for nothing, and how long the result may be; not `sampling`.
@@ -208,25 +218,34 @@ export class Tokenizer {
    * The text of ids. Padding, begin and end leave no trace; unknown shows as `<unk>`.
    *
    * @param ids - Ids of `vocabulary`.
-   * @throws DataError if there is no such id.
+   * @param options - How words are joined.
+   * @throws DataError if there is no such id; OptionError if the language is no code of one, or tokens are no words.
    */
-  decode(ids: ArrayLike<number>): string {
-    return this.#handle.decode(this.#checkIds(ids));
+  decode(ids: ArrayLike<number>, options: DecodeOptions = {}): string {
+    checkKeys("decode", options, ["language"]);
+    return this.#handle.decode(this.#checkIds(ids), this.#language("decode", options.language));
+  }
+
+  #language(where: string, language: string | undefined): string | undefined {
+    if (language === undefined) return undefined;
+    if (this.type === "word" || this.type === "wordPiece") return languageOption(where, language);
+    throw new OptionError(`${where}: language is for tokenizers of words: of type "word" or "wordPiece"`);
   }
 
   /**
    * The texts of many rows of ids, on the compute threads.
    *
    * @param rows - What `encodeBatch` gave, or rows of ids.
-   * @param options - Cancellation.
+   * @param options - How words are joined; cancellation.
    * @returns A text for each row.
-   * @throws DataError if there is no such id, or offsets do not fit.
+   * @throws DataError if there is no such id, or offsets do not fit; OptionError as of {@link Tokenizer.decode}.
    */
   async decodeBatch(
     rows: EncodedTexts | Iterable<ArrayLike<number>>,
     options: DecodeBatchOptions = {},
   ): Promise<string[]> {
-    checkKeys("decodeBatch", options, ["signal"]);
+    checkKeys("decodeBatch", options, ["language", "signal"]);
+    const language = this.#language("decodeBatch", options.language);
     checkSignal("decodeBatch", options.signal);
     options.signal?.throwIfAborted();
     const encoded =
@@ -243,6 +262,7 @@ export class Tokenizer {
         return this.#handle.decodeBatch(
           part,
           own.map((offset) => offset - first),
+          language,
           options.signal,
         );
       },
@@ -286,7 +306,7 @@ export class Tokenizer {
   }
 
   #encoding(where: string, options: EncodeOptions): EncodeSettings {
-    return checkEncoding(where, options, this.vocabulary, this.#canSample ? this.type : undefined);
+    return checkEncoding(where, options, this.vocabulary, this.canSample ? this.type : undefined);
   }
 
   #checkIds(ids: ArrayLike<number>): Int32Array {
@@ -311,7 +331,7 @@ export class Tokenizer {
     checkTexts(where, texts);
     const settings = this.#encoding(where, options);
     options.signal?.throwIfAborted();
-    let first = 0;
+    let { first } = settings;
     await inBlocks(
       blocksOf(where, texts),
       (block) => {

@@ -25,9 +25,9 @@ import {
   type Seq2SeqEvaluateOptions,
   textValues,
 } from "./seq2seq/evaluate.ts";
-import { checkFit, compileFor, type Seq2SeqFitOptions } from "./seq2seq/fit.ts";
+import { checkFit, compileFor, cuttingOf, type Seq2SeqFitOptions } from "./seq2seq/fit.ts";
 import { GeneratedValidation } from "./seq2seq/generated-validation.ts";
-import { type EncodedPair, PairEncoder, type Pairs, textOf } from "./seq2seq/pairs.ts";
+import { type EncodedPair, PairEncoder, type Pairs, type RandomCutting, textOf } from "./seq2seq/pairs.ts";
 import { type TransformerPreset, type TransformerPresetName, transformerPreset } from "./seq2seq/presets.ts";
 import { type RecurrentSeq2SeqOptions, recurrentModel } from "./seq2seq/recurrent.ts";
 import { type Border, type Feed, findRoles, type Roles, type TensorChoice } from "./seq2seq/roles.ts";
@@ -274,11 +274,13 @@ export class Seq2Seq {
    * @throws OptionError if an option is wrong; DataError if there are no pairs; what `Model.fit` throws.
    */
   async fit(pairs: Pairs, options: Seq2SeqFitOptions = {}): Promise<History> {
-    const { seed, maxLength, batches, validation, generation, keepIds, passed } = checkFit(options);
+    const checked = checkFit(options);
+    const { seed, maxLength, batches, validation, generation, keepIds, passed } = checked;
+    const cutting = cuttingOf(checked, this);
     compileFor(this.model, this.#roles, options, seed);
     const { signal } = options;
     await this.model.build({ seed, ...(signal === undefined ? {} : { signal }) });
-    const training = await this.#batches("fit", pairs, { ...batches, seed }, maxLength, signal, keepIds);
+    const training = await this.#batches("fit", pairs, { ...batches, seed }, maxLength, signal, keepIds, cutting);
     if (validation === undefined) return this.model.fit(training, passed);
     const where = "fit: validation";
     const all = validation instanceof Dataset ? validation : textOf(where, validation);
@@ -422,8 +424,9 @@ export class Seq2Seq {
     maxLength: number | undefined,
     signal: AbortSignal | undefined,
     keepIds = false,
+    cutting?: RandomCutting,
   ): Promise<Dataset<DataBatch>> {
-    const streamed = await this.#encoder.dataset(where, pairs, maxLength, signal);
+    const streamed = await this.#encoder.dataset(where, pairs, maxLength, signal, cutting);
     const encoded = keepIds && pairs instanceof Dataset ? await this.#encoder.kept(where, streamed, signal) : streamed;
     return encoded.bucketByLength({ ...options, length: lengthOf }, (items) => this.#batch(items));
   }

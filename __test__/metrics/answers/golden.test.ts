@@ -1,8 +1,17 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
-import test from "ava";
-import { type AnsweredQuestion, cmrc, DataError, squad, squadQuestions } from "../../../src/index.ts";
+import test, { type ExecutionContext } from "ava";
+import {
+  type AnsweredQuestion,
+  type AnswerScores,
+  cmrc,
+  DataError,
+  OptionError,
+  type SquadScores,
+  squad,
+  squadQuestions,
+} from "../../../src/index.ts";
 import { wordsOf } from "../../../src/metrics/answers/words.ts";
 import { goldenMetrics, near } from "../../helpers/metrics.ts";
 
@@ -18,6 +27,14 @@ interface Golden {
   cases: Case[];
   words: [text: string, words: string[]][];
   systems: Record<string, { exact?: number; exact_match?: number; f1: number }>;
+  thresholds: {
+    questions: AnsweredQuestion[];
+    predictions: Record<string, string>;
+    probabilities: Record<string, number>;
+    threshold: number;
+    squad2: Record<string, number>;
+  }[];
+  thresholdSystems: Record<string, Record<string, number>>;
 }
 
 const golden = goldenMetrics<Golden>("answers.json");
@@ -45,6 +62,43 @@ test("random answers have the values of SQuAD's and CMRC's scripts", (t) => {
   }
 });
 
+/** All that the script of SQuAD 2.0 prints, by its names. */
+function printed({ exactMatch, f1, total, hasAnswer, noAnswer, ...best }: SquadScores): Record<string, number> {
+  const part = (name: string, scores: AnswerScores | undefined) =>
+    scores === undefined
+      ? {}
+      : { [`${name}_exact`]: scores.exactMatch, [`${name}_f1`]: scores.f1, [`${name}_total`]: scores.total };
+  return {
+    exact: exactMatch,
+    f1,
+    total,
+    ...part("HasAns", hasAnswer),
+    ...part("NoAns", noAnswer),
+    best_exact: best.bestExactMatch!,
+    best_exact_thresh: best.bestExactMatchThreshold!,
+    best_f1: best.bestF1!,
+    best_f1_thresh: best.bestF1Threshold!,
+  };
+}
+
+function samePrinted(t: ExecutionContext, name: string, own: SquadScores, expected: Record<string, number>): void {
+  const found = printed(own);
+  t.deepEqual(Object.keys(found).sort(), Object.keys(expected).sort(), name);
+  for (const [key, value] of Object.entries(expected)) {
+    t.true(near(found[key]!, value), `${name}, ${key}: ${found[key]} instead of ${value}`);
+  }
+}
+
+test("thresholds for questions without an answer are those of SQuAD's script", (t) => {
+  t.true(golden.thresholds.some(({ squad2 }) => squad2.best_exact_thresh! > 0 && squad2.best_exact! > squad2.exact!));
+  for (const [number, { questions, predictions, probabilities, threshold, squad2 }] of golden.thresholds.entries()) {
+    const options = { noAnswerProbabilities: probabilities, noAnswerThreshold: threshold };
+    samePrinted(t, `case ${number}`, squad(predictions, questions, options), squad2);
+    const map = new Map(Object.entries(probabilities));
+    samePrinted(t, `case ${number}`, squad(predictions, questions, { ...options, noAnswerProbabilities: map }), squad2);
+  }
+});
+
 test("words are those of NLTK", (t) => {
   for (const [text, words] of golden.words) t.deepEqual(wordsOf(text), words, JSON.stringify(text));
 });
@@ -66,6 +120,14 @@ test("published systems have the values of SQuAD's scripts", (t) => {
     const found = squad(predictions, sets[version], { version });
     t.true(near(found.exactMatch, exact_match!) && near(found.f1, f1), `${file}: ${found.exactMatch} ${found.f1}`);
   }
+  for (const [file, expected] of Object.entries(golden.thresholdSystems)) {
+    const predictions = Object.entries(read(`conformance/squad-predictions/${file}`) as Record<string, string>);
+    const noAnswerProbabilities = new Map(
+      predictions.map(([id, text]) => [id, text === "" ? 1 : (([...text].length * 37) % 101) / 101]),
+    );
+    const options = { noAnswerProbabilities, noAnswerThreshold: 0.5 };
+    samePrinted(t, file, squad(new Map(predictions), sets["2.0"], options), expected);
+  }
 });
 
 test("what does not fit is refused", (t) => {
@@ -81,6 +143,17 @@ test("what does not fit is refused", (t) => {
   refused(() => squadQuestions({}), /document has no data/);
   refused(() => squadQuestions({ data: [{ paragraphs: 3 }] }), /paragraphs is no list/);
   refused(() => squadQuestions({ data: [{ paragraphs: [{ qas: [{ id: 1 }] }] }] }), /id of a question is no text/);
+  const probabilities = (noAnswerProbabilities: unknown) =>
+    squad({ a: "b" }, questions, { noAnswerProbabilities } as never);
+  refused(() => probabilities({ b: 0.5 }), /probability that question a has no answer is missing/);
+  refused(() => probabilities({ a: "0.5" }), /probability that question a has no answer is no number/);
+  refused(() => probabilities(new Map([["a", Number.NaN]])), /is no number/);
+  refused(() => probabilities(0.5), /noAnswerProbabilities must be an object or a map/);
+  const wrong = (options: object, message: RegExp) =>
+    t.throws(() => squad({ a: "b" }, questions, options), { instanceOf: OptionError, message });
+  wrong({ version: "1.1", noAnswerProbabilities: { a: 0 } }, /are for version "2.0"/);
+  wrong({ noAnswerThreshold: 0.5 }, /needs noAnswerProbabilities/);
+  wrong({ noAnswerProbabilities: { a: 0 }, noAnswerThreshold: "0.5" }, /noAnswerThreshold/);
   t.is(squad({}, questions, { version: "1.1" }).missing, 1);
   t.is(squad(new Map([["a", "The B."]]), questions).exactMatch, 100);
 });

@@ -68,8 +68,9 @@ test("every character is cut as sacreBLEU cuts it", (t) => {
     const expected = golden.characters[name];
     t.is(expected.length, 2 * characters.length);
     const texts = characters.flatMap((character) => [`a${character}b`, `1${character}2`]);
-    const { rows, width } = statistics(bleuMetric("test", { tokenize: name }), checkedTexts("test", texts, texts));
-    const words = (text: number) => rows[text * width];
+    const metric = bleuMetric("test", { tokenize: name });
+    const [counted] = statistics(metric, [checkedTexts("test", texts, texts)]);
+    const words = (text: number) => counted!.rows[text * counted!.width];
     const other = characters.filter(
       (_, index) => `${words(2 * index)}${words(2 * index + 1)}` !== expected.slice(2 * index, 2 * index + 2),
     );
@@ -84,9 +85,12 @@ test("every character is cut as sacreBLEU cuts it", (t) => {
 test("a paired bootstrap on given samples has sacreBLEU's means, ranges and probability", (t) => {
   for (const { baseline, system, references, indices, results, pValue } of golden.paired) {
     const metric = bleuMetric("test", {});
-    const counted = (texts: string[]) => statistics(metric, checkedTexts("test", texts, references));
+    const [one, two] = statistics(
+      metric,
+      [baseline, system].map((texts) => checkedTexts("test", texts, references)),
+    );
     const samples = indices.map((sample) => Uint32Array.from(sample));
-    const found = compare(counted(baseline), counted(system), metric.score, samples);
+    const found = compare(one!, two!, metric.score, samples);
     for (const [name, expected] of [["baseline", results[0]!] as const, ["system", results[1]!] as const]) {
       for (const field of ["score", "mean", "ci"] as const) {
         // sacreBLEU divides what it has drawn in 32 bits.

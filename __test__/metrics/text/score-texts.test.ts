@@ -8,6 +8,7 @@ import {
   OptionError,
   pairedBootstrap,
   rouge,
+  scoreSystems,
   scoreTexts,
   sentenceTer,
   squad,
@@ -56,6 +57,42 @@ test("a bootstrap gives ranges that hold the score, the same for the same seed",
   t.deepEqual(await scoreTexts(other, many, options), scores);
   const seeded = await scoreTexts(other, many, { ...options, bootstrap: { samples: 100, seed: 1 } });
   t.notDeepEqual(seeded.bleu!.interval, scores.bleu!.interval);
+});
+
+test("systems together have what each has alone, and comparisons", async (t) => {
+  const better = references.map((text, index) => (index === 1 ? hypotheses[1]! : text));
+  const streams = [references, references.map((text, index) => (index === 2 ? null : `${text} more`))];
+  for (const [expected, name] of [
+    [references, "one reference"],
+    [streams, "two references"],
+  ] as const) {
+    const options = { metrics: textMetricNames, bootstrap: { samples: 10, seed: 4 } };
+    const systems = [hypotheses, better, hypotheses.toReversed()];
+    const all = await scoreSystems(systems, expected, { ...options, paired: { samples: 20 } });
+    t.is(all.length, 3);
+    t.is(all[0]!.comparisons, undefined);
+    for (const [index, system] of systems.entries()) {
+      t.deepEqual(all[index]!.scores, await scoreTexts(system, expected, options), `${name}, system ${index}`);
+      if (index === 0) continue;
+      for (const metric of textMetricNames) {
+        const { signature: _, ...alone } = pairedBootstrap(hypotheses, system, expected, { metric, samples: 20 });
+        t.deepEqual(all[index]!.comparisons![metric], alone, `${name}, ${metric} of system ${index}`);
+      }
+    }
+  }
+  const [first, second] = await scoreSystems([hypotheses, better], references, { metrics: ["ter"] });
+  t.deepEqual(Object.keys(first!), ["scores"]);
+  t.deepEqual(Object.keys(second!), ["scores"]);
+  const refused = (systems: unknown, message: RegExp) =>
+    t.throwsAsync(scoreSystems(systems as never, references), { instanceOf: DataError, message });
+  await refused([], /at least one list/);
+  await refused("a", /at least one list/);
+  await refused([hypotheses, ["a"]], /systems\[1\]: expected 1 texts in references/);
+  await refused([hypotheses, 3], /systems\[1\]: hypotheses must be a list/);
+  await t.throwsAsync(scoreSystems([hypotheses], references, { paired: { sample: 1 } } as never), {
+    instanceOf: OptionError,
+    message: /paired: unknown option "sample"/,
+  });
 });
 
 test("every metric compares systems", (t) => {

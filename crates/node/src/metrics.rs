@@ -5,7 +5,7 @@ use napi::{
 };
 use napi_derive::napi;
 use sconce_engine::{Code, Error, family::Family};
-use sconce_text::metrics::{Chrf, Metric, MetricError, statistics};
+use sconce_text::metrics::{Chrf, Metric, MetricError, Tables, statistics};
 
 use crate::{
     batch::Doubles,
@@ -28,21 +28,30 @@ fn parsed<T: serde::de::DeserializeOwned>(json: &str) -> sconce_engine::Result<T
     serde_json::from_str(json).map_err(|error| Error::new(Code::Option, format!("metrics: {error}")))
 }
 
-/// Statistics of each segment, for each metric: `[hypotheses, width]`, row by row. Hypothesis i has the next `counts[i]` references.
-/// JSON: a list of metrics with their options.
+/// The lists of texts that systems gave, as slices.
+fn slices(systems: &[Vec<String>]) -> Vec<&[String]> {
+    systems.iter().map(Vec::as_slice).collect()
+}
+
+fn flat(tables: Tables) -> Vec<Doubles> {
+    tables.into_iter().flatten().map(Doubles).collect()
+}
+
+/// Statistics of each segment, for each metric and of it for each system: `[hypotheses, width]`, row by row. Hypothesis i has the next
+/// `counts[i]` references. JSON: a list of metrics with their options.
 #[napi(catch_unwind, ts_return_type = "Float64Array[]")]
 pub fn count_texts(
     metrics_json: String,
-    hypotheses: Vec<String>,
+    systems: Vec<Vec<String>>,
     references: Vec<String>,
     counts: Uint32Array,
 ) -> Result<Vec<Doubles>> {
     watch_panics();
     let serial = |pieces: usize, work: &(dyn Fn(usize) + Sync)| (0..pieces).for_each(work);
     let made = parsed::<Vec<Metric>>(&metrics_json).and_then(|metrics| {
-        statistics(&metrics, &hypotheses, &references, &counts, &serial, &|| false).map_err(metric_error)
+        statistics(&metrics, &slices(&systems), &references, &counts, &serial, &|| false).map_err(metric_error)
     });
-    made.map(|tables| tables.into_iter().map(Doubles).collect()).map_err(thrown)
+    made.map(flat).map_err(thrown)
 }
 
 /// The same on the compute threads.
@@ -50,7 +59,7 @@ pub fn count_texts(
 pub fn queue_texts<'env>(
     env: &'env Env,
     metrics_json: String,
-    hypotheses: Vec<String>,
+    systems: Vec<Vec<String>>,
     references: Vec<String>,
     counts: Uint32Array,
     cancel: Option<ClassInstance<'_, NativeCancel>>,
@@ -61,8 +70,9 @@ pub fn queue_texts<'env>(
     queue_once(env, family.number(), move || {
         let metrics: Vec<Metric> = parsed(&metrics_json)?;
         let cancelled = || flag.is_raised();
-        let tables = statistics(&metrics, &hypotheses, &references, &counts, &run, &cancelled).map_err(metric_error)?;
-        Ok(tables.into_iter().map(Doubles).collect::<Vec<_>>())
+        let tables =
+            statistics(&metrics, &slices(&systems), &references, &counts, &run, &cancelled).map_err(metric_error)?;
+        Ok(flat(tables))
     })
 }
 

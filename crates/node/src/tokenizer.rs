@@ -15,6 +15,10 @@ use sconce_text::tokenizer::{
     Encoded, Encoding, Fault, LARGEST_DOCUMENT, Sampling, SpecialNames, Tokenizer, TokenizerError,
     training::{Counting, Learning, Progress, TrainingOptions},
 };
+use sconce_text::{
+    chinese,
+    detokenize::{Language, detokenize},
+};
 
 use crate::{
     batch::Integers,
@@ -227,10 +231,11 @@ impl NativeTokenizer {
             .map_err(|error| thrown(Error::new(Code::Internal, error.reason.clone())))
     }
 
-    /// The text of ids.
+    /// The text of ids; words are joined by the rules of a language, if one is given.
     #[napi(catch_unwind)]
-    pub fn decode(&self, ids: Int32Array) -> Result<String> {
-        self.tokenizer.decode(&ids).map_err(|error| thrown(tokenizer_error(error)))
+    pub fn decode(&self, ids: Int32Array, language: Option<String>) -> Result<String> {
+        let language = language.as_deref().map(Language::of);
+        self.tokenizer.decode_as(&ids, language).map_err(|error| thrown(tokenizer_error(error)))
     }
 
     /// The ids of many texts.
@@ -258,12 +263,14 @@ impl NativeTokenizer {
         env: &'env Env,
         ids: Int32Array,
         offsets: Int32Array,
+        language: Option<String>,
         cancel: Option<ClassInstance<'_, NativeCancel>>,
     ) -> Result<Object<'env>> {
         let (tokenizer, flag) = (Arc::clone(&self.tokenizer), flag(cancel));
         let (ids, offsets) = (ids.to_vec(), offsets.to_vec());
+        let language = language.as_deref().map(Language::of);
         queue_once(env, self.family.number(), move || {
-            tokenizer.decode_batch(&ids, &offsets, &run, &|| flag.is_raised()).map_err(tokenizer_error)
+            tokenizer.decode_batch(&ids, &offsets, language, &run, &|| flag.is_raised()).map_err(tokenizer_error)
         })
     }
 }
@@ -347,4 +354,18 @@ impl NativeTokenizerTrainer {
             },
         )
     }
+}
+
+/// The words of a Chinese text.
+#[napi(catch_unwind)]
+pub fn segment_chinese(text: String, new_words: bool) -> Vec<String> {
+    watch_panics();
+    chinese::segment(&text, new_words).into_iter().map(str::to_owned).collect()
+}
+
+/// The text of words and marks by the rules of a language.
+#[napi(catch_unwind)]
+pub fn detokenize_words(tokens: Vec<String>, language: String, unescape: bool) -> String {
+    watch_panics();
+    detokenize(tokens.iter().map(String::as_str), Language::of(&language), unescape)
 }

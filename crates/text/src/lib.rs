@@ -1,6 +1,8 @@
 //! Text of sconce: tokenizers, metrics of generated text, and readers of files that work in bounded memory and name the line of every fault.
 #![deny(missing_docs)]
 
+pub mod chinese;
+pub mod detokenize;
 pub mod error;
 pub mod glove;
 pub mod metrics;

@@ -99,6 +99,11 @@ function complete(config: Config, said: unknown, origin: Origin): ResolvedConfig
   const target = tokenizers.joint ? {} : { target: { ...(tokenizers.target ?? { type: "word" as const }) } };
   const optimizer: OptimizerConfig =
     typeof training.optimizer === "string" ? { type: training.optimizer } : training.optimizer;
+  for (const [side, { type, chineseWords }] of Object.entries({ source, ...target })) {
+    if (chineseWords !== true || type !== "character") continue;
+    throw new OptionError(`${origin(`tokenizers.${side}.chineseWords`)}: a tokenizer of type character has no words`);
+  }
+  checkRegularization(training.subwordRegularization, { source, target: target.target ?? source }, origin);
   // Made to be checked: the training makes its own.
   optimizerOf(optimizer, (path) => origin(`training.optimizer${path}`));
   const { mixedPrecision, ...trained } = training;
@@ -117,6 +122,30 @@ function complete(config: Config, said: unknown, origin: Origin): ResolvedConfig
     },
     validation: { ...validation, monitor: monitor ?? (data.valid === undefined ? "loss" : "valLoss") },
   };
+}
+
+/** What tokenizers cut texts at random by. */
+const chances: Readonly<Record<string, string>> = { bpe: "dropout", unigram: "alpha" };
+
+function checkRegularization(
+  regularization: Config["training"]["subwordRegularization"],
+  tokenizers: Readonly<Record<"source" | "target", { readonly type: string }>>,
+  origin: Origin,
+): void {
+  for (const side of ["source", "target"] as const) {
+    const chance = regularization?.[side];
+    if (chance === undefined) continue;
+    const { type } = tokenizers[side];
+    const name = chances[type];
+    const where = origin(`training.subwordRegularization.${side}`);
+    if (name === undefined) {
+      throw new OptionError(
+        `${where}: a tokenizer of type ${type} cannot cut texts at random, only bpe and unigram can`,
+      );
+    }
+    if (Object.keys(chance).join() !== name)
+      throw new OptionError(`${where}: a tokenizer of type ${type} takes ${name}`);
+  }
 }
 
 function isGlove(embeddings: string | undefined): embeddings is `glove:${string}` {

@@ -34,6 +34,7 @@ const tokenizer = v.strictObject({
   type: v.optional(oneOf(["word", "character", "bpe", "wordPiece", "unigram"]), "word"),
   vocabularySize: v.optional(integer(5)),
   lowercase: v.optional(flag()),
+  chineseWords: v.optional(flag()),
 });
 
 const tokenizers = v.strictObject({
@@ -100,6 +101,9 @@ const mixedPrecision = v.custom<false | "bfloat16">(
   "false or bfloat16",
 );
 
+/** Which of both a tokenizer takes is checked with its type. */
+const regularization = v.strictObject({ dropout: v.optional(number(0, 1)), alpha: v.optional(number(0)) });
+
 const training = v.strictObject({
   optimizer: v.optional(optimizer, "adam"),
   labelSmoothing: v.optional(labelSmoothing),
@@ -110,6 +114,9 @@ const training = v.strictObject({
   batchTokens: v.optional(integer(1)),
   accumulateSteps: v.optional(integer(1), 1),
   mixedPrecision: v.optional(mixedPrecision),
+  subwordRegularization: v.optional(
+    v.strictObject({ source: v.optional(regularization), target: v.optional(regularization) }),
+  ),
   earlyStopping: v.optional(earlyStopping),
   seed: v.optional(integer(0), 0),
   threads: v.optional(integer(1)),

@@ -61,6 +61,7 @@ export const wordOptions = (type: "word" | "character", lowercase: boolean): Che
   lowercase,
   normalization: "nfc",
   byteLevel: false,
+  chineseWords: false,
 });
 
 /** What a document says, checked; the JSON may come from anywhere. */

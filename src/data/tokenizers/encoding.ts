@@ -18,6 +18,8 @@ export interface SubwordSampling {
   alpha?: number;
   /** Seed of the random numbers, an integer from 0 to 2^53 - 1; default 0. */
   seed?: number;
+  /** Number of the first text, an integer from 0: texts draw by their numbers, counted from here. Default 0. */
+  firstIndex?: number;
 }
 
 /** Options of {@link Tokenizer.encode}. */
@@ -73,20 +75,25 @@ export function checkEncoding(
   const longest =
     maxLength === undefined ? -1 : Math.min(integerOption(where, "maxLength", maxLength, least), 2 ** 31 - 1);
   const keepEnd = nameOption(where, "truncationSide", truncationSide ?? "right", ["left", "right"]) === "left";
-  return { begin, end, longest, keepEnd, first: 0, ...checkSampling(`${where}: sampling`, sampling, type) };
+  return { begin, end, longest, keepEnd, ...checkSampling(`${where}: sampling`, sampling, type) };
 }
 
-function checkSampling(
+/**
+ * How texts are cut at random as the addon takes it; throws OptionError.
+ *
+ * @param type - How the tokenizer makes tokens, if it can do so at random.
+ */
+export function checkSampling(
   where: string,
   sampling: SubwordSampling | undefined,
   type: TokenizerType | undefined,
-): { amount: number; seed: number } {
-  if (sampling === undefined) return { amount: -1, seed: 0 };
+): Pick<EncodeSettings, "amount" | "seed" | "first"> {
+  if (sampling === undefined) return { amount: -1, seed: 0, first: 0 };
   if (type !== "bpe" && type !== "unigram") {
     throw new OptionError(`${where}: this tokenizer cannot cut texts at random, only "bpe" and "unigram" can`);
   }
   const name = amounts[type];
-  checkKeys(where, sampling, [name, "seed"]);
+  checkKeys(where, sampling, [name, "seed", "firstIndex"]);
   const amount = sampling[name];
   const most = type === "bpe" ? 1 : Number.MAX_VALUE;
   if (typeof amount !== "number" || !(amount >= 0 && amount <= most)) {
@@ -94,5 +101,9 @@ function checkSampling(
       `${where}: ${name} must be a number from 0${type === "bpe" ? " to 1" : " on"}, got ${String(amount)}`,
     );
   }
-  return { amount, seed: integerOption(where, "seed", sampling.seed ?? 0, 0) };
+  return {
+    amount,
+    seed: integerOption(where, "seed", sampling.seed ?? 0, 0),
+    first: integerOption(where, "firstIndex", sampling.firstIndex ?? 0, 0),
+  };
 }

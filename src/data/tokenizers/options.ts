@@ -58,6 +58,11 @@ export interface TokenizerOptions {
   normalization?: Normalization;
   /** For `"bpe"`: whether to begin with bytes, as GPT-2 does, so that nothing is ever unknown; default `false`: characters. */
   byteLevel?: boolean;
+  /**
+   * Whether Chinese is cut into words first, by the dictionary and the rules of jieba: of `"word"` these are tokens, of the others nothing is
+   * merged across their borders. Not for `"character"` and `byteLevel`; default `false`.
+   */
+  chineseWords?: boolean;
   /** Stops training; the rejection is its reason. */
   signal?: AbortSignal;
   /** Is told how far training has come, at most 20 times a second and at the end. What it throws ends training. */
@@ -77,6 +82,7 @@ export interface CheckedOptions {
   readonly lowercase: boolean;
   readonly normalization: Normalization;
   readonly byteLevel: boolean;
+  readonly chineseWords: boolean;
 }
 
 /** The options of training, complete; throws OptionError. */
@@ -89,6 +95,7 @@ export function checkOptions(where: string, options: TokenizerOptions): CheckedO
     "lowercase",
     "normalization",
     "byteLevel",
+    "chineseWords",
     "signal",
     "onProgress",
   ]);
@@ -110,5 +117,6 @@ export function checkOptions(where: string, options: TokenizerOptions): CheckedO
     lowercase: booleanOption(where, "lowercase", options.lowercase ?? false),
     normalization: nameOption(where, "normalization", options.normalization ?? "nfc", normalizations),
     byteLevel: booleanOption(where, "byteLevel", options.byteLevel ?? false),
+    chineseWords: booleanOption(where, "chineseWords", options.chineseWords ?? false),
   };
 }

@@ -1,7 +1,15 @@
-import { DataError } from "../../errors.ts";
-import { checkKeys, nameOption } from "../../options.ts";
+import { DataError, OptionError } from "../../errors.ts";
+import { checkKeys, nameOption, numberOption } from "../../options.ts";
 import type { AnswerRules, AnswerValues } from "./answer-metric.ts";
 import { cmrcRules } from "./cmrc-rules.ts";
+import {
+  type BestThresholds,
+  bestThresholds,
+  type JudgedAnswer,
+  type NoAnswerProbabilities,
+  probabilitiesOf,
+  withThreshold,
+} from "./no-answer.ts";
 import { squad1Rules, squadRules } from "./squad-rules.ts";
 
 /** A question of a data set with its expected answers; without any it cannot be answered. */
@@ -26,7 +34,7 @@ export interface AnswerScores {
 }
 
 /** What {@link squad} gives. */
-export interface SquadScores extends AnswerScores {
+export interface SquadScores extends AnswerScores, Partial<BestThresholds> {
   /** Of the questions that have an answer; with version `"2.0"`, if there are some. */
   readonly hasAnswer?: AnswerScores;
   /** Of the questions that have none. */
@@ -42,6 +50,14 @@ export interface SquadOptions {
    * without an answer, whose prediction must be empty. Default `"2.0"`.
    */
   version?: "1.1" | "2.0";
+  /**
+   * For version `"2.0"`: how probable a system thinks it is that a question has no answer, by the ids of questions, at least of all that
+   * have a prediction. The larger, the more probable; from 0 to 1 if they are probabilities. With them come `bestExactMatch`, `bestF1` and
+   * their thresholds.
+   */
+  noAnswerProbabilities?: NoAnswerProbabilities;
+  /** Questions of a larger probability are taken to have no answer, whatever was predicted; default 1. */
+  noAnswerThreshold?: number;
 }
 
 /**
@@ -86,7 +102,7 @@ function judged(
   predictions: Predictions,
   questions: readonly AnsweredQuestion[],
   rules: AnswerRules,
-): { question: AnsweredQuestion; values: AnswerValues | undefined }[] {
+): (JudgedAnswer | { readonly hasAnswer: boolean; readonly values: undefined })[] {
   if (!Array.isArray(questions) || questions.length === 0) throw new DataError(`${where}: there are no questions`);
   if (typeof predictions !== "object" || predictions === null) {
     throw new DataError(`${where}: predictions must be an object or a map of answers by question`);
@@ -98,11 +114,16 @@ function judged(
     if (typeof id !== "string" || !Array.isArray(answers) || answers.some((text) => typeof text !== "string")) {
       throw new DataError(`${where}: questions[${index}] must have an id and a list of answers`);
     }
-    if (!known.has(id)) return { question, values: undefined };
+    const hasAnswer = answers.length > 0;
+    if (!known.has(id)) return { hasAnswer, values: undefined };
     const prediction = known.get(id);
     if (typeof prediction !== "string") throw new DataError(`${where}: the prediction of question ${id} is no text`);
-    return { question, values: rules(prediction, answers) };
+    return { id, hasAnswer, prediction, values: rules(prediction, answers) };
   });
+}
+
+function valuesOf(answers: readonly JudgedAnswer[]): AnswerValues[] {
+  return answers.map(({ values }) => values);
 }
 
 function meanOf(values: readonly AnswerValues[], total: number): AnswerScores {
@@ -117,9 +138,12 @@ function meanOf(values: readonly AnswerValues[], total: number): AnswerScores {
  * @param predictions - An answer for each question by its id; the empty text says that there is none.
  * @param questions - Questions with their expected answers, such as those of {@link squadQuestions}.
  * @param options - The version.
+ * With `noAnswerProbabilities`, the thresholds and values of the script's `best_exact`, `best_exact_thresh`, `best_f1` and `best_f1_thresh`
+ * too; `hasAnswer` and `noAnswer` are its `HasAns_` and `NoAns_`.
+ *
  * @returns Values from 0 to 100, and of questions with and without answers.
  * @throws OptionError if an option is wrong; DataError if there are no questions, none has a prediction, a question of version `"1.1"`
- *   has no answer, or something is no text.
+ *   has no answer, something is no text, or a probability is missing or no number.
  * @see Rajpurkar et al., "Know What You Don't Know: Unanswerable Questions for SQuAD" (2018)
  *
  * @example
@@ -136,24 +160,42 @@ export function squad(
   options: SquadOptions = {},
 ): SquadScores {
   const where = "squad";
-  checkKeys(where, options, ["version"]);
+  checkKeys(where, options, ["version", "noAnswerProbabilities", "noAnswerThreshold"]);
   const version = nameOption(where, "version", options.version ?? "2.0", ["1.1", "2.0"]);
   const first = version === "1.1";
+  const { noAnswerProbabilities, noAnswerThreshold } = options;
+  if (first && noAnswerProbabilities !== undefined) {
+    throw new OptionError(
+      `${where}: noAnswerProbabilities are for version "2.0": in "1.1" every question has an answer`,
+    );
+  }
+  if (noAnswerThreshold !== undefined && noAnswerProbabilities === undefined) {
+    throw new OptionError(`${where}: noAnswerThreshold needs noAnswerProbabilities`);
+  }
+  const threshold = numberOption(where, "noAnswerThreshold", noAnswerThreshold ?? 1);
   const all = judged(where, predictions, questions, first ? needsAnswers(where, squad1Rules) : squadRules);
-  const found = all.flatMap(({ values }) => values ?? []);
-  const missing = all.length - found.length;
-  if (first) return { ...meanOf(found, all.length), missing };
-  if (found.length === 0) throw new DataError(`${where}: no question has a prediction`);
+  const answers = all.filter((answer) => answer.values !== undefined);
+  const missing = all.length - answers.length;
+  if (first) return { ...meanOf(valuesOf(answers), all.length), missing };
+  if (answers.length === 0) throw new DataError(`${where}: no question has a prediction`);
+  const probabilities =
+    noAnswerProbabilities === undefined ? undefined : probabilitiesOf(where, noAnswerProbabilities, answers);
+  const kept = answers.map((answer) =>
+    probabilities === undefined ? answer : { ...answer, values: withThreshold(answer, probabilities, threshold) },
+  );
   const part = (has: boolean) => {
-    const values = all.flatMap(({ question, values }) => (question.answers.length > 0 === has ? (values ?? []) : []));
+    const values = valuesOf(kept.filter(({ hasAnswer }) => hasAnswer === has));
     return values.length === 0 ? undefined : meanOf(values, values.length);
   };
   const [hasAnswer, noAnswer] = [part(true), part(false)];
   return {
-    ...meanOf(found, found.length),
+    ...meanOf(valuesOf(kept), kept.length),
     ...(hasAnswer === undefined ? {} : { hasAnswer }),
     ...(noAnswer === undefined ? {} : { noAnswer }),
     missing,
+    ...(probabilities === undefined
+      ? {}
+      : bestThresholds(answers, probabilities, all.filter(({ hasAnswer }) => !hasAnswer).length)),
   };
 }
 

@@ -153,7 +153,7 @@ export function aggregated(
 ): RougeByType<RougeAggregate> {
   const where = "aggregateRouge";
   const metric = rougeMetric(where, options);
-  const table = statistics(metric, checkedTexts(where, hypotheses, references));
+  const table = statistics(metric, [checkedTexts(where, hypotheses, references)])[0]!;
   const segments = segmentsOf(table);
   const means: number[][] = Array.from({ length: metric.width }, () => []);
   for (const sample of samples) {

@@ -57,11 +57,54 @@ export function compare(
   score: ScoreOfSums,
   samples: Iterable<Uint32Array>,
 ): Comparison {
-  const scores: { baseline: number[]; system: number[] } = { baseline: [], system: [] };
+  const scores: SampleScores = { baseline: [], system: [] };
+  for (const sample of samples) addSample(scores, baseline, system, score, sample);
+  return comparison(baseline, system, score, scores);
+}
+
+/** The same; other work of the process gets its turns. */
+export async function compareLater(
+  baseline: SegmentTable,
+  system: SegmentTable,
+  score: ScoreOfSums,
+  samples: Iterable<Uint32Array>,
+  signal: AbortSignal | undefined,
+): Promise<Comparison> {
+  const scores: SampleScores = { baseline: [], system: [] };
+  const turn = new Turn(1);
   for (const sample of samples) {
-    scores.baseline.push(score(summed(baseline, sample), sample.length).score);
-    scores.system.push(score(summed(system, sample), sample.length).score);
+    addSample(scores, baseline, system, score, sample);
+    const others = turn.count();
+    if (others === undefined) continue;
+    await others;
+    signal?.throwIfAborted();
   }
+  return comparison(baseline, system, score, scores);
+}
+
+/** Scores of two systems on each sample. */
+interface SampleScores {
+  readonly baseline: number[];
+  readonly system: number[];
+}
+
+function addSample(
+  scores: SampleScores,
+  baseline: SegmentTable,
+  system: SegmentTable,
+  score: ScoreOfSums,
+  sample: Uint32Array,
+): void {
+  scores.baseline.push(score(summed(baseline, sample), sample.length).score);
+  scores.system.push(score(summed(system, sample), sample.length).score);
+}
+
+function comparison(
+  baseline: SegmentTable,
+  system: SegmentTable,
+  score: ScoreOfSums,
+  scores: SampleScores,
+): Comparison {
   const all = [baseline, system].map((table) => score(summed(table), segmentsOf(table)).score) as [number, number];
   const difference = all[1] - all[0];
   const differences = scores.system.map((value, index) => value - scores.baseline[index]!);

@@ -9,7 +9,7 @@ export function scored<Score extends Scored>(
   references: TextReferences,
 ): Score & { signature: string } {
   const texts = checkedTexts(metric.name, hypotheses, references);
-  const table = statistics(metric, texts);
+  const table = statistics(metric, [texts])[0]!;
   return { ...metric.score(summed(table), segmentsOf(table)), signature: signatureOf(metric, texts.counts) };
 }
 

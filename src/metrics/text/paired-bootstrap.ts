@@ -69,8 +69,8 @@ export function pairedBootstrap(
   const metric = textMetric(where, nameOption(where, "metric", name ?? "bleu", textMetricNames), own);
   const first = checkedTexts(where, baseline, references);
   const second = checkedTexts(where, system, references);
-  const [one, two] = [statistics(metric, first), statistics(metric, second)];
-  const found = compare(one, two, metric.score, draws(drawn, baseline.length));
+  const [one, two] = statistics(metric, [first, second]);
+  const found = compare(one!, two!, metric.score, draws(drawn, baseline.length));
   const signature = signatureOf(metric, first.counts, { bs: drawn.samples, seed: drawn.seed });
   return { ...found, signature };
 }

@@ -11,9 +11,9 @@ import {
   textMetricKeys,
   textMetricNames,
 } from "./metrics.ts";
-import { checkedTexts, type TextReferences } from "./references.ts";
+import { type CheckedTexts, checkedTexts, type TextReferences } from "./references.ts";
 import { segmentsOf, statisticsLater, summed } from "./statistics.ts";
-import { type Scored, signatureOf, type TextMetric } from "./text-metric.ts";
+import { type Scored, type SegmentTable, signatureOf, type TextMetric } from "./text-metric.ts";
 
 /** Options of {@link scoreTexts}. */
 export interface ScoreTextsOptions extends TextMetricOptions {
@@ -88,7 +88,26 @@ export async function scoreTexts(
   options: ScoreTextsOptions = {},
 ): Promise<TextScores> {
   const where = "scoreTexts";
-  checkKeys(where, options, ["metrics", ...textMetricKeys, "bootstrap", "signal"]);
+  checkKeys(where, options, scoringKeys);
+  const checked = checkScoring(where, options);
+  const texts = checkedTexts(where, hypotheses, references);
+  const [scores] = await scored([texts], checked, await tablesOf([texts], checked));
+  return scores!;
+}
+
+/** Names of the options of {@link scoreTexts}. */
+export const scoringKeys: readonly string[] = ["metrics", ...textMetricKeys, "bootstrap", "signal"];
+
+/** Checked options of {@link scoreTexts}. */
+export interface CheckedScoring {
+  readonly metrics: NamedMetrics;
+  /** What is drawn for ranges, if these are wanted. */
+  readonly drawn: Required<BootstrapOptions> | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Checks the options of {@link scoreTexts} but for unknown names; throws OptionError. */
+export function checkScoring(where: string, options: ScoreTextsOptions): CheckedScoring {
   const { metrics: names = ["bleu", "chrf"], bootstrap, signal, ...own } = options;
   checkSignal(where, signal);
   if (!Array.isArray(names) || names.length === 0) {
@@ -97,21 +116,39 @@ export async function scoreTexts(
   for (const name of names) nameOption(where, "metrics", name, textMetricNames);
   if (bootstrap !== undefined) checkKeys(`${where}: bootstrap`, bootstrap, bootstrapKeys);
   const drawn = bootstrap === undefined ? undefined : checkBootstrap(`${where}: bootstrap`, bootstrap);
-  const metrics = namedMetrics(where, names, own);
-  const texts = checkedTexts(where, hypotheses, references);
-  const tables = await statisticsLater(
+  return { metrics: namedMetrics(where, names, own), drawn, signal };
+}
+
+/** For each metric the statistics of each system. */
+export function tablesOf(
+  systems: readonly CheckedTexts[],
+  { metrics, signal }: CheckedScoring,
+): Promise<SegmentTable[][]> {
+  return statisticsLater(
     metrics.map(([, metric]) => metric),
-    texts,
+    systems,
     signal,
   );
-  const scores: [TextMetricName, TextScore][] = [];
-  for (const [index, [name, metric]] of metrics.entries()) {
-    const table = tables[index]!;
-    const segments = segmentsOf(table);
-    const found = metric.score(summed(table), segments);
-    const spread = drawn === undefined ? {} : await spreadOf(table, metric.score, draws(drawn, segments), signal);
-    const extra = drawn === undefined ? {} : { bs: drawn.samples, seed: drawn.seed };
-    scores.push([name, { ...found, ...spread, signature: signatureOf(metric, texts.counts, extra) }]);
+}
+
+/** The scores of each system. */
+export async function scored(
+  systems: readonly CheckedTexts[],
+  { metrics, drawn, signal }: CheckedScoring,
+  tables: readonly (readonly SegmentTable[])[],
+): Promise<TextScores[]> {
+  const all: TextScores[] = [];
+  for (const [number, texts] of systems.entries()) {
+    const scores: [TextMetricName, TextScore][] = [];
+    for (const [index, [name, metric]] of metrics.entries()) {
+      const table = tables[index]![number]!;
+      const segments = segmentsOf(table);
+      const found = metric.score(summed(table), segments);
+      const spread = drawn === undefined ? {} : await spreadOf(table, metric.score, draws(drawn, segments), signal);
+      const extra = drawn === undefined ? {} : { bs: drawn.samples, seed: drawn.seed };
+      scores.push([name, { ...found, ...spread, signature: signatureOf(metric, texts.counts, extra) }]);
+    }
+    all.push(Object.fromEntries(scores));
   }
-  return Object.fromEntries(scores);
+  return all;
 }

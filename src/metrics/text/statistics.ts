@@ -7,23 +7,39 @@ function table(metric: TextMetric, rows: Float64Array): SegmentTable {
   return { width: metric.width, rows };
 }
 
-/** Statistics of each segment, counted at once. */
-export function statistics(metric: TextMetric, texts: CheckedTexts): SegmentTable {
-  const { hypotheses, references, counts } = texts;
-  const rows = countHere(metric, texts) ?? countTexts([metric.counts as object], hypotheses, references, counts)[0]!;
-  return table(metric, rows);
+function hypothesesOf(systems: readonly CheckedTexts[]): (readonly string[])[] {
+  return systems.map(({ hypotheses }) => hypotheses);
 }
 
-/** Statistics of each segment for each metric, counted on the compute threads where the addon counts. */
+/**
+ * Statistics of each segment, counted at once.
+ *
+ * @param systems - Texts of one system, or of several with the same references, which are counted once.
+ * @returns A table for each system.
+ */
+export function statistics(metric: TextMetric, systems: readonly CheckedTexts[]): SegmentTable[] {
+  const here = systems.flatMap((texts) => countHere(metric, texts) ?? []);
+  const { references, counts } = systems[0]!;
+  const rows =
+    here.length > 0 ? here : countTexts([metric.counts as object], hypothesesOf(systems), references, counts);
+  return rows.map((own) => table(metric, own));
+}
+
+/**
+ * Statistics of each segment for each metric, counted on the compute threads where the addon counts.
+ *
+ * @param systems - Texts of one system, or of several with the same references, which are counted once.
+ * @returns For each metric a table for each system.
+ */
 export async function statisticsLater(
   metrics: readonly TextMetric[],
-  texts: CheckedTexts,
+  systems: readonly CheckedTexts[],
   signal: AbortSignal | undefined,
-): Promise<SegmentTable[]> {
-  const { hypotheses, references, counts } = texts;
+): Promise<SegmentTable[][]> {
+  const { references, counts } = systems[0]!;
   const native = metrics.map((metric) => metric.counts).filter((count) => typeof count !== "function");
-  const made = native.length === 0 ? [] : await queueTexts(native, hypotheses, references, counts, signal);
-  return metrics.map((metric) => table(metric, countHere(metric, texts) ?? made.shift()!));
+  const made = native.length === 0 ? [] : await queueTexts(native, hypothesesOf(systems), references, counts, signal);
+  return metrics.map((metric) => systems.map((texts) => table(metric, countHere(metric, texts) ?? made.shift()!)));
 }
 
 /** How many segments a table has. */

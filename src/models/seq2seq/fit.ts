@@ -1,3 +1,4 @@
+import type { Tokenizer } from "../../data/tokenizer.ts";
 import { OptionError, StateError } from "../../errors.ts";
 import { categoricalCrossentropy } from "../../losses/cross-entropy.ts";
 import { type LabelSmoothing, smoothingFields } from "../../losses/label-smoothing.ts";
@@ -12,8 +13,9 @@ import {
   type ValidationGenerationOptions,
   type ValidationMetric,
 } from "./generated-validation.ts";
-import type { Pairs } from "./pairs.ts";
+import type { Pairs, RandomCutting } from "./pairs.ts";
 import type { Roles } from "./roles.ts";
+import { RegularizedCutting, type SubwordRegularization } from "./subword-regularization.ts";
 
 /** Options of `Seq2Seq.fit`; those of `Model.fit` that are not listed have their meaning there. */
 export interface Seq2SeqFitOptions
@@ -54,6 +56,14 @@ export interface Seq2SeqFitOptions
    * pair, so that all pairs are shuffled among each other; default `false`: they are read anew in each epoch, in windows.
    */
   keepIds?: boolean;
+  /**
+   * Cuts texts at random, anew in each epoch, so that the model sees them cut in different ways: BPE-dropout (Provilkov et al., 2020) or
+   * subword regularisation (Kudo, 2018), as in `{ source: { dropout: 0.1 }, target: { dropout: 0.1 } }`. What a pair becomes follows from
+   * `seed`, the epoch and the place of the pair; one that becomes longer than `maxLength` or `batchTokens` is cut in the best way. Pairs
+   * that validate, and whatever is translated, are always cut in the best way. Needs tokenizers of type `"bpe"` (`dropout`) or `"unigram"`
+   * (`alpha`); exclusive with `keepIds`. Default: texts are cut once, in the best way.
+   */
+  subwordRegularization?: SubwordRegularization;
   /** Compiles the model with this optimiser; default: the model as it was compiled, or `"rmsprop"`. */
   optimizer?: OptimizerName | Optimizer;
   /**
@@ -78,6 +88,7 @@ const keys: (keyof Seq2SeqFitOptions)[] = [
   "seed",
   "maxLength",
   "keepIds",
+  "subwordRegularization",
   "callbacks",
   "verbose",
   "signal",
@@ -96,6 +107,7 @@ export interface CheckedFit {
   /** What the translations of the pairs that validate are looked at for. */
   readonly generation: CheckedGeneration | undefined;
   readonly keepIds: boolean;
+  readonly subwordRegularization: SubwordRegularization | undefined;
   /** What `Model.fit` takes. */
   readonly passed: FitOptions;
 }
@@ -105,7 +117,12 @@ export function checkFit(options: Seq2SeqFitOptions): CheckedFit {
   checkKeys("fit", options, keys);
   const { batchSize, batchTokens, seed, maxLength, validation, keepIds, optimizer, labelSmoothing, ...others } =
     options;
-  const { validationMetrics, validationGeneration, ...passed } = others;
+  const { validationMetrics, validationGeneration, subwordRegularization, ...passed } = others;
+  if (keepIds === true && subwordRegularization !== undefined) {
+    throw new OptionError(
+      "fit: keepIds keeps what texts became, subwordRegularization cuts them anew: give one of both",
+    );
+  }
   if (batchSize !== undefined && batchTokens !== undefined) {
     throw new OptionError("fit: give either batchSize or batchTokens");
   }
@@ -123,7 +140,26 @@ export function checkFit(options: Seq2SeqFitOptions): CheckedFit {
         : { batchTokens: integerOption("fit", "batchTokens", batchTokens, 1) },
     validation,
     keepIds: booleanOption("fit", "keepIds", keepIds ?? false),
+    subwordRegularization,
     passed,
+  };
+}
+
+/**
+ * How the texts of training are cut at random, if they are.
+ *
+ * @throws OptionError if an amount is wrong, or a tokenizer cannot do that.
+ */
+export function cuttingOf(
+  { subwordRegularization, seed, maxLength, batches }: CheckedFit,
+  tokenizers: { readonly source: Tokenizer; readonly target: Tokenizer },
+): RandomCutting | undefined {
+  if (subwordRegularization === undefined) return undefined;
+  const room = "batchTokens" in batches ? batches.batchTokens : Number.POSITIVE_INFINITY;
+  return {
+    cutting: new RegularizedCutting("fit: subwordRegularization", subwordRegularization, tokenizers, seed),
+    longest: Math.min(maxLength ?? Number.POSITIVE_INFINITY, room),
+    varies: "batchTokens" in batches,
   };
 }
 

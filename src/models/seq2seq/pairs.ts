@@ -1,8 +1,11 @@
+import type { ItemPlace } from "../../data/blocks.ts";
 import { Dataset } from "../../data/dataset.ts";
 import { ParallelText, type TextPair } from "../../data/parallel-text.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
 import { DataError, OptionError } from "../../errors.ts";
+import { lengthOf } from "./batches.ts";
 import { type EncodedPair, EncodedPairs } from "./encoded-pairs.ts";
+import type { PairSampling, RegularizedCutting } from "./subword-regularization.ts";
 
 export type { EncodedPair };
 
@@ -13,6 +16,15 @@ export type Pairs = ParallelText | Iterable<TextPair | readonly [source: string,
 export interface TargetFrame {
   readonly begin: number;
   readonly end: number;
+}
+
+/** How the texts of training are cut at random. */
+export interface RandomCutting {
+  readonly cutting: RegularizedCutting;
+  /** Most positions of a pair; one that is longer is cut in the best way instead. */
+  readonly longest: number;
+  /** Whether the count of batches follows from the lengths of pairs, so that it is another one in each epoch. */
+  readonly varies: boolean;
 }
 
 /** Pairs that are encoded in one call. */
@@ -38,19 +50,44 @@ export class PairEncoder {
   }
 
   /** Many pairs, on the compute threads. */
-  async #encodeBlock(pairs: readonly TextPair[], signal: AbortSignal | undefined): Promise<EncodedPair[]> {
-    const options = signal === undefined ? {} : { signal };
+  async #encodeBlock(
+    pairs: readonly TextPair[],
+    signal: AbortSignal | undefined,
+    sampling: PairSampling = {},
+  ): Promise<EncodedPair[]> {
+    const options = (side: keyof PairSampling) => ({
+      ...(signal === undefined ? {} : { signal }),
+      ...(sampling[side] === undefined ? {} : { sampling: sampling[side] }),
+    });
     const [sources, targets] = await Promise.all([
       this.source.encodeBatch(
         pairs.map(({ source }) => source),
-        { ...options, addEnd: this.sourceEnd },
+        { ...options("source"), addEnd: this.sourceEnd },
       ),
       this.target.encodeBatch(
         pairs.map(({ target }) => target),
-        options,
+        options("target"),
       ),
     ]);
     return pairs.map((_, index) => ({ source: sources.at(index), target: this.#framed(targets.at(index)) }));
+  }
+
+  /** Many pairs cut at random; those that become too long are cut in the best way, so that the same ones are learnt in each epoch. */
+  async #drawBlock(
+    pairs: readonly TextPair[],
+    { epoch, first }: ItemPlace,
+    { cutting, longest }: RandomCutting,
+    signal: AbortSignal | undefined,
+  ): Promise<EncodedPair[]> {
+    const drawn = await this.#encodeBlock(pairs, signal, cutting.at(epoch, first));
+    const long = [...drawn.keys()].filter((index) => lengthOf(drawn[index]!) > longest);
+    if (long.length === 0) return drawn;
+    const best = await this.#encodeBlock(
+      long.map((index) => pairs[index]!),
+      signal,
+    );
+    for (const [place, index] of long.entries()) drawn[index] = best[place]!;
+    return drawn;
   }
 
   #framed(ids: Int32Array): Int32Array {
@@ -64,6 +101,7 @@ export class PairEncoder {
   /**
    * Pairs as ids; those with a side of more than `maxLength` tokens are left out.
    *
+   * @param random - Cuts texts at random, anew in each epoch.
    * @throws OptionError if these are no pairs; DataError if none are left or a side is no string.
    */
   async dataset(
@@ -71,21 +109,25 @@ export class PairEncoder {
     pairs: Pairs,
     maxLength: number | undefined,
     signal: AbortSignal | undefined,
+    random?: RandomCutting,
   ): Promise<Dataset<EncodedPair>> {
     const fits = fitting(maxLength);
+    const store = () => new EncodedPairs();
+    if (random !== undefined) {
+      const draw = (block: readonly TextPair[], place: ItemPlace) => this.#drawBlock(block, place, random, signal);
+      const all = pairs instanceof Dataset ? pairs : viewOf(where, textOf(where, pairs));
+      return all.mapTogether(blockPairs, draw, store, random.varies).filter(fits);
+    }
     if (pairs instanceof Dataset) {
       const encode = (block: readonly TextPair[]) => this.#encodeBlock(block, signal);
-      return pairs.mapTogether(blockPairs, encode, () => new EncodedPairs()).filter(fits);
+      return pairs.mapTogether(blockPairs, encode, store).filter(fits);
     }
     const text = textOf(where, pairs);
     const encoded = new EncodedPairs();
     for await (const block of this.blocks(where, text, maxLength, signal))
       for (const { ids } of block) encoded.push(ids);
-    if (encoded.length === 0) {
-      throw new DataError(
-        text.length === 0 ? `${where}: there are no sentence pairs` : `${where}: all pairs are too long`,
-      );
-    }
+    if (encoded.length === 0)
+      throw text.length === 0 ? nothing(where) : new DataError(`${where}: all pairs are too long`);
     return Dataset.fromView(encoded);
   }
 
@@ -140,10 +182,19 @@ export function textOf(where: string, pairs: Exclude<Pairs, Dataset<TextPair>>):
   return pairs instanceof ParallelText ? pairs : ParallelText.from(pairs);
 }
 
+function nothing(where: string): DataError {
+  return new DataError(`${where}: there are no sentence pairs`);
+}
+
+/** Pairs in memory as a dataset. */
+function viewOf(where: string, text: ParallelText): Dataset<TextPair> {
+  if (text.length === 0) throw nothing(where);
+  return Dataset.fromView({ length: text.length, at: (index) => text.at(index)! });
+}
+
 /** Whether neither side of a pair is too long. */
 function fitting(maxLength: number | undefined): (pair: EncodedPair) => boolean {
-  return ({ source, target }) =>
-    maxLength === undefined || (source.length <= maxLength && target.length - 1 <= maxLength);
+  return (pair) => maxLength === undefined || lengthOf(pair) <= maxLength;
 }
 
 /** Pairs in lists. */

@@ -32,10 +32,17 @@ pub struct Chrf {
 /// What a worker keeps between segments.
 #[derive(Default)]
 pub(super) struct ChrfRoom {
-    hypothesis: Symbols,
+    hypotheses: Vec<Hypothesis>,
     reference: Symbols,
-    best: Vec<f64>,
     current: Vec<f64>,
+}
+
+#[derive(Default)]
+struct Hypothesis {
+    symbols: Symbols,
+    /// Statistics of the reference with the best score so far, and this.
+    best: Vec<f64>,
+    score: f64,
 }
 
 #[derive(Default)]
@@ -101,38 +108,44 @@ impl Chrf {
     /// The statistics of the reference with the best score.
     pub(super) fn segment<T: AsRef<str>>(
         &self,
-        hypothesis: &str,
+        hypotheses: &[&str],
         references: &[T],
         room: &mut Room,
-        output: &mut Vec<f64>,
+        outputs: &mut [Vec<f64>],
     ) {
-        let Room { lexicon, ngrams, chrf: ChrfRoom { hypothesis: own, reference: other, best, current }, .. } = room;
+        let Room { lexicon, ngrams, chrf: ChrfRoom { hypotheses: all, reference: other, current }, .. } = room;
         lexicon.clear();
-        self.read(hypothesis, lexicon, own);
-        let mut best_score = f64::NEG_INFINITY;
+        all.resize_with(hypotheses.len(), Hypothesis::default);
+        for (text, own) in hypotheses.iter().zip(&mut *all) {
+            self.read(text, lexicon, &mut own.symbols);
+            own.score = f64::NEG_INFINITY;
+        }
         for reference in references {
             self.read(reference.as_ref(), lexicon, other);
             ngrams.clear(self.char_order * other.characters.len() + self.word_order * other.words.len());
-            current.clear();
-            for (root, order, mine, theirs) in [
-                (Root::First, self.char_order, &own.characters, &other.characters),
-                (Root::Second, self.word_order, &own.words, &other.words),
-            ] {
-                ngrams.add(root, theirs, order);
-                let mut matches = [0.0; LONGEST_ORDER];
-                ngrams.matches(root, mine, &mut matches[..order]);
-                for (n, both) in (1..=order).zip(matches) {
-                    let (mine, theirs) = (count(mine.len(), n), count(theirs.len(), n));
-                    current.extend([if theirs > 0 { mine as f64 } else { 0.0 }, theirs as f64, both]);
+            ngrams.add(Root::First, &other.characters, self.char_order);
+            ngrams.add(Root::Second, &other.words, self.word_order);
+            for own in &mut *all {
+                current.clear();
+                for (root, order, mine, theirs) in [
+                    (Root::First, self.char_order, &own.symbols.characters, &other.characters),
+                    (Root::Second, self.word_order, &own.symbols.words, &other.words),
+                ] {
+                    let mut matches = [0.0; LONGEST_ORDER];
+                    ngrams.matches(root, mine, &mut matches[..order]);
+                    for (n, both) in (1..=order).zip(matches) {
+                        let (mine, theirs) = (count(mine.len(), n), count(theirs.len(), n));
+                        current.extend([if theirs > 0 { mine as f64 } else { 0.0 }, theirs as f64, both]);
+                    }
+                }
+                let score = self.score(current);
+                if score > own.score {
+                    own.score = score;
+                    std::mem::swap(&mut own.best, current);
                 }
             }
-            let score = self.score(current);
-            if score > best_score {
-                best_score = score;
-                std::mem::swap(best, current);
-            }
         }
-        output.append(best);
+        all.iter_mut().zip(outputs).for_each(|(own, output)| output.append(&mut own.best));
     }
 
     /// chrF from 0 to 100 of statistics, or of their sums over segments.

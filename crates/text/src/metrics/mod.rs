@@ -22,6 +22,7 @@ pub use rouge::{Kind as RougeKind, Rouge, Tokenizer as RougeTokenizer};
 pub use ter::{Normalization, Ter};
 
 use crate::Run;
+pub(crate) use space::{is_space, words};
 
 /// Symbols in the longest n-grams that are counted.
 pub const LONGEST_ORDER: usize = 64;
@@ -79,40 +80,41 @@ impl Metric {
         }
     }
 
+    /// The statistics of a segment: of the hypothesis of each system, which share its references.
     fn segment<T: AsRef<str>>(
         &self,
-        hypothesis: &str,
+        hypotheses: &[&str],
         references: &[T],
         room: &mut Room,
         cancelled: &dyn Fn() -> bool,
-        output: &mut Vec<f64>,
+        outputs: &mut [Vec<f64>],
     ) -> Result<()> {
         match self {
-            Self::Bleu(bleu) => bleu.segment(hypothesis, references, room, output),
-            Self::Chrf(chrf) => chrf.segment(hypothesis, references, room, output),
-            Self::Ter(ter) => ter.segment(hypothesis, references, room, cancelled, output)?,
-            Self::Rouge(rouge) => rouge.segment(hypothesis, references, room, cancelled, output)?,
+            Self::Bleu(bleu) => bleu.segment(hypotheses, references, room, outputs),
+            Self::Chrf(chrf) => chrf.segment(hypotheses, references, room, outputs),
+            Self::Ter(ter) => ter.segment(hypotheses, references, room, cancelled, outputs)?,
+            Self::Rouge(rouge) => rouge.segment(hypotheses, references, room, cancelled, outputs)?,
         }
         Ok(())
     }
 }
 
-/// For each metric the statistics of all segments, row by row.
-pub type Tables = Vec<Vec<f64>>;
+/// For each metric the statistics of each system's segments, row by row.
+pub type Tables = Vec<Vec<Vec<f64>>>;
 
-/// Statistics of each segment, for each metric.
+/// Statistics of each segment, for each metric and system. What references have is counted once for all systems.
 ///
-/// Hypothesis i has the next `counts[i]` of the references.
+/// Hypothesis i of each system has the next `counts[i]` of the references.
 ///
 /// # Shapes
-/// For each metric `[hypotheses, metric.width()]`, row by row.
+/// For each metric and system `[hypotheses, metric.width()]`, row by row.
 ///
 /// # Errors
 /// `Option` if an option is out of range; `Counts` and `NoReference` if texts do not fit; `TooLong` if two sentences are too long for
 /// `rougeLsum`; `Cancelled` soon after `cancelled` gives true.
 pub fn statistics<T: AsRef<str> + Sync>(
     metrics: &[Metric],
-    hypotheses: &[T],
+    systems: &[&[T]],
     references: &[T],
     counts: &[u32],
     run: Run<'_>,
@@ -130,15 +132,16 @@ pub fn statistics<T: AsRef<str> + Sync>(
         })
         .collect();
     let expected = ends.last().copied().unwrap_or(0);
-    if hypotheses.len() != counts.len() || references.len() != expected {
+    let wrong = systems.iter().find(|hypotheses| hypotheses.len() != counts.len());
+    if wrong.is_some() || references.len() != expected {
         return Err(MetricError::Counts {
-            hypotheses: hypotheses.len(),
+            hypotheses: wrong.map_or(counts.len(), |hypotheses| hypotheses.len()),
             segments: counts.len(),
             expected,
             references: references.len(),
         });
     }
-    let pieces = pieces(hypotheses);
+    let pieces = pieces(systems, counts.len());
     let results: Vec<Mutex<Option<Result<Tables>>>> = pieces.iter().map(|_| Mutex::new(None)).collect();
     // Tables that were made for a piece are used for the next.
     let rooms: Mutex<Vec<Room>> = Mutex::default();
@@ -146,15 +149,18 @@ pub fn statistics<T: AsRef<str> + Sync>(
         let spare = rooms.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut room = spare.unwrap_or_default();
         let mut work = || -> Result<Tables> {
-            let mut made = vec![Vec::new(); metrics.len()];
+            let mut made = vec![vec![Vec::new(); systems.len()]; metrics.len()];
+            let mut hypotheses = Vec::with_capacity(systems.len());
             for index in pieces[piece].clone() {
                 if cancelled() {
                     return Err(MetricError::Cancelled);
                 }
                 let start = index.checked_sub(1).map_or(0, |before| ends[before]);
                 let own = &references[start..ends[index]];
-                for (metric, output) in metrics.iter().zip(&mut made) {
-                    metric.segment(hypotheses[index].as_ref(), own, &mut room, cancelled, output)?;
+                hypotheses.clear();
+                hypotheses.extend(systems.iter().map(|system| system[index].as_ref()));
+                for (metric, outputs) in metrics.iter().zip(&mut made) {
+                    metric.segment(&hypotheses, own, &mut room, cancelled, outputs)?;
                 }
             }
             Ok(made)
@@ -163,29 +169,30 @@ pub fn statistics<T: AsRef<str> + Sync>(
         *results[piece].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         rooms.lock().unwrap_or_else(PoisonError::into_inner).push(room);
     });
-    let mut all: Tables = metrics.iter().map(|it| Vec::with_capacity(it.width() * hypotheses.len())).collect();
+    let room = |metric: &Metric| Vec::with_capacity(metric.width() * counts.len());
+    let mut all: Tables = metrics.iter().map(|metric| systems.iter().map(|_| room(metric)).collect()).collect();
     for result in results {
         let made = result.into_inner().unwrap_or_else(PoisonError::into_inner);
         for (all, made) in all.iter_mut().zip(made.unwrap_or(Err(MetricError::Cancelled))?) {
-            all.extend(made);
+            all.iter_mut().zip(made).for_each(|(all, made)| all.extend(made));
         }
     }
     Ok(all)
 }
 
 /// Segments that are worked on together, cut by their sizes alone.
-fn pieces<T: AsRef<str>>(hypotheses: &[T]) -> Vec<std::ops::Range<usize>> {
+fn pieces<T: AsRef<str>>(systems: &[&[T]], count: usize) -> Vec<std::ops::Range<usize>> {
     let mut pieces = Vec::new();
     let (mut start, mut weight) = (0, 0);
-    for (index, hypothesis) in hypotheses.iter().enumerate() {
-        weight += hypothesis.as_ref().len() + 16;
+    for index in 0..count {
+        weight += systems.iter().map(|system| system[index].as_ref().len() + 16).sum::<usize>();
         if weight >= WORK {
             pieces.push(start..index + 1);
             (start, weight) = (index + 1, 0);
         }
     }
-    if start < hypotheses.len() {
-        pieces.push(start..hypotheses.len());
+    if start < count {
+        pieces.push(start..count);
     }
     pieces
 }

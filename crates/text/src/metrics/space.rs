@@ -1,7 +1,7 @@
 //! White space as Python has it, which all reference implementations split at.
 
 /// Whether Python's `str.split` splits at a character.
-pub(super) fn is_space(character: char) -> bool {
+pub(crate) fn is_space(character: char) -> bool {
     match character {
         '\x21'..='\u{84}' => false,
         '\t'..='\r' | '\x1c'..='\x20' | '\u{85}' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' => true,
@@ -11,6 +11,6 @@ pub(super) fn is_space(character: char) -> bool {
 }
 
 /// What lies between white space, without empty pieces.
-pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_space).filter(|word| !word.is_empty())
 }

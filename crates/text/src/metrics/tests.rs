@@ -24,6 +24,18 @@ fn all() -> Vec<Metric> {
     ]
 }
 
+/// The tables of one system.
+fn single<T: AsRef<str> + Sync>(
+    metrics: &[Metric],
+    hypotheses: &[T],
+    references: &[T],
+    counts: &[u32],
+    run: crate::Run<'_>,
+) -> super::Result<Vec<Vec<f64>>> {
+    let tables = statistics(metrics, &[hypotheses], references, counts, run, &|| false)?;
+    Ok(tables.into_iter().flatten().collect())
+}
+
 fn serial(pieces: usize, work: &(dyn Fn(usize) + Sync)) {
     (0..pieces).for_each(work);
 }
@@ -52,13 +64,30 @@ fn texts(count: usize) -> (Vec<String>, Vec<String>, Vec<u32>) {
 fn threads_change_nothing() {
     let (hypotheses, references, counts) = texts(500);
     let metrics = all();
-    let expected = statistics(&metrics, &hypotheses, &references, &counts, &serial, &|| false).unwrap();
+    let expected = single(&metrics, &hypotheses, &references, &counts, &serial).unwrap();
     for (metric, rows) in metrics.iter().zip(&expected) {
         assert_eq!(rows.len(), 500 * metric.width());
         assert!(rows.iter().all(|value| value.is_finite() && *value >= 0.0));
         assert!(rows.iter().any(|value| *value > 0.0));
     }
-    assert_eq!(statistics(&metrics, &hypotheses, &references, &counts, &threaded, &|| false), Ok(expected));
+    assert_eq!(single(&metrics, &hypotheses, &references, &counts, &threaded), Ok(expected));
+}
+
+#[test]
+fn systems_together_have_what_each_has_alone() {
+    let (hypotheses, references, counts) = texts(300);
+    let metrics = all();
+    let other: Vec<String> = hypotheses.iter().rev().cloned().collect();
+    let third = vec![String::new(); hypotheses.len()];
+    let systems: [&[String]; 3] = [&hypotheses, &other, &third];
+    let together = statistics(&metrics, &systems, &references, &counts, &threaded, &|| false).unwrap();
+    for (number, system) in systems.iter().enumerate() {
+        let alone = single(&metrics, system, &references, &counts, &serial).unwrap();
+        let own: Vec<Vec<f64>> = together.iter().map(|tables| tables[number].clone()).collect();
+        assert_eq!(own, alone);
+    }
+    let short = statistics(&metrics, &[&hypotheses, &other[1..]], &references, &counts, &serial, &|| false);
+    assert!(matches!(short, Err(MetricError::Counts { hypotheses: 299, segments: 300, .. })));
 }
 
 #[test]
@@ -67,7 +96,7 @@ fn counts_are_those_of_the_paper() {
     let references = ["The cat is on the mat.", "There is a cat on the mat."];
     let hypothesis = ["the the the the the the the"];
     let metric = Metric::Bleu(Bleu { tokenize: BleuTokenizer::None, lowercase: true, max_ngram_order: 2 });
-    let rows = statistics(&[metric], &hypothesis, &references, &[2], &serial, &|| false).unwrap();
+    let rows = single(&[metric], &hypothesis, &references, &[2], &serial).unwrap();
     assert_eq!(rows, [[7.0, 7.0, 2.0, 0.0, 7.0, 6.0]]);
 }
 
@@ -75,16 +104,16 @@ fn counts_are_those_of_the_paper() {
 fn what_does_not_fit_is_refused() {
     let none: [&str; 0] = [];
     let run = |hypotheses: &[&str], references: &[&str], counts: &[u32]| {
-        statistics(&all(), hypotheses, references, counts, &serial, &|| false)
+        single(&all(), hypotheses, references, counts, &serial)
     };
     assert_eq!(run(&none, &none, &[]).map(|rows| rows.concat().len()), Ok(0));
     assert_eq!(run(&["a", "b"], &["a"], &[1, 0]), Err(MetricError::NoReference { segment: 1 }));
     assert!(matches!(run(&["a", "b"], &["a"], &[1]), Err(MetricError::Counts { .. })));
     assert!(matches!(run(&["a"], &["a", "b"], &[1]), Err(MetricError::Counts { .. })));
     let long = Metric::Bleu(Bleu { tokenize: BleuTokenizer::None, lowercase: true, max_ngram_order: 65 });
-    let refused = statistics(&[long], &["a"], &["a"], &[1], &serial, &|| false);
+    let refused = single(&[long], &["a"], &["a"], &[1], &serial);
     assert!(matches!(refused, Err(MetricError::Option(_))));
-    let stopped = statistics(&all(), &["a"], &["a"], &[1], &serial, &|| true);
+    let stopped = statistics(&all(), &[&["a"]], &["a"], &[1], &serial, &|| true);
     assert_eq!(stopped, Err(MetricError::Cancelled));
 }
 
@@ -101,7 +130,7 @@ proptest! {
         let mut metrics: Vec<Metric> = tokenizers.into_iter().map(bleu).collect();
         metrics.extend(all());
         let counts = vec![1; texts.len()];
-        let tables = statistics(&metrics, &texts, &texts, &counts, &serial, &|| false).unwrap();
+        let tables = single(&metrics, &texts, &texts, &counts, &serial).unwrap();
         for (metric, rows) in metrics.iter().zip(tables) {
             for row in rows.chunks_exact(metric.width()) {
                 prop_assert!(row.iter().all(|value| value.is_finite()));

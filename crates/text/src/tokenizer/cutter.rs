@@ -3,27 +3,31 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use serde_json::{Value, json};
 
 use super::{
+    bert,
     error::{Result, TokenizerError},
+    ideographs::Ideographs,
     normalize::{Step, normalize},
-    pieces::{self, Ideographs},
-    word_piece, words,
+    pieces, word_piece, words,
 };
+
+/// The key of a pre-tokeniser that says how Chinese words are found, and its only value.
+pub(super) const CHINESE: (&str, &str) = ("chinese_words", "jieba");
 
 /// How text is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cut {
     /// Words and punctuation marks.
-    Words,
+    Words(Ideographs),
     /// Code points.
     Characters,
-    /// The same, each in parts.
-    WordParts,
-    /// Words with their spaces before them, for byte pairs of characters.
-    Marked,
-    /// The same, Chinese and Japanese characters in a row together.
-    Runs,
+    /// Words, each in parts.
+    WordParts(Ideographs),
+    /// Words with their spaces before them, for byte pairs of characters and for pieces.
+    Marked(Ideographs),
     /// As GPT-2, for byte pairs of bytes.
     Bytes,
+    /// Words and punctuation marks as BERT has them, each in parts.
+    Bert,
 }
 
 /// A part of a text.
@@ -78,15 +82,16 @@ impl Cutter {
         let text = normalize(&self.steps, text);
         let mut piece = |piece: &str| part(Part::Piece(piece));
         match self.cut {
-            Cut::Words | Cut::WordParts => words::split(&text, &mut piece),
+            Cut::Words(ideographs) | Cut::WordParts(ideographs) => words::split(&text, ideographs, &mut piece),
             Cut::Characters => text.char_indices().for_each(|(start, character)| {
                 piece(&text[start..start + character.len_utf8()]);
             }),
-            Cut::Marked | Cut::Runs => {
+            Cut::Marked(ideographs) => {
                 pieces::mark_words(&text, first, buffer);
-                pieces::split(buffer, self.cut.ideographs(), &mut piece);
+                pieces::split(buffer, ideographs, &mut piece);
             }
             Cut::Bytes => pieces::split_bytes(&text, &mut piece),
+            Cut::Bert => bert::split(&text, &mut piece),
         }
     }
 }
@@ -96,42 +101,62 @@ fn split(pattern: &str, behavior: &str) -> Value {
 }
 
 impl Cut {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Words, Self::Characters, Self::WordParts, Self::Marked, Self::Runs, Self::Bytes];
+    pub(super) const ALL: [Self; 10] = [
+        Self::Bert,
+        Self::Words(Ideographs::Single),
+        Self::Words(Ideographs::Words),
+        Self::Characters,
+        Self::WordParts(Ideographs::Single),
+        Self::WordParts(Ideographs::Words),
+        Self::Marked(Ideographs::Single),
+        Self::Marked(Ideographs::Runs),
+        Self::Marked(Ideographs::Words),
+        Self::Bytes,
+    ];
 
     fn ideographs(self) -> Ideographs {
-        if self == Self::Runs { Ideographs::Runs } else { Ideographs::Single }
+        match self {
+            Self::Words(ideographs) | Self::WordParts(ideographs) | Self::Marked(ideographs) => ideographs,
+            Self::Characters | Self::Bytes | Self::Bert => Ideographs::Single,
+        }
     }
 
     /// The same as a pre-tokeniser of `tokenizer.json`.
     pub(super) fn document(self) -> Value {
         let parts = match self {
-            Self::Words | Self::WordParts => vec![
-                split(&words::pattern(), "Isolated"),
+            Self::Words(ideographs) | Self::WordParts(ideographs) => vec![
+                split(&words::pattern(ideographs), "Isolated"),
                 split(r"\s+", "Removed"),
                 split(words::CONTRACTION, "Isolated"),
             ],
             Self::Characters => return split(r"[\s\S]", "Isolated"),
-            Self::Marked | Self::Runs => {
+            Self::Bert => return json!({ "type": "BertPreTokenizer" }),
+            Self::Marked(ideographs) => {
                 let start = pieces::WORD_START;
                 let spaces =
                     json!({ "type": "Metaspace", "replacement": start, "prepend_scheme": "first", "split": false });
-                vec![spaces, split(&pieces::pattern(self.ideographs()), "Isolated")]
+                vec![spaces, split(&pieces::pattern(ideographs), "Isolated")]
             }
             Self::Bytes => {
                 return json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true });
             }
         };
-        json!({ "type": "Sequence", "pretokenizers": parts })
+        let mut document = json!({ "type": "Sequence", "pretokenizers": parts });
+        if self.ideographs() == Ideographs::Words {
+            let (key, value) = CHINESE;
+            document[key] = value.into();
+        }
+        document
     }
 
     /// The decoder that joins its tokens; words are joined by rules that `tokenizer.json` has none for.
     pub(super) fn decoder(self) -> Value {
         match self {
-            Self::Words => Value::Null,
+            Self::Words(_) => Value::Null,
             Self::Characters => json!({ "type": "Fuse" }),
-            Self::WordParts => json!({ "type": "WordPiece", "prefix": word_piece::PREFIX, "cleanup": false }),
-            Self::Marked | Self::Runs => json!({
+            Self::WordParts(_) => json!({ "type": "WordPiece", "prefix": word_piece::PREFIX, "cleanup": false }),
+            Self::Bert => json!({ "type": "WordPiece", "prefix": word_piece::PREFIX, "cleanup": true }),
+            Self::Marked(_) => json!({
                 "type": "Metaspace", "replacement": pieces::WORD_START, "prepend_scheme": "first", "split": false,
             }),
             Self::Bytes => {

@@ -1,13 +1,18 @@
 //! From ids back to text.
+use std::borrow::Cow;
+
 use super::{
-    Specials, Tokenizer,
+    Kind, Specials, Tokenizer,
     cutter::Cut,
     encoder::Encoder,
     error::{Fault, Result, TokenizerError},
     parallel::{Row, in_parallel},
     pieces, word_piece, words,
 };
-use crate::Run;
+use crate::{
+    Run,
+    detokenize::{Language, detokenize},
+};
 
 impl Tokenizer {
     /// The text of ids. Padding, begin and end leave no trace.
@@ -15,6 +20,24 @@ impl Tokenizer {
     /// # Errors
     /// `Data` if there is no such id.
     pub fn decode(&self, ids: &[i32]) -> Result<String> {
+        self.decode_as(ids, None)
+    }
+
+    /// Whether tokens are words, or parts that are joined to words.
+    #[must_use]
+    pub fn has_words(&self) -> bool {
+        matches!(self.kind, Kind::Word | Kind::WordPiece)
+    }
+
+    /// The same, of which words are joined by the rules of a language.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::decode`]; `Option` if tokens are no words.
+    pub fn decode_as(&self, ids: &[i32], language: Option<Language>) -> Result<String> {
+        if language.is_some() && !self.has_words() {
+            let message = format!("a tokenizer of type {} has no words to join", self.kind.name());
+            return Err(TokenizerError::new(Fault::Option, message));
+        }
         if let Encoder::SentencePiece(model) = &self.encoder {
             for &id in ids {
                 self.token(id)?;
@@ -29,22 +52,26 @@ impl Tokenizer {
         for id in ids.iter().filter(|&id| !silent.contains(id)) {
             tokens.push(self.token(*id)?);
         }
+        if let Some(language) = language {
+            return Ok(if self.kind == Kind::WordPiece {
+                detokenize(whole_words(&tokens).iter().map(|word| &**word), language, false)
+            } else {
+                detokenize(tokens.into_iter(), language, false)
+            });
+        }
         if let Encoder::General(general) = &self.encoder {
             return general.decode(tokens.into_iter().map(str::to_owned).collect());
         }
+        if self.cut == Some(Cut::Bert) {
+            return self.general()?.decode(tokens.into_iter().map(str::to_owned).collect());
+        }
         Ok(match self.cut {
-            Some(Cut::Words) => words::join(tokens.into_iter()),
-            Some(Cut::WordParts) => {
-                let mut joined: Vec<String> = Vec::new();
-                for token in tokens {
-                    match (token.strip_prefix(word_piece::PREFIX), joined.last_mut()) {
-                        (Some(rest), Some(word)) => word.push_str(rest),
-                        _ => joined.push(token.to_owned()),
-                    }
-                }
-                words::join(joined.iter().map(String::as_str))
+            Some(Cut::Words(_)) => words::join(tokens.into_iter()),
+            Some(Cut::WordParts(_)) => {
+                let joined = whole_words(&tokens);
+                words::join(joined.iter().map(|word| &**word))
             }
-            Some(Cut::Marked | Cut::Runs) => {
+            Some(Cut::Marked(_)) => {
                 let mut text = String::new();
                 for (index, token) in tokens.into_iter().enumerate() {
                     let space = if index == 0 { "" } else { " " };
@@ -65,7 +92,7 @@ impl Tokenizer {
                 }
                 String::from_utf8_lossy(&bytes).into_owned()
             }
-            Some(Cut::Characters) | None => tokens.concat(),
+            Some(Cut::Characters | Cut::Bert) | None => tokens.concat(),
         })
     }
 
@@ -85,6 +112,7 @@ impl Tokenizer {
         &self,
         ids: &[i32],
         offsets: &[i32],
+        language: Option<Language>,
         run: Run<'_>,
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Vec<String>> {
@@ -97,7 +125,21 @@ impl Tokenizer {
             };
             rows.push(Row(ids));
         }
-        let parts = in_parallel(&rows, run, cancelled, |_, rows| rows.iter().map(|row| self.decode(row.0)).collect())?;
+        let parts = in_parallel(&rows, run, cancelled, |_, rows| {
+            rows.iter().map(|row| self.decode_as(row.0, language)).collect()
+        })?;
         Ok(parts.into_iter().flat_map(|part: Vec<String>| part).collect())
     }
+}
+
+/// Tokens with the parts that continue them.
+fn whole_words<'token>(tokens: &[&'token str]) -> Vec<Cow<'token, str>> {
+    let mut words: Vec<Cow<'token, str>> = Vec::with_capacity(tokens.len());
+    for &token in tokens {
+        match (token.strip_prefix(word_piece::PREFIX), words.last_mut()) {
+            (Some(rest), Some(word)) => word.to_mut().push_str(rest),
+            _ => words.push(Cow::Borrowed(token)),
+        }
+    }
+    words
 }

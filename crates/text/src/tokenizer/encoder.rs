@@ -4,6 +4,7 @@ use super::{
     document::{self, Document},
     error::Result,
     general::General,
+    ideographs::Ideographs,
     merges::Merges,
     normalize::Step,
     sentencepiece::SentencePiece,
@@ -47,24 +48,24 @@ pub(super) fn own_encoder(
         },
         None => None,
     };
-    if document.model == "WordLevel" && matches!(cut, Cut::Words | Cut::Characters) {
+    if document.model == "WordLevel" && matches!(cut, Cut::Words(_) | Cut::Characters) {
         return unknown.map(|id| Ok(Encoder::Table { cutter: cutter()?, unknown: id as i32 })).transpose();
     }
-    if let ("WordPiece", Cut::WordParts, Some(unknown)) = (document.model.as_str(), cut, unknown) {
+    if let ("WordPiece", Cut::WordParts(_) | Cut::Bert, Some(unknown)) = (document.model.as_str(), cut, unknown) {
         let prefix = model.get("continuing_subword_prefix").map_or(Some(word_piece::PREFIX), |prefix| prefix.as_str());
         let longest = model.get("max_input_chars_per_word").map_or(Some(100), |longest| longest.as_u64());
         let (Some(prefix), Some(longest)) = (prefix, longest) else { return Ok(None) };
         let model = WordPiece::new(&document.tokens, prefix, unknown, longest as usize);
         return Ok(Some(Encoder::Pieces { cutter: cutter()?, model: PieceModel::WordPiece(model) }));
     }
-    if (document.model.as_str(), cut) == ("Unigram", Cut::Runs) {
+    if document.model == "Unigram" && matches!(cut, Cut::Marked(Ideographs::Runs | Ideographs::Words)) {
         return unigram_model(model).map(|model| Ok(Encoder::Pieces { cutter: cutter()?, model })).transpose();
     }
     let is_off = |name: &str| {
         model.get(name).is_none_or(|value| value.is_null() || value == false || value == "" || value == 0.0)
     };
     if document.model != "BPE"
-        || !matches!(cut, Cut::Marked | Cut::Bytes)
+        || !matches!(cut, Cut::Marked(Ideographs::Single | Ideographs::Words) | Cut::Bytes)
         || !["dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "ignore_merges"]
             .into_iter()
             .all(is_off)

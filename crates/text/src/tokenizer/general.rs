@@ -6,14 +6,17 @@ use std::{
 
 use serde_json::Value;
 use tokenizers::{
-    AddedToken, DecoderWrapper, Encoding, ModelWrapper, NormalizedString, Normalizer, NormalizerWrapper,
-    PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl, tokenizer::Decoder,
+    AddedToken, DecoderWrapper, Encoding, ModelWrapper, NormalizedString, Normalizer, NormalizerWrapper, Offsets,
+    PostProcessorWrapper, PreTokenizedString, PreTokenizer, PreTokenizerWrapper, SplitDelimiterBehavior, TokenizerImpl,
+    tokenizer::{Decoder, pattern::Pattern},
 };
 
 use super::{
     base64,
+    cutter::CHINESE,
     document::Document,
     error::{Fault, Result, TokenizerError},
+    ideographs, pieces,
 };
 
 /// What a text of `length` bytes may become at most.
@@ -103,7 +106,55 @@ fn decoders(value: &Value, steps: &mut Vec<(DecoderWrapper, usize)>) -> Result<(
     Ok(())
 }
 
-type Pipeline = TokenizerImpl<ModelWrapper, Chain, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
+/// A pre-tokeniser, and whether it leaves runs of Chinese characters to be cut into words.
+#[derive(Debug)]
+struct Cutting {
+    inner: PreTokenizerWrapper,
+    chinese: bool,
+}
+
+impl Cutting {
+    fn new(value: &Value) -> Result<Self> {
+        let (key, known) = CHINESE;
+        let chinese = match value.get(key) {
+            None => false,
+            Some(name) if name == known => true,
+            Some(name) => {
+                return Err(TokenizerError::format(format!(
+                    "pre_tokenizer: {key} {name} is not known, only {known:?}"
+                )));
+            }
+        };
+        Ok(Self { inner: from_value("pre_tokenizer", value)?, chinese })
+    }
+}
+
+impl PreTokenizer for Cutting {
+    fn pre_tokenize(&self, text: &mut PreTokenizedString) -> tokenizers::Result<()> {
+        self.inner.pre_tokenize(text)?;
+        if self.chinese {
+            text.split(|_, piece| piece.split(ChineseWords, SplitDelimiterBehavior::Isolated))?;
+        }
+        Ok(())
+    }
+}
+
+/// The words of a run of Chinese characters, with a space before it.
+struct ChineseWords;
+
+impl Pattern for ChineseWords {
+    fn find_matches(&self, piece: &str) -> tokenizers::Result<Vec<(Offsets, bool)>> {
+        let mut matches = Vec::new();
+        let mut start = 0;
+        ideographs::each_word(piece, Some(pieces::WORD_START), &mut |word| {
+            matches.push(((start, start + word.len()), true));
+            start += word.len();
+        });
+        Ok(matches)
+    }
+}
+
+type Pipeline = TokenizerImpl<ModelWrapper, Chain, Cutting, PostProcessorWrapper, DecoderWrapper>;
 
 /// A tokenizer of the crate.
 pub(super) struct General {
@@ -140,7 +191,7 @@ impl General {
         }
         let pre_tokenizer = document.part("pre_tokenizer");
         if !pre_tokenizer.is_null() {
-            pipeline.with_pre_tokenizer(Some(from_value::<PreTokenizerWrapper>("pre_tokenizer", pre_tokenizer)?));
+            pipeline.with_pre_tokenizer(Some(Cutting::new(pre_tokenizer)?));
         }
         let mut steps = Vec::new();
         decoders(document.part("decoder"), &mut steps)?;

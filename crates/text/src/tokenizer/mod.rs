@@ -1,11 +1,12 @@
 //! Tokenizers: text to ids and back, trained here or read from `tokenizer.json`.
 //!
-//! What training gives is run by own code, everything else by the `tokenizers` crate; on what both can run they agree.
+//! What training gives, and vocabularies of BERT, are run by own code, everything else by the `tokenizers` crate; on what both can run they agree.
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ahash::AHashMap;
 
 mod base64;
+mod bert;
 mod cutter;
 mod decode;
 mod document;
@@ -14,11 +15,13 @@ mod encoding;
 mod error;
 mod formats;
 mod general;
+mod ideographs;
 mod lattice;
 mod merges;
 mod normalize;
 mod parallel;
 mod pieces;
+mod plain_spans;
 mod random;
 mod sentencepiece;
 mod spans;

@@ -6,6 +6,8 @@ use unicode_normalization_alignments::{
     IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfd_quick, is_nfkc_quick, is_nfkd_quick,
 };
 
+use super::bert;
+
 /// One step of normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -19,9 +21,16 @@ pub enum Step {
     Nfkd,
     /// Lower case, character by character.
     Lowercase,
+    /// As BERT: no control characters, and plain spaces.
+    Clean,
+    /// As BERT: spaces around Chinese characters.
+    SpaceIdeographs,
+    /// As BERT: no marks that take no room of their own.
+    StripMarks,
 }
 
 impl Step {
+    /// Those that are normalisers of their own in `tokenizer.json`; the others are parts of `BertNormalizer`.
     const ALL: [(Self, &'static str); 5] = [
         (Self::Nfc, "NFC"),
         (Self::Nfd, "NFD"),
@@ -38,6 +47,12 @@ impl Step {
 
     fn apply<'text>(self, text: Cow<'text, str>) -> Cow<'text, str> {
         use IsNormalized::Yes;
+        match self {
+            Self::Clean => return bert::clean(text),
+            Self::SpaceIdeographs => return bert::space_ideographs(text),
+            Self::StripMarks => return bert::strip_marks(text),
+            _ => {}
+        }
         if text.is_ascii() {
             return match self {
                 Self::Lowercase if text.bytes().any(|byte| byte.is_ascii_uppercase()) => {
@@ -58,6 +73,7 @@ impl Step {
             Self::Nfkc => text.chars().nfkc().map(|(character, _)| character).collect(),
             Self::Nfkd => text.chars().nfkd().map(|(character, _)| character).collect(),
             Self::Lowercase => text.chars().flat_map(char::to_lowercase).collect(),
+            Self::Clean | Self::SpaceIdeographs | Self::StripMarks => text,
         }
     }
 }
@@ -83,6 +99,9 @@ pub(super) fn recognize(value: &Value) -> Option<Vec<Step>> {
         return Some(Vec::new());
     }
     let name = value.get("type")?.as_str()?;
+    if name == "BertNormalizer" {
+        return bert::steps(value);
+    }
     if name == "Sequence" {
         let mut steps = Vec::new();
         for part in value.get("normalizers")?.as_array()? {

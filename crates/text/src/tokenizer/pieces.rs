@@ -1,27 +1,20 @@
 //! How text is cut before byte pairs are merged: no merge crosses the border of a piece.
 use std::sync::LazyLock;
 
+use super::ideographs::{Ideographs, each_word};
 use crate::classes::{IDEOGRAPH, IDEOGRAPHS, LETTER, MARK, NUMBER, SPACE, class};
 
 /// Stands for a space, at the beginning of a word.
 pub(super) const WORD_START: char = '▁';
 
-/// How characters of Chinese and Japanese are cut.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ideographs {
-    /// One by one.
-    Single,
-    /// Those in a row stay together, with the space before them.
-    Runs,
-}
-
-/// What [`split`] does after spaces became [`WORD_START`], as a regular expression.
+/// What [`split`] does after spaces became [`WORD_START`], as a regular expression. Runs of Chinese and Japanese characters take the space
+/// before them along.
 pub(super) fn pattern(ideographs: Ideographs) -> String {
     let not = format!("(?!{IDEOGRAPHS})");
     [
         match ideographs {
-            Ideographs::Single => format!(r"{IDEOGRAPHS}\p{{M}}*"),
-            Ideographs::Runs => format!(r"{WORD_START}?(?:{IDEOGRAPHS}\p{{M}}*)+"),
+            Ideographs::Single => ideographs.pattern(),
+            Ideographs::Runs | Ideographs::Words => format!("{WORD_START}?{}", ideographs.pattern()),
         },
         format!(r"{WORD_START}?(?:{not}[\p{{L}}\p{{M}}])+"),
         format!(r"{WORD_START}?(?:{not}\p{{N}})+"),
@@ -78,17 +71,11 @@ pub(super) fn mark_words(text: &str, first: bool, marked: &mut String) {
 
 /// Calls `piece` for each piece of a text in which spaces are [`WORD_START`].
 pub(super) fn split(text: &str, ideographs: Ideographs, piece: &mut dyn FnMut(&str)) {
-    let ideograph_run =
-        |text: &str| text.find(|character| class(character) & (IDEOGRAPH | MARK) == 0).unwrap_or(text.len());
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let width = first.len_utf8();
         let length = match kind(first) {
-            Kind::Ideograph if ideographs == Ideographs::Runs => ideograph_run(rest),
-            Kind::Ideograph => {
-                let after = &rest[width..];
-                width + after.find(|character| class(character) & MARK == 0).unwrap_or(after.len())
-            }
+            Kind::Ideograph => ideographs.length(rest),
             Kind::Start => {
                 let starts = run(rest, Kind::Start);
                 if starts > width {
@@ -97,7 +84,7 @@ pub(super) fn split(text: &str, ideographs: Ideographs, piece: &mut dyn FnMut(&s
                     let after = &rest[width..];
                     match after.chars().next().map(kind) {
                         Some(next @ (Kind::Word | Kind::Number | Kind::Sign)) => width + run(after, next),
-                        Some(Kind::Ideograph) if ideographs == Ideographs::Runs => width + ideograph_run(after),
+                        Some(Kind::Ideograph) if ideographs != Ideographs::Single => width + ideographs.length(after),
                         _ => width,
                     }
                 }
@@ -105,7 +92,10 @@ pub(super) fn split(text: &str, ideographs: Ideographs, piece: &mut dyn FnMut(&s
             own => run(rest, own),
         };
         let (head, after) = rest.split_at(length);
-        piece(head);
+        match ideographs {
+            Ideographs::Words => each_word(head, Some(WORD_START), piece),
+            Ideographs::Single | Ideographs::Runs => piece(head),
+        }
         rest = after;
     }
 }

@@ -28,8 +28,11 @@ impl Tokenizer {
                 general.encode_spans(text)?.into_iter().for_each(|(id, (start, end))| push(id, start, end));
             }
             _ => {
-                let general = self.general.get_or_init(|| self.make_general()).as_ref().map_err(Clone::clone)?;
-                general.encode_spans(text)?.into_iter().for_each(|(id, (start, end))| push(id, start, end));
+                let found = match self.with_room(|room| self.plain_spans(text, room)) {
+                    Some(found) => found,
+                    None => self.general()?.encode_spans(text)?,
+                };
+                found.into_iter().for_each(|(id, (start, end))| push(id, start, end));
                 debug_assert_eq!(ids, self.encode(text)?);
             }
         }
@@ -47,6 +50,10 @@ impl Tokenizer {
     }
 
     /// The same tokenizer as the crate runs it, which follows each character through all rules.
+    pub(super) fn general(&self) -> Result<&General> {
+        self.general.get_or_init(|| self.make_general()).as_deref().map_err(Clone::clone)
+    }
+
     fn make_general(&self) -> Result<Box<General>> {
         let document = Document::parse(&self.text)?;
         let specials = self.specials;

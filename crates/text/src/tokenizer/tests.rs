@@ -41,6 +41,7 @@ fn options(kind: TrainedKind) -> TrainingOptions {
         lowercase: false,
         normalization: Normalization::Nfc,
         byte_level: false,
+        chinese_words: false,
     }
 }
 
@@ -91,7 +92,7 @@ fn agrees(tokenizer: &Tokenizer, oracle: &Crate, text: &str) {
     let ids = tokenizer.encode(text).unwrap();
     let expected: Vec<i32> = oracle.encode_fast(text, false).unwrap().get_ids().iter().map(|&id| id as i32).collect();
     assert_eq!(ids, expected, "{text:?} {:?} {:?}", tokenizer.kind(), tokenizer.tokenize(text));
-    if !matches!(tokenizer.cut, Some(Cut::Words | Cut::WordParts)) && !ids.contains(&1) {
+    if !matches!(tokenizer.cut, Some(Cut::Words(_) | Cut::WordParts(_))) && !ids.contains(&1) {
         let raw: Vec<u32> = ids.iter().map(|&id| id as u32).collect();
         assert_eq!(tokenizer.decode(&ids).unwrap(), oracle.decode(&raw, false).unwrap(), "{text:?}");
     }
@@ -122,6 +123,122 @@ fn random_texts_agree_with_the_crate() {
             agrees(tokenizer, oracle, &text);
         }
     });
+}
+
+#[test]
+fn chinese_words_are_pieces_by_own_code_and_by_the_crate() {
+    let texts = [
+        "我来到北京清华大学",
+        "他来到了网易杭研大厦 3",
+        "我们 在 北京大学，喝咖啡。Tom's 好!",
+        "すしを食べる 我\u{301}们",
+    ];
+    let kinds = [TrainedKind::Word, TrainedKind::WordPiece, TrainedKind::Bpe, TrainedKind::Unigram];
+    let made = kinds.map(|kind| {
+        let options = TrainingOptions { chinese_words: true, special_tokens: vec!["<2zh>".into()], ..options(kind) };
+        let size = if kind == TrainedKind::Word { None } else { Some(120) };
+        train(TrainingOptions { vocabulary_size: size, ..options }, &texts, &serial)
+    });
+    let general = made.each_ref().map(|tokenizer| {
+        assert!(!matches!(tokenizer.encoder, Encoder::General(_)), "{tokenizer:?}");
+        let document = Document::parse(tokenizer.document()).unwrap();
+        General::new(&document, &[0, 1, 2, 3]).unwrap()
+    });
+    let words = made[0].tokenize("我来到北京清华大学, Tom's").unwrap();
+    assert_eq!(words, ["我", "来到", "北京", "清华大学", ",", "Tom", "'s"]);
+    for tokenizer in &made[..2] {
+        let text = "我来到北京清华大学";
+        assert_eq!(tokenizer.decode(&tokenizer.encode(text).unwrap()).unwrap(), text);
+    }
+    for tokenizer in &made[2..] {
+        for text in texts {
+            assert_eq!(tokenizer.decode(&tokenizer.encode(text).unwrap()).unwrap(), text.replace("e\u{301}", "é"));
+        }
+    }
+    let letters = "我们在北京大学清华来到喝咖啡すガ▁ \u{301}a1.<2zh>";
+    let random = prop::collection::vec(prop::sample::select(letters.chars().collect::<Vec<_>>()), 0..24)
+        .prop_map(|characters| characters.into_iter().collect::<String>());
+    proptest!(|(text in random)| {
+        for (tokenizer, general) in made.iter().zip(&general) {
+            let mut expected = Vec::new();
+            general.encode(&text, &mut expected).unwrap();
+            prop_assert_eq!(tokenizer.encode(&text).unwrap(), expected, "{:?} {:?}", tokenizer.kind(), tokenizer.tokenize(&text));
+            let (ids, spans) = tokenizer.encode_spans(&text, &Encoding::default()).unwrap();
+            prop_assert_eq!(ids.len() * 2, spans.len());
+            let again = Tokenizer::parse(tokenizer.document().to_owned(), &SpecialNames::default()).unwrap();
+            prop_assert_eq!(again.encode(&text).unwrap(), ids);
+        }
+    });
+    let wrong = made[0].document().replace("\"jieba\"", "\"other\"");
+    assert_eq!(Tokenizer::parse(wrong, &SpecialNames::default()).unwrap_err().fault, Fault::Format);
+    for wrong in [TrainingOptions { byte_level: true, ..pairs(300) }, options(TrainedKind::Character)] {
+        let error = Counting::new(TrainingOptions { chinese_words: true, ..wrong }).unwrap_err();
+        assert_eq!(error.fault, Fault::Option);
+    }
+}
+
+#[test]
+fn spans_of_plain_texts_are_those_of_the_crate() {
+    let vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n[\n]\n.\n'\nthe\ncat\n##s\n##at\nc\na\nb\n##b\n##a\ni\n##i";
+    let mut made = all();
+    made.push(Tokenizer::parse_vocabulary(vocabulary, true, &SpecialNames::default()).unwrap());
+    made.push(train(
+        TrainingOptions { special_tokens: vec!["<2 zh>".into(), " b".into()], ..pairs(160) },
+        &TEXTS,
+        &serial,
+    ));
+    made.push(train(TrainingOptions { chinese_words: true, ..options(TrainedKind::Word) }, &TEXTS, &serial));
+    let letters = "aAbBcCtThHeEsS.,'-_ 129\t\n\r#<2 zh>/[MASK]";
+    let random = prop::collection::vec(prop::sample::select(letters.chars().collect::<Vec<_>>()), 0..24)
+        .prop_map(|characters| characters.into_iter().collect::<String>());
+    let words = prop::collection::vec(
+        prop::sample::select(vec!["the", " cat", "s", " ", "<2 zh>", " b", "don't", "[MASK]", "q"]),
+        0..9,
+    )
+    .prop_map(|words| words.concat());
+    let counts: Vec<std::cell::Cell<u32>> = made.iter().map(|_| std::cell::Cell::new(0)).collect();
+    proptest!(|(text in prop_oneof![random, words])| {
+        for (tokenizer, count) in made.iter().zip(&counts) {
+            let Some(found) = tokenizer.plain_spans(&text, &mut Room::default()) else { continue };
+            count.set(count.get() + 1);
+            prop_assert_eq!(found, tokenizer.general().unwrap().encode_spans(&text).unwrap(), "{:?} {:?}", text, tokenizer);
+        }
+    });
+    assert!(counts.iter().all(|count| count.get() > 50), "{counts:?}");
+    assert!(made[0].plain_spans("é", &mut Room::default()).is_none());
+}
+
+#[test]
+fn vocabularies_of_bert_are_run_by_own_code_as_by_the_crate() {
+    let vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n[\n]\n.\n'\nthe\ncat\n##s\n##at\nc\na\nb\n##b\n##a\nÀ\n我\n们\ni\n##i\n，\n🙂";
+    let all = [true, false].map(|lowercase| {
+        let tokenizer = Tokenizer::parse_vocabulary(vocabulary, lowercase, &SpecialNames::default()).unwrap();
+        assert!(!matches!(tokenizer.encoder, Encoder::General(_)));
+        let document = Document::parse(tokenizer.document()).unwrap();
+        (General::new(&document, &[0, 1, 2, 3]).unwrap(), tokenizer)
+    });
+    let same = |text: &str| {
+        for (general, tokenizer) in &all {
+            let mut expected = Vec::new();
+            general.encode(text, &mut expected).unwrap();
+            assert_eq!(tokenizer.encode(text).unwrap(), expected, "{text:?}");
+            let tokens = expected.iter().map(|&id| tokenizer.tokens()[id as usize].to_string()).collect();
+            assert_eq!(tokenizer.decode(&expected).unwrap(), general.decode(tokens).unwrap());
+        }
+    };
+    for character in ('\0'..='\u{ffff}').chain(('\u{10000}'..=char::MAX).step_by(37)) {
+        // What is dropped joins a and b, what is a space or a mark parts them.
+        same(&format!("a{character}b"));
+    }
+    for text in TEXTS {
+        same(text);
+    }
+    let letters = "abct'the s[MASK]我们ÀàİΣ\u{301}\u{0} \t\u{3000}，.🙂🙃";
+    let random = prop::collection::vec(prop::sample::select(letters.chars().collect::<Vec<_>>()), 0..24)
+        .prop_map(|characters| characters.into_iter().collect::<String>());
+    proptest!(|(text in prop_oneof![random, any::<String>()])| same(&text));
+    same("a[MASK]b [CLS] cats");
+    same(&"a".repeat(101));
 }
 
 #[test]
@@ -163,7 +280,7 @@ fn threads_and_order_of_texts_do_not_matter() {
     expected.extend(one.encode(texts[9]).unwrap());
     expected.push(3);
     assert_eq!(encoded.ids[encoded.offsets[9] as usize..encoded.offsets[10] as usize], expected);
-    let decoded = one.decode_batch(&encoded.ids, &encoded.offsets, &threaded, &|| false).unwrap();
+    let decoded = one.decode_batch(&encoded.ids, &encoded.offsets, None, &threaded, &|| false).unwrap();
     assert_eq!(decoded[9], one.decode(&expected).unwrap());
     let stopped = one.encode_batch(&texts, &Encoding::default(), &serial, &|| true);
     assert_eq!(stopped.unwrap_err().fault, Fault::Cancelled);

@@ -12,7 +12,8 @@ const UNKNOWN_PENALTY: f64 = 10.0;
 pub(super) struct Unigram {
     trie: Trie,
     scores: Vec<f64>,
-    unknown: u32,
+    /// The piece for what is unknown.
+    pub(super) unknown: u32,
     unknown_score: f64,
 }
 

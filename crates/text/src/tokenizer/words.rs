@@ -1,12 +1,13 @@
 //! Words and punctuation marks, close to how the texts of GloVe were cut: `don't` becomes `do n't`, `1,000.5` and
 //! `well-known` stay whole. Characters of Chinese and Japanese are one token each.
+use super::ideographs::{Ideographs, each_word};
 use crate::classes::{IDEOGRAPH, IDEOGRAPHS, LETTER, MARK, NUMBER, SPACE, class};
 
 /// What [`split`] does, as a regular expression: in this order, what an earlier alternative takes, no later one sees.
-pub(super) fn pattern() -> String {
+pub(super) fn pattern(ideographs: Ideographs) -> String {
     let letter = format!(r"(?!{IDEOGRAPHS})[\p{{L}}\p{{M}}\p{{N}}_]");
     [
-        format!(r"{IDEOGRAPHS}\p{{M}}*"),
+        ideographs.pattern(),
         format!(r"(?:(?!{IDEOGRAPHS})\p{{L}}\.){{2,}}"), // p.m.
         r"\p{N}+(?:[.,:]\p{N}+)+".to_owned(),            // 1,000.5 and 9:30
         format!("(?:{letter})+(?:[-'\u{2019}](?:{letter})+)*"),
@@ -35,7 +36,7 @@ fn is_apostrophe(character: char) -> bool {
 }
 
 /// Calls `word` for each word and mark of a text.
-pub(super) fn split(text: &str, word: &mut dyn FnMut(&str)) {
+pub(super) fn split(text: &str, ideographs: Ideographs, word: &mut dyn FnMut(&str)) {
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let bits = class(first);
@@ -44,7 +45,7 @@ pub(super) fn split(text: &str, word: &mut dyn FnMut(&str)) {
             continue;
         }
         let length = if bits & IDEOGRAPH != 0 {
-            first.len_utf8() + run(&rest[first.len_utf8()..], |character| class(character) & MARK != 0)
+            ideographs.length(rest)
         } else {
             abbreviation(rest)
                 .or_else(|| number(rest))
@@ -52,12 +53,16 @@ pub(super) fn split(text: &str, word: &mut dyn FnMut(&str)) {
                 .unwrap_or_else(|| run(rest, |character| character == '.').max(first.len_utf8()))
         };
         let (token, after) = rest.split_at(length);
+        rest = after;
+        if ideographs == Ideographs::Words && bits & IDEOGRAPH != 0 {
+            each_word(token, None, word);
+            continue;
+        }
         let cut = contraction_start(token);
         if cut > 0 {
             word(&token[..cut]);
         }
         word(&token[cut..]);
-        rest = after;
     }
 }
 

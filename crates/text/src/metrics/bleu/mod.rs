@@ -59,10 +59,10 @@ impl Bleu {
 
     pub(super) fn segment<T: AsRef<str>>(
         &self,
-        hypothesis: &str,
+        hypotheses: &[&str],
         references: &[T],
         room: &mut Room,
-        output: &mut Vec<f64>,
+        outputs: &mut [Vec<f64>],
     ) {
         let order = self.max_ngram_order;
         let Room { lexicon, ngrams, bleu: BleuRoom { buffers, symbols, lengths }, .. } = room;
@@ -80,14 +80,16 @@ impl Bleu {
             ngrams.add(Root::First, &symbols[start..start + length], order);
             start += length;
         }
-        symbols.clear();
-        self.each_word(hypothesis, buffers, &mut |word| symbols.push(lexicon.number(word)));
-        let own = symbols.len();
-        let nearest = lengths.iter().copied().min_by_key(|&length| (length.abs_diff(own), length)).unwrap_or(0);
-        output.extend([own as f64, nearest as f64]);
-        let at = output.len();
-        output.resize(at + order, 0.0);
-        ngrams.matches(Root::First, symbols, &mut output[at..]);
-        output.extend((1..=order).map(|n| count(own, n) as f64));
+        for (hypothesis, output) in hypotheses.iter().zip(outputs) {
+            symbols.clear();
+            self.each_word(hypothesis, buffers, &mut |word| symbols.push(lexicon.number(word)));
+            let own = symbols.len();
+            let nearest = lengths.iter().copied().min_by_key(|&length| (length.abs_diff(own), length)).unwrap_or(0);
+            output.extend([own as f64, nearest as f64]);
+            let at = output.len();
+            output.resize(at + order, 0.0);
+            ngrams.matches(Root::First, symbols, &mut output[at..]);
+            output.extend((1..=order).map(|n| count(own, n) as f64));
+        }
     }
 }

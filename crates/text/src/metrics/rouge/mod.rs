@@ -55,7 +55,7 @@ pub struct Rouge {
 /// What a worker keeps between segments.
 #[derive(Default)]
 pub(super) struct RougeRoom {
-    hypothesis: Text,
+    hypotheses: Vec<Text>,
     reference: Text,
 }
 
@@ -121,41 +121,49 @@ impl Rouge {
 
     pub(super) fn segment<T: AsRef<str>>(
         &self,
-        hypothesis: &str,
+        hypotheses: &[&str],
         references: &[T],
         room: &mut Room,
         cancelled: &dyn Fn() -> bool,
-        output: &mut Vec<f64>,
+        outputs: &mut [Vec<f64>],
     ) -> Result<()> {
-        let Room { lexicon, ngrams, rouge: RougeRoom { hypothesis: own, reference: other }, .. } = room;
+        let Room { lexicon, ngrams, rouge: RougeRoom { hypotheses: all, reference: other }, .. } = room;
         lexicon.clear();
-        self.read(hypothesis, lexicon, own);
-        let at = output.len();
-        output.resize(at + self.width(), -1.0);
+        all.resize_with(hypotheses.len(), Text::default);
+        hypotheses.iter().zip(&mut *all).for_each(|(text, own)| self.read(text, lexicon, own));
+        // What came before has as many numbers for each system.
+        let before = outputs.first().map_or(0, Vec::len);
+        outputs.iter_mut().for_each(|output| output.resize(before + self.width(), -1.0));
         for reference in references {
             self.read(reference.as_ref(), lexicon, other);
-            for (kind, best) in self.types.iter().zip(output[at..].chunks_exact_mut(3)) {
-                let (mine, theirs) = (own.words.len(), other.words.len());
-                let found = match *kind {
-                    Kind::Ngrams(n) => {
-                        ngrams.clear(n * theirs);
-                        ngrams.add(Root::First, &other.words, n);
-                        let mut matches = [0.0; LONGEST_ORDER];
-                        ngrams.matches(Root::First, &own.words, &mut matches[..n]);
-                        values(matches[n - 1] as usize, count(mine, n), count(theirs, n))
+            for (place, kind) in self.types.iter().enumerate() {
+                let theirs = other.words.len();
+                if let Kind::Ngrams(n) = *kind {
+                    ngrams.clear(n * theirs);
+                    ngrams.add(Root::First, &other.words, n);
+                }
+                for (own, output) in all.iter().zip(&mut *outputs) {
+                    let mine = own.words.len();
+                    let found = match *kind {
+                        Kind::Ngrams(n) => {
+                            let mut matches = [0.0; LONGEST_ORDER];
+                            ngrams.matches(Root::First, &own.words, &mut matches[..n]);
+                            values(matches[n - 1] as usize, count(mine, n), count(theirs, n))
+                        }
+                        Kind::Longest => values(lcs::length(&other.words, &own.words, cancelled)?, mine, theirs),
+                        Kind::LongestBySentence => {
+                            let common = lcs::union_of_sentences(
+                                &other.sentences().collect::<Vec<_>>(),
+                                &own.sentences().collect::<Vec<_>>(),
+                                cancelled,
+                            )?;
+                            values(common, own.lines.len(), other.lines.len())
+                        }
+                    };
+                    let best = &mut output[before + 3 * place..][..3];
+                    if found[2] > best[2] {
+                        best.copy_from_slice(&found);
                     }
-                    Kind::Longest => values(lcs::length(&other.words, &own.words, cancelled)?, mine, theirs),
-                    Kind::LongestBySentence => {
-                        let common = lcs::union_of_sentences(
-                            &other.sentences().collect::<Vec<_>>(),
-                            &own.sentences().collect::<Vec<_>>(),
-                            cancelled,
-                        )?;
-                        values(common, own.lines.len(), other.lines.len())
-                    }
-                };
-                if found[2] > best[2] {
-                    best.copy_from_slice(&found);
                 }
             }
         }

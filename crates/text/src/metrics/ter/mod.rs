@@ -22,8 +22,15 @@ pub struct Ter {
 /// What a worker keeps between segments.
 #[derive(Default)]
 pub(super) struct TerRoom {
-    hypothesis: Vec<u32>,
+    hypotheses: Vec<Hypothesis>,
     reference: Vec<u32>,
+}
+
+#[derive(Default)]
+struct Hypothesis {
+    symbols: Vec<u32>,
+    /// Edits to the reference that needs fewest.
+    fewest: u32,
 }
 
 /// Edits of the hypothesis, and the mean length of its references.
@@ -47,22 +54,30 @@ impl Ter {
 
     pub(super) fn segment<T: AsRef<str>>(
         self,
-        hypothesis: &str,
+        hypotheses: &[&str],
         references: &[T],
         room: &mut Room,
         cancelled: &dyn Fn() -> bool,
-        output: &mut Vec<f64>,
+        outputs: &mut [Vec<f64>],
     ) -> Result<()> {
-        let Room { lexicon, ter: TerRoom { hypothesis: own, reference: other }, .. } = room;
+        let Room { lexicon, ter: TerRoom { hypotheses: all, reference: other }, .. } = room;
         lexicon.clear();
-        self.read(hypothesis, lexicon, own);
-        let (mut fewest, mut lengths) = (u32::MAX, 0);
+        all.resize_with(hypotheses.len(), Hypothesis::default);
+        for (text, own) in hypotheses.iter().zip(&mut *all) {
+            self.read(text, lexicon, &mut own.symbols);
+            own.fewest = u32::MAX;
+        }
+        let mut lengths = 0;
         for reference in references {
             self.read_reference(reference.as_ref(), lexicon, other);
-            fewest = fewest.min(shift::edits(own, other, cancelled)?);
+            for own in &mut *all {
+                own.fewest = own.fewest.min(shift::edits(&own.symbols, other, cancelled)?);
+            }
             lengths += other.len();
         }
-        output.extend([f64::from(fewest), lengths as f64 / references.len() as f64]);
+        for (own, output) in all.iter().zip(outputs) {
+            output.extend([f64::from(own.fewest), lengths as f64 / references.len() as f64]);
+        }
         Ok(())
     }
 }

@@ -19,6 +19,7 @@ use super::{
     cutter::{Cut, Cutter, Part},
     document::{self, Trained, TrainedModel},
     error::{Fault, Result, TokenizerError},
+    ideographs::Ideographs,
     in_parallel, pieces, word_piece,
 };
 use pairs::{Alphabet, Pairs};
@@ -75,6 +76,8 @@ pub struct TrainingOptions {
     pub normalization: Normalization,
     /// For byte pairs: whether they begin with bytes instead of characters.
     pub byte_level: bool,
+    /// Whether Chinese is cut into words by a dictionary first.
+    pub chinese_words: bool,
 }
 
 /// What a worker counts.
@@ -113,6 +116,9 @@ impl Counting {
         if options.byte_level && options.kind != TrainedKind::Bpe {
             return wrong("byteLevel needs type bpe".to_owned());
         }
+        if options.chinese_words && (options.byte_level || options.kind == TrainedKind::Character) {
+            return wrong("chineseWords needs type word, wordPiece or unigram, or bpe without byteLevel".to_owned());
+        }
         let alphabet = if options.byte_level { 256 } else { 1 };
         let least = SPECIALS.len() + options.special_tokens.len() + alphabet;
         if let Some(size) = options.vocabulary_size.filter(|&size| size < least) {
@@ -131,13 +137,14 @@ impl Counting {
             // Lower case can decompose: the capital I with a dot becomes two code points.
             steps.extend(composition);
         }
+        let or_words = |usual| if options.chinese_words { Ideographs::Words } else { usual };
         let cut = match options.kind {
-            TrainedKind::Word => Cut::Words,
+            TrainedKind::Word => Cut::Words(or_words(Ideographs::Single)),
             TrainedKind::Character => Cut::Characters,
             TrainedKind::Bpe if options.byte_level => Cut::Bytes,
-            TrainedKind::Bpe => Cut::Marked,
-            TrainedKind::WordPiece => Cut::WordParts,
-            TrainedKind::Unigram => Cut::Runs,
+            TrainedKind::Bpe => Cut::Marked(or_words(Ideographs::Single)),
+            TrainedKind::WordPiece => Cut::WordParts(or_words(Ideographs::Single)),
+            TrainedKind::Unigram => Cut::Marked(or_words(Ideographs::Runs)),
         };
         let cutter = Cutter::new(steps, cut, &options.special_tokens)?;
         Ok(Self { options, cutter, counters: Mutex::default() })
