@@ -337,8 +337,8 @@ export class TokenizerHandle {
   }
 
   /** Of all tokens of a word or character tokenizer. */
-  static ofTokens(optionsJson: string, tokens: string[]): TokenizerHandle {
-    return new TokenizerHandle(guard(() => addon.NativeTokenizer.ofTokens(optionsJson, tokens)));
+  static ofTokens(optionsJson: string, tokens: readonly string[]): TokenizerHandle {
+    return new TokenizerHandle(guard(() => addon.NativeTokenizer.ofTokens(optionsJson, tokens as string[])));
   }
 
   static async load(paths: string[], format: string, namesJson: string): Promise<TokenizerHandle> {

@@ -4,6 +4,13 @@ import { checkKeys, integerOption } from "../options.ts";
 /** Tokens with a meaning of their own, and their ids. */
 const specials = ["<pad>", "<unk>", "<s>", "</s>"] as const;
 
+/**
+ * How many they are.
+ *
+ * @internal
+ */
+export const specialCount = specials.length;
+
 /** Options of {@link Vocabulary.fromCounts}. */
 export interface VocabularyOptions {
   /** Most entries, the four special ones included; at least 5, default no limit. */
@@ -46,8 +53,10 @@ export class Vocabulary {
   readonly #ids: Map<string, number>;
 
   private constructor(tokens: readonly string[], { padding, unknown, begin, end }: SpecialIds = usual) {
-    this.tokens = Object.freeze([...tokens]);
-    this.#ids = new Map(this.tokens.map((token, id) => [token, id]));
+    this.tokens = Object.freeze(tokens);
+    this.#ids = new Map();
+    // No list of pairs: there may be hundreds of thousands.
+    for (let id = 0; id < tokens.length; id++) this.#ids.set(tokens[id]!, id);
     this.#ids.delete("");
     this.padding = padding;
     this.unknown = unknown;
@@ -56,7 +65,7 @@ export class Vocabulary {
   }
 
   /**
-   * The vocabulary of tokens by id, which are known to be right.
+   * The vocabulary of tokens by id, which are known to be right; the list is kept, and frozen.
    *
    * @internal
    */
@@ -91,9 +100,20 @@ export class Vocabulary {
    * @throws FormatError if it is none.
    */
   static fromJSON(json: unknown): Vocabulary {
+    return new Vocabulary([...Vocabulary.checkTokens(json)]);
+  }
+
+  /**
+   * The tokens of a vocabulary that {@link Vocabulary.toJSON} gave.
+   *
+   * @throws FormatError if it is none.
+   * @internal
+   */
+  static checkTokens(json: unknown): readonly string[] {
     if (!Array.isArray(json)) throw new FormatError("vocabulary: expected a list of tokens");
     const seen = new Set<string>();
-    for (const [id, token] of json.entries()) {
+    for (let id = 0; id < json.length; id++) {
+      const token: unknown = json[id];
       if (typeof token !== "string" || token === "") throw new FormatError(`vocabulary: token ${id} is no text`);
       if (seen.has(token)) throw new FormatError(`vocabulary: token ${id} ${JSON.stringify(token)} occurs twice`);
       seen.add(token);
@@ -101,7 +121,7 @@ export class Vocabulary {
     for (const [id, token] of specials.entries()) {
       if (json[id] !== token) throw new FormatError(`vocabulary: token ${id} must be ${token}`);
     }
-    return new Vocabulary(json as string[]);
+    return json as string[];
   }
 
   /** Count of tokens, the special ones included. */

@@ -200,7 +200,15 @@ impl Contents {
         self.tensors.keys().map(String::as_str)
     }
 
-    fn words<T>(&self, name: &str, shape: &[usize], dtype: Dtype, of: fn([u8; 4]) -> T) -> Result<Vec<T>> {
+    /// Gives the words of a tensor block by block to `take`, with the number of those before; a block is some rows of `row` words.
+    fn blocks(
+        &self,
+        name: &str,
+        shape: &[usize],
+        dtype: Dtype,
+        row: usize,
+        mut take: impl FnMut(usize, &[[u8; 4]]),
+    ) -> Result<()> {
         let place = self.tensors.get(name).ok_or_else(|| self.format(format!("lacks the tensor {name}")))?;
         let Place { shape: found, dtype: kind, start, length } = place;
         if found != shape || *kind != dtype {
@@ -211,15 +219,22 @@ impl Contents {
         let cannot = |error: std::io::Error| failed("read", &self.path, &error);
         let mut file = &self.file;
         file.seek(SeekFrom::Start(*start)).map_err(cannot)?;
-        let mut values = Vec::with_capacity(length / 4);
-        let mut bytes = vec![0; BLOCK.min(*length)];
-        let mut left = *length;
-        while left > 0 {
-            let block = &mut bytes[..BLOCK.min(left)];
+        let row = 4 * row.max(1);
+        let size = ((BLOCK / row).max(1) * row).min(*length);
+        let mut bytes = vec![0; size];
+        let mut done = 0;
+        while done < *length {
+            let block = &mut bytes[..size.min(length - done)];
             file.read_exact(block).map_err(cannot)?;
-            values.extend(block.as_chunks::<4>().0.iter().map(|&word| of(word)));
-            left -= block.len();
+            take(done / 4, block.as_chunks::<4>().0);
+            done += block.len();
         }
+        Ok(())
+    }
+
+    fn words<T>(&self, name: &str, shape: &[usize], dtype: Dtype, of: fn([u8; 4]) -> T) -> Result<Vec<T>> {
+        let mut values = Vec::new();
+        self.blocks(name, shape, dtype, 1, |_, words| values.extend(words.iter().map(|&word| of(word))))?;
         Ok(values)
     }
 
@@ -229,6 +244,25 @@ impl Contents {
     /// `Format` if it is missing or has another shape or type; `File` if it cannot be read.
     pub fn floats(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         self.words(name, shape, Dtype::F32, f32::from_le_bytes)
+    }
+
+    /// Gives the floats of a tensor block by block to `take`, with the number of those before: always whole rows of `row` floats.
+    ///
+    /// # Errors
+    /// As for [`Contents::floats`].
+    pub fn each_block(
+        &self,
+        name: &str,
+        shape: &[usize],
+        row: usize,
+        mut take: impl FnMut(usize, &[f32]),
+    ) -> Result<()> {
+        let mut floats = Vec::new();
+        self.blocks(name, shape, Dtype::F32, row, |first, words| {
+            floats.clear();
+            floats.extend(words.iter().map(|&word| f32::from_le_bytes(word)));
+            take(first, &floats);
+        })
     }
 
     /// The integers of a tensor, if it is there.

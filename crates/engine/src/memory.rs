@@ -42,6 +42,21 @@ pub fn check(what: &str, bytes: usize, budget: usize, remedy: &str) -> Result<()
     Err(Error::new(Code::Limit, message))
 }
 
+/// How memory that was freed goes back to the system.
+static GIVE_BACK: OnceLock<fn()> = OnceLock::new();
+
+/// Says how memory that was freed goes back to the system, if the allocator keeps it; the first one counts.
+pub fn on_give_back(give_back: fn()) {
+    GIVE_BACK.get_or_init(|| give_back);
+}
+
+/// Gives back what was freed, after work that needed far more memory than what follows.
+pub fn give_back() {
+    if let Some(give_back) = GIVE_BACK.get() {
+        give_back();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{available, check, total};

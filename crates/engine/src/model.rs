@@ -1,7 +1,7 @@
 //! A plan over the weights of its layers.
 use std::{collections::HashMap, path::Path, sync::Arc};
 
-use sconce_kernels::{Context, buffer::Buffer, random::RandomKey};
+use sconce_kernels::{Context, buffer::Buffer, quantized::QuantizedMatrix, random::RandomKey};
 
 use crate::{
     backend::{Backend, CarriedStates, Forward, Program},
@@ -14,7 +14,7 @@ use crate::{
     plan::{Plan, PlanWeight, Roots, Schedule, ValueId},
     shape::{Bindings, count},
     tensor::Tensor,
-    weights::{LayerWeights, Values, WeightType, WeightView, from_keras, matrix, to_keras, transpose},
+    weights::{LayerWeights, Values, WeightType, WeightView, from_keras, matrix, to_keras, transpose_part},
 };
 
 /// Values for weights whose initialiser is `provided`.
@@ -272,39 +272,61 @@ impl Model {
         let contents = checkpoint::read(path, bytes)?;
         contents.only(|name| self.plan.weights.iter().any(|weight| self.name(weight) == name))?;
         let multiplied = self.plan.multiplied();
-        // One after the other: beside those that are kept only one is in memory as it is in the file.
-        let values = self
-            .plan
-            .weights
-            .iter()
-            .zip(multiplied)
-            .map(|(weight, sizes)| {
-                let specification = &weight.specification;
-                let read = contents.floats(&self.name(weight), &specification.shape)?;
-                if let Some((dtype, sizes)) = dtype.zip(sizes) {
-                    // No buffer of the pool, which would keep it.
-                    let values = match matrix(specification) {
-                        Some((rows, columns)) => {
-                            let mut turned = vec![0.0; read.len()];
-                            transpose(rows, columns, &read, &mut turned);
-                            turned
-                        }
-                        None => read,
-                    };
-                    if let Some(kept) = dtype.keep(Context::global(), sizes, &values) {
-                        return Ok(Values::Quantized(kept));
-                    }
-                    let mut floats = Buffer::new(values.len());
-                    floats.copy_from_slice(&values);
-                    return Ok(Values::Float(floats));
-                }
-                Ok(Values::Float(from_keras(specification, &read)))
-            })
-            .collect::<Result<Vec<_>>>()?;
+        // Block by block: beside those that are kept, at most one matrix of floats is in memory.
+        let mut turned = Vec::new();
+        let mut values = Vec::with_capacity(multiplied.len());
+        for (weight, sizes) in self.plan.weights.iter().zip(multiplied) {
+            let kept = dtype.zip(sizes).and_then(|(dtype, sizes)| dtype.zeros(sizes));
+            values.push(self.read_weight(&contents, weight, kept, &mut turned)?);
+        }
         for (weight, values) in self.plan.weights.iter().zip(values) {
             self.layers[weight.layer].set_values(weight.index, values);
         }
         Ok(())
+    }
+
+    /// The values of a weight in a file, in `kept` if there is such a matrix. `turned` is room for one that must be transposed first.
+    fn read_weight(
+        &self,
+        contents: &checkpoint::Contents,
+        weight: &PlanWeight,
+        kept: Option<QuantizedMatrix>,
+        turned: &mut Vec<f32>,
+    ) -> Result<Values> {
+        let (name, shape) = (self.name(weight), &weight.specification.shape);
+        let length = count(shape)?;
+        let matrix = matrix(&weight.specification);
+        match (kept, matrix) {
+            (Some(mut kept), None) => {
+                let [_, width] = kept.sizes();
+                contents.each_block(&name, shape, width, |first, rows| {
+                    kept.set_rows(Context::global(), first / width.max(1), rows);
+                })?;
+                Ok(Values::Quantized(kept))
+            }
+            (Some(mut kept), Some((rows, columns))) => {
+                turned.resize(length, 0.0);
+                contents.each_block(&name, shape, columns, |first, part| {
+                    transpose_part(rows, columns, first / columns.max(1), part, turned);
+                })?;
+                kept.set_rows(Context::global(), 0, turned);
+                Ok(Values::Quantized(kept))
+            }
+            (None, Some((rows, columns))) => {
+                let mut values = Buffer::new(length);
+                contents.each_block(&name, shape, columns, |first, part| {
+                    transpose_part(rows, columns, first / columns.max(1), part, &mut values);
+                })?;
+                Ok(Values::Float(values))
+            }
+            (None, None) => {
+                let mut values = Buffer::new(length);
+                contents.each_block(&name, shape, 1, |first, part| {
+                    values[first..][..part.len()].copy_from_slice(part);
+                })?;
+                Ok(Values::Float(values))
+            }
+        }
     }
 
     /// Checks the inputs of a batch.

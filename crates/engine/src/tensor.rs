@@ -89,6 +89,17 @@ impl Tensor {
         }
     }
 
+    /// The floats, to change.
+    ///
+    /// # Errors
+    /// As for [`Tensor::floats`].
+    pub fn floats_mut(&mut self) -> Result<&mut [f32]> {
+        match &mut self.data {
+            Data::Float(data) => Ok(data),
+            Data::Ids(_) => Err(Error::new(Code::Internal, "expected a tensor of floats, got ids")),
+        }
+    }
+
     /// The ids.
     ///
     /// # Errors

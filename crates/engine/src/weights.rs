@@ -9,7 +9,6 @@ use std::sync::{
 };
 
 use sconce_kernels::{
-    Context,
     buffer::Buffer,
     quantized::{Bfloat16Matrix, Int8Matrix, QuantizedMatrix},
 };
@@ -42,12 +41,12 @@ impl WeightType {
         }
     }
 
-    /// A matrix as this type keeps it, `[units, input]`; `None` if it cannot.
+    /// Zeros `[units, input]` as this type keeps them; `None` if it cannot.
     #[must_use]
-    pub fn keep(self, context: &Context, [units, input]: [usize; 2], values: &[f32]) -> Option<QuantizedMatrix> {
+    pub fn zeros(self, [units, input]: [usize; 2]) -> Option<QuantizedMatrix> {
         match self {
-            Self::Int8 => Int8Matrix::new(context, units, input, values).map(QuantizedMatrix::Int8),
-            Self::Bfloat16 => Some(QuantizedMatrix::Bfloat16(Bfloat16Matrix::new(units, input, values))),
+            Self::Int8 => Int8Matrix::zeros(units, input).map(QuantizedMatrix::Int8),
+            Self::Bfloat16 => Some(QuantizedMatrix::Bfloat16(Bfloat16Matrix::zeros(units, input))),
         }
     }
 }
@@ -122,12 +121,18 @@ pub fn is_transposed(specification: &WeightSpecification) -> bool {
 
 /// The transpose of a row-major `[rows, columns]` matrix.
 pub fn transpose(rows: usize, columns: usize, from: &[f32], to: &mut [f32]) {
+    transpose_part(rows, columns, 0, from, to);
+}
+
+/// Some rows of the matrix, from row `first` on, to their places in its transpose.
+pub(crate) fn transpose_part(rows: usize, columns: usize, first: usize, from: &[f32], to: &mut [f32]) {
     const TILE: usize = 32;
-    for row_start in (0..rows).step_by(TILE) {
+    let count = from.len() / columns.max(1);
+    for row_start in (0..count).step_by(TILE) {
         for column_start in (0..columns).step_by(TILE) {
-            for row in row_start..rows.min(row_start + TILE) {
+            for row in row_start..count.min(row_start + TILE) {
                 for column in column_start..columns.min(column_start + TILE) {
-                    to[column * rows + row] = from[row * columns + column];
+                    to[column * rows + first + row] = from[row * columns + column];
                 }
             }
         }

@@ -29,10 +29,11 @@ fn main() {
 
 fn measure(context: &Context, threads: usize, units: usize, input: usize) {
     let kernel: Vec<f32> = (0..units * input).map(|at| (at % 251) as f32 / 125.0 - 1.0).collect();
-    let narrow = [
-        Int8Matrix::new(context, units, input, &kernel).map(QuantizedMatrix::Int8),
-        Some(QuantizedMatrix::Bfloat16(Bfloat16Matrix::new(units, input, &kernel))),
+    let mut narrow = [
+        Int8Matrix::zeros(units, input).map(QuantizedMatrix::Int8),
+        Some(QuantizedMatrix::Bfloat16(Bfloat16Matrix::zeros(units, input))),
     ];
+    narrow.iter_mut().flatten().for_each(|matrix| matrix.set_rows(context, 0, &kernel));
     println!("{} threads, {:?}, {units} x {input}: float32, int8, bfloat16", threads, context.simd);
     for rows in [1, 2, 4, 8, 16, 32, 64] {
         let x: Vec<f32> = (0..rows * input).map(|at| (at % 17) as f32 / 8.0 - 1.0).collect();

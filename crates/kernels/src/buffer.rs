@@ -74,6 +74,24 @@ fn allocate(capacity: usize) -> Raw {
     }
 }
 
+/// Bytes of the pool's buffers that nobody uses.
+#[must_use]
+pub fn free_bytes() -> usize {
+    FREE.lock().unwrap_or_else(PoisonError::into_inner).bytes
+}
+
+/// Gives free buffers back to the system, the largest first, until the pool keeps at most so many bytes.
+pub fn trim(bytes: usize) {
+    let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
+    let Free { classes, bytes: kept } = &mut *free;
+    for class in classes.iter_mut().rev() {
+        while *kept > bytes {
+            let Some(raw) = class.pop() else { break };
+            *kept -= raw.capacity * 4;
+        }
+    }
+}
+
 impl Buffer {
     /// A buffer of `length` floats with unspecified (but initialised) content.
     #[must_use]
@@ -145,7 +163,20 @@ impl Drop for Buffer {
 mod tests {
     use std::collections::HashSet;
 
-    use super::{Buffer, PLACES, class, place};
+    use super::{Buffer, PLACES, class, free_bytes, place, trim};
+
+    #[test]
+    fn free_buffers_are_given_back() {
+        // Larger than all that other tests free meanwhile.
+        let length = 64 << 20;
+        drop(Buffer::new(length));
+        let before = free_bytes();
+        assert!(before >= length * 4);
+        trim(before - 1);
+        assert!(free_bytes() < before - length);
+        trim(usize::MAX);
+        assert!(Buffer::zeros(length)[length - 1] == 0.0);
+    }
 
     #[test]
     fn buffers_are_aligned_reused_and_sized() {

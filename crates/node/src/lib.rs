@@ -1,4 +1,5 @@
 //! Node binding of sconce: conversion, queueing and error mapping, no arithmetic.
+mod allocator;
 pub mod batch;
 pub mod error;
 pub mod files;
@@ -13,9 +14,6 @@ pub mod trainer;
 
 use napi_derive::napi;
 use sconce_kernels::{Context, Precision, simd::Simd};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Facts about the native addon and the machine, as JSON.
 #[napi(catch_unwind)]

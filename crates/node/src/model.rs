@@ -16,6 +16,7 @@ use sconce_engine::{
     decode::{Alignment, Generation, GenerationRequest, Incremental, target_scores},
     graph::GraphDocument,
     interrupt::{Flag, Interrupt},
+    memory,
     model::{Model, Provided},
     training::{CompileDocument, Trainer},
     weights::WeightType,
@@ -23,6 +24,7 @@ use sconce_engine::{
 use sconce_kernels::Context;
 
 use crate::{
+    allocator,
     batch::{Batch, BatchResult, FloatVector, tensors},
     error::{Result, thrown},
     layer::{NativeCancel, NativeLayer},
@@ -104,6 +106,7 @@ impl NativeModel {
         layers: Vec<ClassInstance<'_, NativeLayer>>,
         backend_name: String,
     ) -> Result<Self> {
+        memory::on_give_back(allocator::give_back);
         let layers = layers.iter().map(|layer| Arc::clone(&layer.weights)).collect();
         let model = GraphDocument::parse(&document_json)
             .and_then(|document| Model::new(&document, layers, backend(&backend_name)?))
@@ -227,10 +230,16 @@ impl NativeModel {
                     interrupt.check()?;
                     generation = Some(Generation::together(&models, request, inputs, interrupt, false)?);
                 }
-                let Some(generation) = &mut generation else {
+                let Some(own) = &mut generation else {
                     return Err(Error::new(Code::Internal, "a search was not started"));
                 };
-                Ok(generation.advance()?.map(GenerateResult::from))
+                let found = own.advance()?.map(GenerateResult::from);
+                if found.is_some() {
+                    // Keys and values are needed no longer.
+                    generation = None;
+                    memory::give_back();
+                }
+                Ok(found)
             },
         )
     }
@@ -317,7 +326,11 @@ impl NativeModel {
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn load_weights<'env>(&self, env: &'env Env, path: String, dtype: Option<String>) -> Result<Object<'env>> {
         let dtype = dtype.map(|name| WeightType::named(&name)).transpose().map_err(thrown)?;
-        queue_once(env, self.model()?, move |model| model.load_weights(&PathBuf::from(path), dtype))
+        queue_once(env, self.model()?, move |model| {
+            model.load_weights(&PathBuf::from(path), dtype)?;
+            memory::give_back();
+            Ok(())
+        })
     }
 
     /// A trainer with losses, metrics and an optimiser.

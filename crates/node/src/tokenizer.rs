@@ -21,6 +21,7 @@ use sconce_text::{
 };
 
 use crate::{
+    allocator::give_back,
     batch::Integers,
     error::{Result, thrown},
     layer::NativeCancel,
@@ -122,6 +123,8 @@ pub struct NativeTokenizer {
 
 impl NativeTokenizer {
     fn wrap(tokenizer: Tokenizer) -> Self {
+        // Its document was far larger.
+        give_back();
         Self { tokenizer: Arc::new(tokenizer), family: Family::new() }
     }
 }

@@ -1,6 +1,6 @@
 import { FormatError } from "../../errors.ts";
 import { TokenizerHandle } from "../../native.ts";
-import { Vocabulary } from "../vocabulary.ts";
+import { specialCount, Vocabulary } from "../vocabulary.ts";
 import type { CheckedOptions } from "./options.ts";
 
 /** A word or character tokenizer with default options as JSON. */
@@ -77,15 +77,15 @@ export function readDocument(json: unknown): { handle: TokenizerHandle; isWords:
   const known = types.find((name) => name === type);
   if (known === undefined) throw new FormatError(`tokenizer: type must be one of ${types.join(", ")}`);
   if (typeof lowercase !== "boolean") throw new FormatError("tokenizer: lowercase must be true or false");
-  const vocabulary = Vocabulary.fromJSON(tokens);
-  if (vocabulary.size <= vocabulary.end + 1) throw new FormatError("tokenizer: there are only special tokens");
-  for (const [id, token] of vocabulary.tokens.entries()) {
-    if (id > vocabulary.end && !canBe[known](token)) {
-      throw new FormatError(`tokenizer: token ${id} ${JSON.stringify(token)} is no ${known}`);
+  const checked = Vocabulary.checkTokens(tokens);
+  if (checked.length <= specialCount) throw new FormatError("tokenizer: there are only special tokens");
+  for (let id = specialCount; id < checked.length; id++) {
+    if (!canBe[known](checked[id]!)) {
+      throw new FormatError(`tokenizer: token ${id} ${JSON.stringify(checked[id])} is no ${known}`);
     }
   }
   const options = JSON.stringify(wordOptions(known, lowercase));
-  return { handle: TokenizerHandle.ofTokens(options, [...vocabulary.tokens]), isWords: true };
+  return { handle: TokenizerHandle.ofTokens(options, checked), isWords: true };
 }
 
 function readFile({ special, tokenizer }: Record<string, unknown>): TokenizerHandle {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { Tokenizer, type TokenizerDocument } from "../../data/tokenizer.ts";
 import { FormatError } from "../../errors.ts";
 import type { Roles } from "./roles.ts";
@@ -52,7 +53,8 @@ export function readSeq2SeqDocument(text: string): ReadSeq2Seq {
   const { sourceEnd = true } = fields;
   if (typeof sourceEnd !== "boolean") throw new FormatError(`${seq2seqFile}: sourceEnd must be true or false`);
   const source = Tokenizer.fromJSON(fields.source);
-  const target = Tokenizer.fromJSON(fields.target);
+  // One tokenizer for both sides is in memory once.
+  const target = isDeepStrictEqual(fields.target, fields.source) ? source : Tokenizer.fromJSON(fields.target);
   const number = (name: string, limit: number): number => {
     const value = fields[name];
     if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value < limit) return value;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Steps of each row that a cache has room for at first.
-const FIRST_STEPS: usize = 16;
+const FIRST_STEPS: usize = 32;
 
 /// The state of a decoder between its steps.
 #[derive(Debug, Default)]
@@ -23,10 +23,10 @@ pub struct Decoding {
 }
 
 impl Decoding {
-    /// Before the first step, with as many caches.
+    /// Before the first step, with as many caches, which as a rule get `steps` steps of `rows` rows at most.
     #[must_use]
-    pub fn new(caches: usize) -> Self {
-        let caches = (0..caches).map(|_| Cache::default()).collect();
+    pub fn new(caches: usize, rows: usize, steps: usize) -> Self {
+        let caches = (0..caches).map(|_| Cache { expected: [rows, steps], ..Cache::default() }).collect();
         Self { position: 0, masks: Vec::new(), caches: Mutex::new(caches) }
     }
 
@@ -47,50 +47,36 @@ impl Decoding {
 pub(super) struct Cache {
     /// Steps so far.
     pub steps: usize,
+    /// Rows and steps for which there is room in the end; more may come.
+    expected: [usize; 2],
     /// Slots in the order of steps, of each row.
     slots: Vec<Vec<u32>>,
-    /// Slots that were given out.
+    /// Slots that were given out so far.
     used: usize,
-    /// Slots that there is room for.
-    capacity: usize,
+    /// Those of them that no row has any more.
+    free: Vec<u32>,
     /// Widths of keys and values.
     widths: [usize; 2],
-    /// Keys and values, `[capacity, width]`.
-    data: Vec<Buffer>,
+    /// Keys and values, `[slots, width]`. No buffers of the pool, which are written to as far as there is room.
+    data: [Vec<f32>; 2],
     /// Which steps count, of each row; none while all do.
     mask: Option<Vec<Vec<u8>>>,
 }
 
 impl Cache {
-    /// Makes room for `wanted` more slots; those that no row has any more are forgotten.
-    fn grow(&mut self, wanted: usize) -> Result<()> {
-        if self.used + wanted <= self.capacity {
-            return Ok(());
-        }
-        let mut places: Vec<Option<u32>> = vec![None; self.used];
-        let mut kept = Vec::new();
-        for slot in self.slots.iter_mut().flatten() {
-            let old = *slot as usize;
-            *slot = *places[old].get_or_insert_with(|| {
-                kept.push(old);
-                kept.len() as u32 - 1
-            });
-        }
-        let capacity = (kept.len() + wanted).saturating_mul(2).max(self.slots.len() * FIRST_STEPS);
-        if u32::try_from(capacity).is_err() {
+    /// How many more slots are taken than there are free ones: room for them, and before the first step for some more.
+    fn reserve(&mut self, slots: usize) -> Result<()> {
+        if self.used.checked_add(slots).is_none_or(|used| u32::try_from(used).is_err()) {
             return Err(Error::new(
                 Code::Limit,
                 "decoding: too many steps and sequences to keep their keys and values",
             ));
         }
+        let [rows, steps] = self.expected;
+        let first = if self.steps == 0 { rows.saturating_mul(steps.min(FIRST_STEPS)) } else { 0 };
         for (data, width) in self.data.iter_mut().zip(self.widths) {
-            let mut wider = Buffer::new(capacity * width);
-            for (new, &old) in kept.iter().enumerate() {
-                wider[new * width..][..width].copy_from_slice(&data[old * width..][..width]);
-            }
-            *data = wider;
+            data.reserve(slots.max(first).saturating_mul(width));
         }
-        (self.used, self.capacity) = (kept.len(), capacity);
         Ok(())
     }
 
@@ -100,19 +86,28 @@ impl Cache {
             return Err(Error::new(Code::Internal, "keys and values are sequences"));
         };
         if self.steps == 0 {
-            *self = Self { slots: vec![Vec::new(); batch], widths: [key_width, value_width], ..Self::default() };
-            self.data = vec![Buffer::new(0), Buffer::new(0)];
+            self.slots = vec![Vec::new(); batch];
+            self.widths = [key_width, value_width];
         }
         if batch != self.slots.len() || self.widths != [key_width, value_width] {
             return Err(Error::new(Code::Internal, "keys and values have other sizes than those of the steps before"));
         }
-        self.grow(batch * steps)?;
-        for ((data, width), new) in self.data.iter_mut().zip(self.widths).zip([key.floats()?, value.floats()?]) {
-            data[self.used * width..][..new.len()].copy_from_slice(new);
-        }
-        for slots in &mut self.slots {
-            slots.extend(self.used as u32..(self.used + steps) as u32);
-            self.used += steps;
+        self.reserve((batch * steps).saturating_sub(self.free.len()))?;
+        let mut new =
+            key.floats()?.chunks_exact(key_width.max(1)).zip(value.floats()?.chunks_exact(value_width.max(1)));
+        for row in &mut self.slots {
+            for (key, value) in new.by_ref().take(steps) {
+                let slot = self.free.pop().unwrap_or(self.used as u32);
+                row.push(slot);
+                self.used = self.used.max(slot as usize + 1);
+                for (data, values) in self.data.iter_mut().zip([key, value]) {
+                    let at = slot as usize * values.len();
+                    match data.get_mut(at..at + values.len()) {
+                        Some(old) => old.copy_from_slice(values),
+                        None => data.extend_from_slice(values),
+                    }
+                }
+            }
         }
         if let Some(new) = mask {
             let all = self.mask.get_or_insert_with(|| vec![vec![1; self.steps]; batch]);
@@ -128,7 +123,7 @@ impl Cache {
 
     /// Keys (0) or values (1), `[slots, width]`.
     pub fn data(&self, which: usize) -> &[f32] {
-        self.data.get(which).map_or(&[], |data| data)
+        &self.data[which]
     }
 
     /// The slot of each step, `[batch, steps]`.
@@ -153,6 +148,10 @@ impl Cache {
 
     fn select(&mut self, rows: &[usize]) {
         self.slots = rows.iter().map(|&from| self.slots[from].clone()).collect();
+        // What no row has any more is written over, the first first.
+        let mut is_free = vec![true; self.used];
+        self.slots.iter().flatten().for_each(|&slot| is_free[slot as usize] = false);
+        self.free = (0..self.used as u32).rev().filter(|&slot| is_free[slot as usize]).collect();
         if let Some(old) = &mut self.mask {
             *old = rows.iter().map(|&from| old[from].clone()).collect();
         }
@@ -175,7 +174,7 @@ mod tests {
     /// 40 steps, one after the other but for the first three, against what they are side by side.
     #[test]
     fn caches_grow_and_select_sentences() {
-        let mut decoding = Decoding::new(1);
+        let mut decoding = Decoding::new(1, 2, 20);
         let parts: Vec<usize> = std::iter::once(3).chain(std::iter::repeat_n(1, 37)).collect();
         let mut expected = vec![Vec::new(); 2];
         let mut kept = vec![Vec::new(); 2];
@@ -212,7 +211,8 @@ mod tests {
             decoding.caches()[0].append(&tensor(1, 1, 2, number), &tensor(1, 1, 3, number), None).unwrap();
         }
         let caches = decoding.caches();
-        assert!(caches[0].capacity < 2 * 2 * 240, "{}", caches[0].capacity);
+        // The slots of the row that went hold 40 of the 200 steps.
+        assert_eq!(caches[0].used, 240);
         assert_eq!(caches[0].tensor(1).floats().unwrap()[..40 * 3], expected[1]);
     }
 }

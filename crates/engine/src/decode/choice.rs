@@ -12,8 +12,9 @@ pub(super) struct Work<'a> {
     pub is_done: bool,
     /// How many tokens are wanted, if none are drawn.
     pub count: usize,
-    pub scores: &'a [f32],
-    /// For changed scores; empty if none are changed.
+    /// The scores of all tokens, which are changed in place where nobody reads them again.
+    pub scores: &'a mut [f32],
+    /// For changed scores where somebody does; else empty.
     pub changed: &'a mut [f32],
     pub next: Vec<Scored>,
 }
@@ -47,8 +48,7 @@ impl Choice {
         if !self.changes() {
             return normalized(top(work.scores, work.count, self.excluded), work.scores);
         }
-        let scores = &mut *work.changed;
-        scores.copy_from_slice(work.scores);
+        let scores = changed(work.scores, work.changed);
         self.processors.process(&work.history, scores);
         let Some(warpers) = &self.warpers else {
             return normalized(top(scores, work.count, self.excluded), scores);
@@ -64,10 +64,8 @@ impl Choice {
         if !self.changes() {
             return subtracted(top(work.scores, work.count, self.excluded), total);
         }
-        let scores = &mut *work.changed;
-        for (changed, &score) in scores.iter_mut().zip(work.scores) {
-            *changed = minus(score, total);
-        }
+        let scores = changed(work.scores, work.changed);
+        scores.iter_mut().for_each(|score| *score = minus(*score, total));
         self.processors.process(&work.history, scores);
         self.exclude(scores);
         let Some(warpers) = &self.warpers else { return top(scores, work.count, None) };
@@ -80,6 +78,15 @@ impl Choice {
             *score = f32::NEG_INFINITY;
         }
     }
+}
+
+/// The scores that are changed: a copy, if there is room for one.
+fn changed<'a>(scores: &'a mut [f32], room: &'a mut [f32]) -> &'a mut [f32] {
+    if room.is_empty() {
+        return scores;
+    }
+    room.copy_from_slice(scores);
+    room
 }
 
 fn minus(score: f32, total: f64) -> f32 {

@@ -44,7 +44,9 @@ impl Ensemble {
         let alone = EnsembleOptions::default();
         let EnsembleOptions { others, weights, mean } = request.ensemble.as_ref().unwrap_or(&alone);
         let shares = shares(models.len(), others.len() + 1, weights)?;
-        let GenerationRequest { decoder_input, output, feed, recompute, .. } = *request;
+        let GenerationRequest { decoder_input, output, feed, recompute, max_new_tokens, .. } = *request;
+        let most = rows.len().saturating_mul(request.search.rows() * request.search.branches());
+        let longest = request.prompts.iter().map(Vec::len).max().unwrap_or(0);
         let first = Reading { decoder_input, output, feed };
         let mut steppers = Vec::with_capacity(models.len());
         let mut inputs = inputs.into_iter();
@@ -59,6 +61,7 @@ impl Ensemble {
                 &own,
                 inputs.by_ref().take(count).collect(),
                 rows,
+                [most, longest.saturating_add(max_new_tokens)],
                 interrupt,
             )?);
         }

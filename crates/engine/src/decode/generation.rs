@@ -216,17 +216,19 @@ impl Generation {
         let width = self.width;
         let numbered = || self.sentences.iter().flat_map(|sentence| (0..width).map(move |number| (sentence, number)));
         let rows: Vec<&[i32]> = numbered().map(|(sentence, number)| sentence.tokens(number)).collect();
-        let scores = self.decoder.scores(&rows)?;
+        let mut scores = self.decoder.scores(&rows)?;
         let (classes, steps) = (self.decoder.classes.max(1), scores.shape.get(1).copied().unwrap_or(1).max(1));
-        let scores = scores.floats()?;
-        let mut changed = Buffer::new(if self.choice.changes() { rows.len() * classes } else { 0 });
+        let mut of_rows = scores.floats_mut()?.chunks_exact_mut(steps * classes);
+        // Read again: where constraints come all the same, and by rows that are drawn of one beginning.
+        let again = self.constrained || width == 1 && self.request.search.sequences() > 1;
+        let mut changed = Buffer::new(if self.choice.changes() && again { rows.len() * classes } else { 0 });
         let mut room = changed.chunks_exact_mut(classes);
         let mut allowed = allowed.iter();
         let search = &self.request.search;
         let sampling = search.sampling;
         let count = if self.choice.beams { self.request.beam_options().candidates() } else { 1 };
         let mut works = Vec::with_capacity(rows.len());
-        for (row, (sentence, number)) in numbered().enumerate() {
+        for (sentence, number) in numbered() {
             let is_given = sentence.is_given();
             works.push(Work {
                 history: History {
@@ -239,7 +241,7 @@ impl Generation {
                 draws: sentence.draws(sampling, number),
                 is_done: is_given || sentence.is_done(number),
                 count: if search.return_alternatives && sentence.is_new() { search.branches() } else { count },
-                scores: &scores[(row * steps + steps - 1) * classes..][..classes],
+                scores: of_rows.next().map_or(&mut [], |row| &mut row[(steps - 1) * classes..]),
                 changed: room.next().unwrap_or(&mut []),
                 next: Vec::new(),
             });

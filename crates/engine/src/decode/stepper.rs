@@ -1,7 +1,7 @@
 //! Runs the steps of a decoder: rows of tokens in, scores of the next token out.
 use std::sync::Arc;
 
-use sconce_kernels::buffer::Buffer;
+use sconce_kernels::buffer::{self, Buffer};
 
 use super::{
     Incremental,
@@ -12,6 +12,7 @@ use crate::{
     backend::{Decoding, Forward, Program},
     error::{Code, Error, Result},
     interrupt::Interrupt,
+    memory,
     model::Model,
     plan::{Roots, Schedule},
     shape::{Dimension, ElementType},
@@ -72,7 +73,8 @@ fn chosen_mask(mask: &Mask, batch: usize, rows: &[usize]) -> Mask {
 }
 
 impl Stepper {
-    /// Prepares the steps for `rows` of tokens. `inputs` are those of the model but the decoder's, in order.
+    /// Prepares the steps for `rows` of tokens, of which there will be `most` at most with so many steps. `inputs` are those of the model but the
+    /// decoder's, in order.
     ///
     /// # Errors
     /// `Graph` if the decoder is not causal; `Shape` or `Option`.
@@ -81,6 +83,7 @@ impl Stepper {
         request: &GenerationRequest,
         mut inputs: Vec<Tensor>,
         rows: &[&[i32]],
+        [most, steps]: [usize; 2],
         interrupt: Interrupt,
     ) -> Result<Self> {
         let incremental = Incremental::new(&model.plan, request.decoder_input, request.output)?;
@@ -111,7 +114,7 @@ impl Stepper {
         let schedule = Schedule::new(&incremental.step, Roots::Values(&incremental.step.outputs), None);
         let program = model.backend.lower(Arc::new(incremental.step.clone()))?;
         Ok(Self {
-            decoding: Decoding::new(incremental.caches),
+            decoding: Decoding::new(incremental.caches, most, steps),
             model,
             interrupt,
             incremental,
@@ -147,6 +150,8 @@ impl Stepper {
         }));
         let schedule = Schedule::new(&self.model.plan, Roots::Values(&wanted), None);
         let forward = Forward::new(&self.inputs, weights, &self.interrupt);
+        // Steps are far smaller than an encoder's pass over whole sources: they have no use for its buffers.
+        let before = buffer::free_bytes();
         let mut values = self.model.program.masked_values(&schedule, forward, &wanted)?;
         let mut given = values.split_off(self.incremental.once.len()).into_iter();
         let masks: Vec<Option<Mask>>;
@@ -161,6 +166,9 @@ impl Stepper {
             };
             self.states.extend(tensor);
         }
+        let kept: usize = self.once.iter().chain(&self.states).map(Tensor::len).sum();
+        buffer::trim(before.saturating_sub(4 * kept));
+        memory::give_back();
         Ok(())
     }
 

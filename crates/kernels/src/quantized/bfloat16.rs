@@ -20,20 +20,19 @@ pub struct Bfloat16Matrix {
 }
 
 impl Bfloat16Matrix {
-    /// The nearest numbers to a kernel, ties to even.
-    ///
-    /// # Panics
-    /// If `kernel` has another length than `units * input`.
+    /// Zeros.
     #[must_use]
-    pub fn new(units: usize, input: usize, kernel: &[f32]) -> Self {
-        assert_eq!(kernel.len(), units * input, "bfloat16: length of the kernel");
-        let mut panels = vec![[0; LANES]; units.div_ceil(LANES) * input];
-        for (unit, row) in kernel.chunks_exact(input.max(1)).enumerate() {
-            for (lanes, &value) in panels[unit / LANES * input..].iter_mut().zip(row) {
+    pub fn zeros(units: usize, input: usize) -> Self {
+        Self { units, input, panels: vec![[0; LANES]; units.div_ceil(LANES) * input] }
+    }
+
+    pub(super) fn set_rows(&mut self, first: usize, rows: &[f32]) {
+        let input = self.input;
+        for (row, unit) in rows.chunks_exact(input.max(1)).zip(first..) {
+            for (lanes, &value) in self.panels[unit / LANES * input..].iter_mut().zip(row) {
                 lanes[unit % LANES] = pairs::round(value) as u16;
             }
         }
-        Self { units, input, panels }
     }
 
     pub(super) fn sizes(&self) -> [usize; 2] {

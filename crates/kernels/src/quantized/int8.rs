@@ -36,22 +36,23 @@ pub struct Int8Matrix {
 }
 
 impl Int8Matrix {
-    /// The nearest numbers to a kernel; `None` if it has more features than sums of 32 bits can hold.
-    ///
-    /// # Panics
-    /// If `kernel` has another length than `units * input`.
+    /// Zeros; `None` if there are more features than sums of 32 bits can hold.
     #[must_use]
-    pub fn new(context: &Context, units: usize, input: usize, kernel: &[f32]) -> Option<Self> {
-        assert_eq!(kernel.len(), units * input, "int8: length of the kernel");
+    pub fn zeros(units: usize, input: usize) -> Option<Self> {
         if input > LONGEST {
             return None;
         }
+        let lines = vec![Line([ZERO; LINE]); units.div_ceil(LANES) * input.div_ceil(4)];
+        Some(Self { units, input, lines, scales: vec![0.0; units.next_multiple_of(LANES)] })
+    }
+
+    pub(super) fn set_rows(&mut self, context: &Context, first: usize, rows: &[f32]) {
+        let Self { input, lines, scales, .. } = self;
+        let input = *input;
         let quads = input.div_ceil(4);
-        let mut lines = vec![Line([ZERO; LINE]); units.div_ceil(LANES) * quads];
-        let mut scales = vec![0.0; units.next_multiple_of(LANES)];
         let mut numbers = vec![0i8; quads * 4];
-        for (unit, (row, scale)) in kernel.chunks_exact(input.max(1)).zip(&mut scales).enumerate() {
-            *scale = round(context.simd, row, &mut numbers[..input]).scale;
+        for (row, unit) in rows.chunks_exact(input.max(1)).zip(first..) {
+            scales[unit] = round(context.simd, row, &mut numbers[..input]).scale;
             let panel = &mut lines[unit / LANES * quads..][..quads];
             for (line, four) in panel.iter_mut().zip(numbers.as_chunks::<4>().0) {
                 for (byte, number) in line.0[unit % LANES * 4..].iter_mut().zip(four) {
@@ -59,7 +60,6 @@ impl Int8Matrix {
                 }
             }
         }
-        Some(Self { units, input, lines, scales })
     }
 
     pub(super) fn sizes(&self) -> [usize; 2] {

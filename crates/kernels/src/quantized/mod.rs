@@ -21,6 +21,19 @@ pub enum QuantizedMatrix {
 }
 
 impl QuantizedMatrix {
+    /// The nearest numbers to some rows of a kernel, from row `first` on.
+    ///
+    /// # Panics
+    /// If there are no such rows.
+    pub fn set_rows(&mut self, context: &Context, first: usize, rows: &[f32]) {
+        let [units, input] = self.sizes();
+        assert!(rows.len() <= units.saturating_sub(first) * input, "quantized: rows behind the last unit");
+        match self {
+            Self::Int8(matrix) => matrix.set_rows(context, first, rows),
+            Self::Bfloat16(matrix) => matrix.set_rows(first, rows),
+        }
+    }
+
     /// Units and input features.
     #[must_use]
     pub fn sizes(&self) -> [usize; 2] {

@@ -1,5 +1,5 @@
 use super::{Bfloat16Matrix, Int8Matrix, QuantizedMatrix};
-use crate::testing::{Random, assert_close, bits, contexts, rounded, widen};
+use crate::testing::{Random, assert_close, bits, contexts, rounded};
 
 const SIZES: [[usize; 3]; 9] = [
     [1, 1, 1],
@@ -13,8 +13,21 @@ const SIZES: [[usize; 3]; 9] = [
     [1, 900, 700],
 ];
 
+fn filled(mut matrix: QuantizedMatrix, kernel: &[f32]) -> QuantizedMatrix {
+    let input = matrix.sizes()[1];
+    // In two parts, as it is read from a file.
+    let (first, second) = kernel.split_at(kernel.len() / input.max(1) / 2 * input);
+    matrix.set_rows(&contexts()[0], 0, first);
+    matrix.set_rows(&contexts()[0], first.len() / input.max(1), second);
+    matrix
+}
+
 fn int8(kernel: &[f32], units: usize, input: usize) -> QuantizedMatrix {
-    QuantizedMatrix::Int8(Int8Matrix::new(&contexts()[0], units, input, kernel).unwrap())
+    filled(QuantizedMatrix::Int8(Int8Matrix::zeros(units, input).unwrap()), kernel)
+}
+
+fn bfloat16(kernel: &[f32], units: usize, input: usize) -> QuantizedMatrix {
+    filled(QuantizedMatrix::Bfloat16(Bfloat16Matrix::zeros(units, input)), kernel)
 }
 
 /// The nearest whole numbers by arithmetic, with their scale.
@@ -78,7 +91,7 @@ fn products_of_bfloat16_are_those_of_the_rounded_kernel() {
     let mut random = Random::new(43);
     for [rows, units, input] in SIZES {
         let (x, kernel, bias) = (random.floats(rows * input), random.floats(units * input), random.floats(units));
-        let matrix = QuantizedMatrix::Bfloat16(Bfloat16Matrix::new(units, input, &kernel));
+        let matrix = bfloat16(&kernel, units, input);
         let near: Vec<f32> = kernel.iter().map(|&value| rounded(value)).collect();
         let mut all = Vec::new();
         for context in contexts() {
@@ -99,7 +112,7 @@ fn rows_of_matrices_are_near_those_of_the_kernel() {
     let mut random = Random::new(44);
     for [_, units, input] in SIZES {
         let kernel = random.floats(units * input);
-        let near = QuantizedMatrix::Bfloat16(Bfloat16Matrix::new(units, input, &kernel));
+        let near = bfloat16(&kernel, units, input);
         let coarse = int8(&kernel, units, input);
         for (unit, row) in kernel.chunks(input).enumerate() {
             let mut found = vec![f32::NAN; input];
@@ -117,7 +130,7 @@ fn a_row_of_a_product_does_not_depend_on_the_others() {
     let mut random = Random::new(45);
     let (units, input) = (130, 260);
     let (x, kernel) = (random.floats(64 * input), random.floats(units * input));
-    for matrix in [int8(&kernel, units, input), QuantizedMatrix::Bfloat16(Bfloat16Matrix::new(units, input, &kernel))] {
+    for matrix in [int8(&kernel, units, input), bfloat16(&kernel, units, input)] {
         for context in contexts() {
             let product = |rows: usize| {
                 let mut y = vec![0.0; rows * units];
@@ -157,7 +170,7 @@ fn rows_of_zeros_and_empty_ones_give_the_bias() {
         let mut y = vec![f32::NAN; 4];
         int8(&[0.0; 10], 2, 5).forward(&context, 2, &[0.0; 10], Some(&[1.0, 2.0]), &mut y);
         assert_eq!(y, [1.0, 2.0, 1.0, 2.0]);
-        let empty = QuantizedMatrix::Bfloat16(Bfloat16Matrix::new(2, 0, &[]));
+        let empty = bfloat16(&[], 2, 0);
         empty.forward(&context, 2, &[], Some(&[1.0, 2.0]), &mut y);
         assert_eq!(y, [1.0, 2.0, 1.0, 2.0]);
         int8(&[], 2, 0).forward(&context, 2, &[], Some(&[1.0, 2.0]), &mut y);
@@ -176,5 +189,5 @@ fn sums_of_the_longest_rows_do_not_overflow() {
         matrix.forward(&context, 1, &kernel, None, &mut y);
         assert!((y[0] - input as f32).abs() < 1.0, "{y:?}");
     }
-    assert!(Int8Matrix::new(&contexts()[0], 1, input + 1, &vec![1.0; input + 1]).is_none());
+    assert!(Int8Matrix::zeros(1, input + 1).is_none());
 }
