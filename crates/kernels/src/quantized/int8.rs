@@ -132,16 +132,18 @@ impl QuadKernel for Product<'_> {
     #[inline(always)]
     unsafe fn run<Q: Quads>(self) {
         let mut panel = self.panels.start;
+        let mut room = Vec::new();
         // SAFETY: panels of the matrix; the caller vouches for the path.
         unsafe {
-            if Q::TILE == (6, 4) {
+            let numbers = Q::numbers(self.numbers, &mut room);
+            if Q::TILE.1 == 4 {
                 while panel + 4 <= self.panels.end {
-                    self.rows::<Q, 4>(panel);
+                    self.rows::<Q, 4>(numbers, panel);
                     panel += 4;
                 }
             }
             while panel < self.panels.end {
-                self.rows::<Q, 1>(panel);
+                self.rows::<Q, 1>(numbers, panel);
                 panel += 1;
             }
         }
@@ -150,44 +152,51 @@ impl QuadKernel for Product<'_> {
 
 impl Product<'_> {
     #[inline(always)]
-    unsafe fn rows<Q: Quads, const P: usize>(&self, panel: usize) {
+    unsafe fn rows<Q: Quads, const P: usize>(&self, numbers: &[Q::Number], panel: usize) {
         let rows = self.rows.len();
         let mut row = 0;
         // SAFETY: as in `run`; rows below their number.
         unsafe {
             while row < rows {
                 row += match rows - row {
-                    6.. if Q::TILE.0 >= 6 => self.tile::<Q, 6, P>(row, panel),
-                    4.. if Q::TILE.0 >= 4 => self.tile::<Q, 4, P>(row, panel),
-                    2.. if Q::TILE.0 >= 2 => self.tile::<Q, 2, P>(row, panel),
-                    _ => self.tile::<Q, 1, P>(row, panel),
+                    6.. if Q::TILE.0 >= 6 => self.tile::<Q, 6, P>(numbers, row, panel),
+                    4.. if Q::TILE.0 >= 4 => self.tile::<Q, 4, P>(numbers, row, panel),
+                    2.. if Q::TILE.0 >= 2 => self.tile::<Q, 2, P>(numbers, row, panel),
+                    _ => self.tile::<Q, 1, P>(numbers, row, panel),
                 };
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn tile<Q: Quads, const R: usize, const P: usize>(&self, row: usize, panel: usize) -> usize {
-        let Self { matrix, numbers, rows, bias, y, .. } = self;
+    unsafe fn tile<Q: Quads, const R: usize, const P: usize>(
+        &self,
+        numbers: &[Q::Number],
+        row: usize,
+        panel: usize,
+    ) -> usize {
+        let Self { matrix, rows, bias, y, .. } = self;
         let quads = matrix.input.div_ceil(4);
         let lines: [*const u8; P] = std::array::from_fn(|p| matrix.lines[(panel + p) * quads..].as_ptr().cast());
         let of_x = numbers[row * quads * 4..].as_ptr();
-        // SAFETY: `quads` lines of each panel, `4 quads` numbers of each row; the caller vouches for the path.
         let mut totals = [[[0; LANES]; P]; R];
-        unsafe {
-            let mut sums = [[Q::zero(); P]; R];
-            for quad in 0..quads {
-                let here = lines.map(|from| Q::line(from.add(quad * LINE)));
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    let factors = Q::factors(of_x.add((r * quads + quad) * 4));
-                    for (sum, line) in sums.iter_mut().zip(here) {
-                        *sum = Q::add(*sum, line, factors);
+        for part in 0..Q::PARTS {
+            // SAFETY: `quads` lines of each panel, `4 quads` numbers of each row; the caller vouches for the path.
+            unsafe {
+                let mut sums = [[Q::zero(); P]; R];
+                for quad in 0..quads {
+                    let here = lines.map(|from| Q::line(from.add(quad * LINE + part * (LINE / Q::PARTS))));
+                    for (r, sums) in sums.iter_mut().enumerate() {
+                        let factors = Q::factors(of_x.add((r * quads + quad) * 4));
+                        for (sum, line) in sums.iter_mut().zip(here) {
+                            *sum = Q::add(*sum, line, factors);
+                        }
                     }
                 }
-            }
-            for (totals, sums) in totals.iter_mut().zip(sums) {
-                for (total, sums) in totals.iter_mut().zip(sums) {
-                    *total = Q::totals(sums);
+                for (totals, sums) in totals.iter_mut().zip(sums) {
+                    for (totals, sums) in totals.iter_mut().zip(sums) {
+                        Q::totals(sums, &mut totals[part * (LANES / Q::PARTS)..]);
+                    }
                 }
             }
         }

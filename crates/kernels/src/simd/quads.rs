@@ -4,31 +4,37 @@ use super::{LANES, Simd};
 /// Bytes that a step of sixteen sums reads of the right factor: four for each.
 pub(crate) const LINE: usize = 4 * LANES;
 
-/// Sixteen sums of products of signed with unsigned bytes.
+/// Sums of products of signed with unsigned bytes, of a panel or one of its [`Quads::PARTS`].
 ///
 /// # Safety
 /// Methods may only be called from a [`QuadKernel`]; pointers must be readable as far as they say.
 #[allow(clippy::missing_safety_doc, reason = "one contract for all methods, stated above")]
 pub(crate) trait Quads {
-    /// Sixteen sums.
+    /// The sums of a part.
     type Sums: Copy;
-    /// Sixteen times four unsigned factors.
+    /// Four unsigned factors of each sum.
     type Line: Copy;
-    /// Four signed factors, for all of the sixteen sums.
+    /// Four signed factors, for all sums.
     type Factors: Copy;
-    /// Rows and panels of sixteen sums that the registers hold.
+    /// A signed factor as it is read.
+    type Number: Copy;
+    /// Parts of a panel of sixteen sums that are summed one after the other.
+    const PARTS: usize;
+    /// Rows and panels whose sums the registers hold.
     const TILE: (usize, usize);
 
     /// All zero.
     unsafe fn zero() -> Self::Sums;
-    /// [`LINE`] bytes; four for each sum.
+    /// [`LINE`]` / PARTS` bytes; four for each sum.
     unsafe fn line(from: *const u8) -> Self::Line;
-    /// Four bytes.
-    unsafe fn factors(from: *const i8) -> Self::Factors;
+    /// Room for numbers, and as they are read.
+    unsafe fn numbers<'a>(bytes: &'a [i8], room: &'a mut Vec<Self::Number>) -> &'a [Self::Number];
+    /// Four numbers.
+    unsafe fn factors(from: *const Self::Number) -> Self::Factors;
     /// Adds the four products of each sum.
     unsafe fn add(sums: Self::Sums, line: Self::Line, factors: Self::Factors) -> Self::Sums;
-    /// The sums.
-    unsafe fn totals(sums: Self::Sums) -> [i32; LANES];
+    /// The sums, into the first `LANES / PARTS` of `totals`.
+    unsafe fn totals(sums: Self::Sums, totals: &mut [i32]);
 }
 
 /// A computation with bytes that is generic over the path.
@@ -68,6 +74,8 @@ impl Quads for Portable {
     type Sums = [i32; LANES];
     type Line = [u8; LINE];
     type Factors = [i8; 4];
+    type Number = i8;
+    const PARTS: usize = 1;
     const TILE: (usize, usize) = (1, 1);
 
     #[inline(always)]
@@ -78,6 +86,10 @@ impl Quads for Portable {
     unsafe fn line(from: *const u8) -> Self::Line {
         // SAFETY: the caller vouches for the bytes, which need no alignment.
         unsafe { from.cast::<Self::Line>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn numbers<'a>(bytes: &'a [i8], _: &'a mut Vec<i8>) -> &'a [i8] {
+        bytes
     }
     #[inline(always)]
     unsafe fn factors(from: *const i8) -> Self::Factors {
@@ -92,7 +104,7 @@ impl Quads for Portable {
         sums
     }
     #[inline(always)]
-    unsafe fn totals(sums: Self::Sums) -> [i32; LANES] {
-        sums
+    unsafe fn totals(sums: Self::Sums, totals: &mut [i32]) {
+        totals[..LANES].copy_from_slice(&sums);
     }
 }

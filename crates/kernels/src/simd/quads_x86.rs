@@ -33,6 +33,8 @@ impl Quads for Vnni {
     type Sums = __m512i;
     type Line = __m512i;
     type Factors = __m512i;
+    type Number = i8;
+    const PARTS: usize = 1;
     const TILE: (usize, usize) = (6, 4);
 
     #[inline(always)]
@@ -44,6 +46,10 @@ impl Quads for Vnni {
         _mm512_loadu_si512(from.cast())
     }
     #[inline(always)]
+    unsafe fn numbers<'a>(bytes: &'a [i8], _: &'a mut Vec<i8>) -> &'a [i8] {
+        bytes
+    }
+    #[inline(always)]
     unsafe fn factors(from: *const i8) -> __m512i {
         _mm512_set1_epi32(from.cast::<i32>().read_unaligned())
     }
@@ -52,8 +58,8 @@ impl Quads for Vnni {
         _mm512_dpbusd_epi32(sums, line, factors)
     }
     #[inline(always)]
-    unsafe fn totals(sums: __m512i) -> [i32; LANES] {
-        std::mem::transmute::<__m512i, [i32; LANES]>(sums)
+    unsafe fn totals(sums: __m512i, totals: &mut [i32]) {
+        totals[..LANES].copy_from_slice(&std::mem::transmute::<__m512i, [i32; LANES]>(sums));
     }
 }
 
@@ -63,37 +69,46 @@ struct Words;
 // SAFETY (all methods): see `Quads`.
 impl Quads for Words {
     /// Register `i` has two halves of the sums `4 i` to `4 i + 3` each.
-    type Sums = [__m256i; 4];
-    type Line = [__m256i; 4];
+    type Sums = [__m256i; 2];
+    type Line = [__m256i; 2];
     type Factors = __m256i;
-    const TILE: (usize, usize) = (2, 1);
+    /// Widened once, where they are bytes.
+    type Number = i16;
+    /// Halves: with six rows their sums fill twelve of sixteen registers.
+    const PARTS: usize = 2;
+    const TILE: (usize, usize) = (6, 1);
 
     #[inline(always)]
     unsafe fn zero() -> Self::Sums {
-        [_mm256_setzero_si256(); 4]
+        [_mm256_setzero_si256(); 2]
     }
     #[inline(always)]
     unsafe fn line(from: *const u8) -> Self::Line {
-        let mut line = [_mm256_setzero_si256(); 4];
-        for (place, part) in line.iter_mut().enumerate() {
-            *part = _mm256_cvtepu8_epi16(_mm_loadu_si128(from.add(16 * place).cast()));
-        }
-        line
+        let low = _mm256_cvtepu8_epi16(_mm_loadu_si128(from.cast()));
+        let high = _mm256_cvtepu8_epi16(_mm_loadu_si128(from.add(16).cast()));
+        [low, high]
     }
     #[inline(always)]
-    unsafe fn factors(from: *const i8) -> __m256i {
-        _mm256_broadcastq_epi64(_mm_cvtepi8_epi16(_mm_cvtsi32_si128(from.cast::<i32>().read_unaligned())))
+    unsafe fn numbers<'a>(bytes: &'a [i8], room: &'a mut Vec<i16>) -> &'a [i16] {
+        room.clear();
+        room.extend(bytes.iter().map(|&byte| i16::from(byte)));
+        room
+    }
+    #[inline(always)]
+    unsafe fn factors(from: *const i16) -> __m256i {
+        _mm256_set1_epi64x(from.cast::<i64>().read_unaligned())
     }
     #[inline(always)]
     unsafe fn add(mut sums: Self::Sums, line: Self::Line, factors: __m256i) -> Self::Sums {
-        for (sum, line) in sums.iter_mut().zip(line) {
-            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(line, factors));
-        }
+        sums[0] = _mm256_add_epi32(sums[0], _mm256_madd_epi16(line[0], factors));
+        sums[1] = _mm256_add_epi32(sums[1], _mm256_madd_epi16(line[1], factors));
         sums
     }
     #[inline(always)]
-    unsafe fn totals(sums: Self::Sums) -> [i32; LANES] {
-        let halves = std::mem::transmute::<Self::Sums, [i32; 2 * LANES]>(sums);
-        std::array::from_fn(|lane| halves[2 * lane] + halves[2 * lane + 1])
+    unsafe fn totals(sums: Self::Sums, totals: &mut [i32]) {
+        let halves = std::mem::transmute::<Self::Sums, [i32; LANES]>(sums);
+        for (total, two) in totals.iter_mut().zip(halves.as_chunks::<2>().0) {
+            *total = two[0] + two[1];
+        }
     }
 }
