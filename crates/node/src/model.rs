@@ -21,7 +21,7 @@ use sconce_engine::{
     training::{CompileDocument, Trainer},
     weights::WeightType,
 };
-use sconce_kernels::{Context, buffer};
+use sconce_kernels::Context;
 
 use crate::{
     allocator,
@@ -222,14 +222,12 @@ impl NativeModel {
         let family = Arc::clone(&models[0]);
         let mut start = Some((models, request, inputs, interrupt));
         let mut generation = None;
-        let mut free = 0;
         queue(
             env,
             move || family.family(),
             move || {
                 if let Some((models, request, inputs, interrupt)) = start.take() {
                     interrupt.check()?;
-                    free = buffer::free_bytes();
                     generation = Some(Generation::together(&models, request, inputs, interrupt, false)?);
                 }
                 let Some(own) = &mut generation else {
@@ -237,10 +235,8 @@ impl NativeModel {
                 };
                 let found = own.advance()?.map(GenerateResult::from);
                 if found.is_some() {
-                    // Another batch has other sizes.
+                    // Here and now, on the thread that its memory is of.
                     generation = None;
-                    buffer::trim(free);
-                    memory::give_back();
                 }
                 Ok(found)
             },

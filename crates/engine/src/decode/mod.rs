@@ -13,6 +13,7 @@ mod given_targets;
 mod incremental;
 mod processors;
 mod request;
+mod room;
 mod sentence;
 mod stepper;
 mod steps;

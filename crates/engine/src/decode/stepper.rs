@@ -1,18 +1,18 @@
 //! Runs the steps of a decoder: rows of tokens in, scores of the next token out.
 use std::sync::Arc;
 
-use sconce_kernels::buffer::{self, Buffer};
+use sconce_kernels::buffer::Buffer;
 
 use super::{
     Incremental,
     incremental::InitialState,
     request::{Feed, GenerationRequest},
+    room::Room,
 };
 use crate::{
     backend::{Decoding, Forward, Program},
     error::{Code, Error, Result},
     interrupt::Interrupt,
-    memory,
     model::Model,
     plan::{Roots, Schedule},
     shape::{Dimension, ElementType},
@@ -43,6 +43,7 @@ pub(super) struct Stepper {
     states: Vec<Tensor>,
     /// Which row of the inputs each row comes from.
     owners: Vec<usize>,
+    room: Room,
 }
 
 /// Rows of a tensor.
@@ -86,6 +87,7 @@ impl Stepper {
         [most, steps]: [usize; 2],
         interrupt: Interrupt,
     ) -> Result<Self> {
+        let room = Room::new();
         let incremental = Incremental::new(&model.plan, request.decoder_input, request.output)?;
         if request.decoder_input > inputs.len() {
             return Err(Error::new(
@@ -129,6 +131,7 @@ impl Stepper {
             once: Vec::new(),
             states: Vec::new(),
             owners: (0..rows.len()).collect(),
+            room,
         })
     }
 
@@ -150,8 +153,6 @@ impl Stepper {
         }));
         let schedule = Schedule::new(&self.model.plan, Roots::Values(&wanted), None);
         let forward = Forward::new(&self.inputs, weights, &self.interrupt);
-        // Steps are far smaller than an encoder's pass over whole sources: they have no use for its buffers.
-        let before = buffer::free_bytes();
         let mut values = self.model.program.masked_values(&schedule, forward, &wanted)?;
         let mut given = values.split_off(self.incremental.once.len()).into_iter();
         let masks: Vec<Option<Mask>>;
@@ -167,8 +168,8 @@ impl Stepper {
             self.states.extend(tensor);
         }
         let kept: usize = self.once.iter().chain(&self.states).map(Tensor::len).sum();
-        buffer::trim(before.saturating_sub(4 * kept));
-        memory::give_back();
+        // Steps are far smaller than an encoder's pass over whole sources: they have no use for its buffers.
+        self.room.give_back(kept);
         Ok(())
     }
 
