@@ -2,12 +2,14 @@
 //! Sixteen of its rows become lanes on the way, so that no lane is empty and nothing is packed.
 use crate::{
     shared::Shared,
-    simd::{Kernel, LANES, Lanes, prefetch_second},
+    simd::{Kernel, LANES, Lanes, Simd, prefetch_second},
     tile::Start,
 };
 
-/// Most rows for which this is the fastest way.
-pub(super) const FEW: usize = 8;
+/// Most rows for which this is the fastest way: as many sums as registers have room for.
+pub(super) fn most(simd: Simd) -> usize {
+    if simd == Simd::Avx512 { 8 } else { 4 }
+}
 
 /// Columns of a piece.
 pub(super) const WIDTH: usize = 256;
@@ -46,6 +48,7 @@ impl Kernel for Few<'_> {
                 while row < self.rows {
                     row += match self.rows - row {
                         8.. => self.panel::<L, 8>(row, column, count),
+                        6.. => self.panel::<L, 6>(row, column, count),
                         4.. => self.panel::<L, 4>(row, column, count),
                         2.. => self.panel::<L, 2>(row, column, count),
                         _ => self.panel::<L, 1>(row, column, count),

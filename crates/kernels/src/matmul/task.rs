@@ -11,7 +11,7 @@ use crate::{
 
 use super::{
     MatmulOptions, MatmulShape, SMALL,
-    few::{FEW, Few, WIDTH},
+    few::{self, Few, WIDTH},
 };
 
 /// `c (+)= op(a) op(b) + bias`, with the result shared by the pieces of the job.
@@ -56,9 +56,9 @@ fn collides_in_second(stride: usize) -> bool {
 }
 
 impl Task<'_> {
-    fn way(&self) -> Way {
+    fn way(&self, simd: Simd) -> Way {
         let MatmulShape { rows, columns, inner } = self.shape;
-        if self.options == (MatmulOptions { transpose_a: false, transpose_b: true }) && rows <= FEW {
+        if self.options == (MatmulOptions { transpose_a: false, transpose_b: true }) && rows <= few::most(simd) {
             return Way::Few;
         }
         // Floats that move in each way, beyond the product itself; lanes that stay empty cost a product's work.
@@ -90,7 +90,11 @@ impl Task<'_> {
     pub(crate) fn run(&self, context: &Context) {
         let MatmulShape { rows, columns, inner } = self.shape;
         // Few rows are done as fast as the other operand is read.
-        let small = if self.way() == Way::Few { columns * inner <= SMALL / 8 } else { rows * columns * inner <= SMALL };
+        let small = if self.way(context.simd) == Way::Few {
+            columns * inner <= SMALL / 8
+        } else {
+            rows * columns * inner <= SMALL
+        };
         if small {
             return self.run_here(context.simd);
         }
@@ -102,7 +106,7 @@ impl Task<'_> {
         if self.precision == Precision::Bfloat16 {
             return self.rounded().run(simd, share);
         }
-        let way = self.way();
+        let way = self.way(simd);
         if way == Way::Few {
             let pieces = self.shape.columns.div_ceil(WIDTH);
             return share(pieces, &|piece| self.few(piece, simd));
@@ -208,7 +212,8 @@ impl Task<'_> {
         let panel = || packed.at(j / LANES * inner * LANES).cast_const();
         if way == Way::Transposed {
             let left = if self.options.transpose_b {
-                Left::rows(self.b.as_ptr().wrapping_add(i * inner), inner)
+                let data = self.b.as_ptr().wrapping_add(i * inner);
+                if rows <= ONCE { Left::stream(data, inner) } else { Left::rows(data, inner) }
             } else {
                 Left::columns(self.b.as_ptr().wrapping_add(i), columns)
             };
@@ -275,6 +280,9 @@ impl Task<'_> {
         }
     }
 }
+
+/// Most rows for which the larger operand is read once.
+const ONCE: usize = 128;
 
 /// Panels that a piece packs together, so that it reads more than a line of each row.
 const PACKED_PANELS: usize = 8;

@@ -36,7 +36,7 @@ fn first(count: usize) -> __mmask16 {
 // SAFETY (all methods): see `Lanes`.
 impl Lanes for Avx512 {
     type Mask = __mmask16;
-    const ROWS_1: usize = 12;
+    const ROWS_1: usize = 8;
     const ROWS_2: usize = 12;
 
     #[inline(always)]

@@ -1,7 +1,7 @@
 //! Register tiles.
 #![allow(unsafe_op_in_unsafe_fn, reason = "every line works on raw operands under the contract of `Product`")]
 use super::{Left, Out, Right, Start};
-use crate::simd::{Lanes, Strip, prefetch};
+use crate::simd::{Lanes, Strip, prefetch, prefetch_second};
 
 /// Lines to ask for, `density / 2^16` for each row of a panel.
 #[derive(Clone, Copy)]
@@ -39,6 +39,7 @@ impl Part {
             match rows {
                 24 => self.tile::<L, 24, P, TAIL>(row),
                 12 => self.tile::<L, 12, P, TAIL>(row),
+                8 => self.tile::<L, 8, P, TAIL>(row),
                 6 => self.tile::<L, 6, P, TAIL>(row),
                 _ => self.tile::<L, 4, P, TAIL>(row),
             }
@@ -133,8 +134,10 @@ impl Part {
             let steps = rest.min(self.left.block);
             // Blocks lie too far apart for the hardware to see the next tile coming.
             if self.left.block < usize::MAX {
+                // A large matrix takes longer to come than the first cache would keep it.
+                let ask = if self.left.is_stream() { prefetch_second } else { prefetch };
                 for r in 0..R {
-                    prefetch(block.wrapping_add((R + r) * self.left.row));
+                    ask(block.wrapping_add((R + r) * self.left.row));
                 }
             }
             let strip = Strip {

@@ -41,6 +41,20 @@ impl Left {
         Self { data, row: stride, column: 1, block: usize::MAX, block_stride: 0 }
     }
 
+    /// The same of a large matrix that is read once: a tile asks for the rows of the next one as it goes.
+    pub(crate) fn stream(data: *const f32, stride: usize) -> Self {
+        Self { block: LANES, block_stride: LANES, ..Self::rows(data, stride) }
+    }
+
+    /// Whether twelve rows lie so that the first cache can't hold a line of each, and are read often enough to matter.
+    fn collides(&self) -> bool {
+        self.column == 1 && self.row.is_multiple_of(64 * LANES) && !self.is_stream()
+    }
+
+    fn is_stream(&self) -> bool {
+        self.block_stride == LANES
+    }
+
     /// `(k, i)` of a row-major matrix with rows `stride` floats apart: its transpose.
     pub(crate) fn columns(data: *const f32, stride: usize) -> Self {
         Self { data, row: 1, column: stride, block: usize::MAX, block_stride: 0 }
@@ -217,7 +231,7 @@ impl Product {
         };
         // SAFETY: panels below `columns`, rows below `rows`.
         unsafe {
-            if L::ROWS_2 > 0 {
+            if L::ROWS_2 > 0 && !left.collides() {
                 while panel + 2 <= whole {
                     part(panel, *ahead).tiles::<L, 2, false>();
                     ahead.visit += 2 * rows;
