@@ -1,52 +1,104 @@
 //! Token panels: 16 rows of a row-major matrix side by side, `[rows / 16][features][16]`, so that each lane is one row.
-use crate::simd::LANES;
+use crate::simd::{Kernel, LANES, Lanes};
 
 /// Floats in the panels of `rows` rows with `features` features.
 pub(crate) fn panels_length(rows: usize, features: usize) -> usize {
     rows.div_ceil(LANES) * features * LANES
 }
 
-/// What [`unpack_panel`] does with its destination.
+/// What [`Unpack`] does with its destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Write {
     Set,
     Add,
 }
 
-/// Packs rows into one panel `[features][16]`; `row(lane)` is the row of a lane, lanes without one become 0.
-///
-/// # Shapes
-/// `panel`: `features * 16`; each row: at least `features`.
-#[inline(always)]
-pub(crate) fn pack_panel<'a>(panel: &mut [f32], row: impl Fn(usize) -> Option<&'a [f32]>) {
-    let rows: [Option<&[f32]>; LANES] = std::array::from_fn(row);
-    let (vectors, _) = panel.as_chunks_mut::<LANES>();
-    // Sixteen features at a time: the lines of the rows and of the panel then stay in L1.
-    for (block, vectors) in vectors.chunks_mut(LANES).enumerate() {
-        for (lane, row) in rows.iter().enumerate() {
-            match row {
-                Some(row) => {
-                    let from = &row[block * LANES..][..vectors.len()];
-                    vectors.iter_mut().zip(from).for_each(|(vector, &value)| vector[lane] = value);
+/// Packs rows into one panel `[features][16]`; lanes without a row become 0.
+pub(crate) struct Pack<'a> {
+    /// `features * 16`.
+    panel: &'a mut [f32],
+    /// Each at least `features` long.
+    rows: [Option<&'a [f32]>; LANES],
+}
+
+impl<'a> Pack<'a> {
+    /// `row(lane)` is the row of a lane.
+    #[inline(always)]
+    pub(crate) fn new(panel: &'a mut [f32], row: impl Fn(usize) -> Option<&'a [f32]>) -> Self {
+        let rows: [Option<&[f32]>; LANES] = std::array::from_fn(row);
+        let features = panel.len() / LANES;
+        assert!(rows.iter().flatten().all(|row| row.len() >= features), "a row is shorter than its panel");
+        Self { panel, rows }
+    }
+}
+
+impl Kernel for Pack<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        // Sixteen features at a time: the lines of the rows and of the panel then stay in the first cache.
+        for (block, vectors) in self.panel.as_chunks_mut::<LANES>().0.chunks_mut(LANES).enumerate() {
+            // SAFETY: rows reach as far as the panel; the caller vouches for the path.
+            unsafe {
+                let mut lanes = [L::splat(0.0); LANES];
+                // Loops in place of closures, which would be calls without the instruction set.
+                for (lanes, row) in lanes.iter_mut().zip(&self.rows) {
+                    let Some(row) = row else { continue };
+                    let from = row.as_ptr().add(block * LANES);
+                    *lanes = if vectors.len() == LANES { L::load(from) } else { L::load_first(from, vectors.len()) };
                 }
-                None => vectors.iter_mut().for_each(|vector| vector[lane] = 0.0),
+                for (lanes, vector) in L::transpose(lanes).into_iter().zip(vectors) {
+                    lanes.store(vector.as_mut_ptr());
+                }
             }
         }
     }
 }
 
-/// The reverse of [`pack_panel`]: sets the rows to their lanes, or adds the lanes to them.
-#[inline(always)]
-pub(crate) fn unpack_panel<'a>(panel: &[f32], row: impl Fn(usize) -> Option<&'a mut [f32]>, write: Write) {
-    let mut rows: [Option<&mut [f32]>; LANES] = std::array::from_fn(row);
-    let (vectors, _) = panel.as_chunks::<LANES>();
-    for (block, vectors) in vectors.chunks(LANES).enumerate() {
-        for (lane, row) in rows.iter_mut().enumerate() {
-            let Some(row) = row else { continue };
-            let to = row[block * LANES..][..vectors.len()].iter_mut().zip(vectors);
-            match write {
-                Write::Set => to.for_each(|(to, vector)| *to = vector[lane]),
-                Write::Add => to.for_each(|(to, vector)| *to += vector[lane]),
+/// The reverse of [`Pack`]: sets the rows to their lanes, or adds the lanes to them.
+pub(crate) struct Unpack<'a> {
+    /// `features * 16`.
+    panel: &'a [f32],
+    /// Each at least `features` long.
+    rows: [Option<&'a mut [f32]>; LANES],
+    write: Write,
+}
+
+impl<'a> Unpack<'a> {
+    /// `row(lane)` is the row of a lane.
+    #[inline(always)]
+    pub(crate) fn new(panel: &'a [f32], row: impl Fn(usize) -> Option<&'a mut [f32]>, write: Write) -> Self {
+        let rows: [Option<&mut [f32]>; LANES] = std::array::from_fn(row);
+        let features = panel.len() / LANES;
+        assert!(rows.iter().flatten().all(|row| row.len() >= features), "a row is shorter than its panel");
+        Self { panel, rows, write }
+    }
+}
+
+impl Kernel for Unpack<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(mut self) {
+        for (block, vectors) in self.panel.as_chunks::<LANES>().0.chunks(LANES).enumerate() {
+            // SAFETY: rows reach as far as the panel; the caller vouches for the path.
+            unsafe {
+                let mut lanes = [L::splat(0.0); LANES];
+                // Loops in place of closures, which would be calls without the instruction set.
+                for (lanes, vector) in lanes.iter_mut().zip(vectors) {
+                    *lanes = L::load(vector.as_ptr());
+                }
+                for (lanes, row) in L::transpose(lanes).into_iter().zip(&mut self.rows) {
+                    let Some(row) = row else { continue };
+                    let to = row.as_mut_ptr().add(block * LANES);
+                    match (self.write, vectors.len()) {
+                        (Write::Set, LANES) => lanes.store(to),
+                        (Write::Add, LANES) => L::load(to).add(lanes).store(to),
+                        (Write::Set, count) => lanes.store_first(to, count),
+                        (Write::Add, count) => L::load_first(to, count).add(lanes).store_first(to, count),
+                    }
+                }
             }
         }
     }
@@ -54,19 +106,26 @@ pub(crate) fn unpack_panel<'a>(panel: &[f32], row: impl Fn(usize) -> Option<&'a 
 
 #[cfg(test)]
 mod tests {
-    use super::{Write, pack_panel, panels_length, unpack_panel};
-    use crate::{shared::Shared, simd::LANES, testing::Random};
+    use super::{Pack, Unpack, Write, panels_length};
+    use crate::{
+        shared::Shared,
+        simd::{LANES, Simd},
+        testing::Random,
+    };
 
     #[test]
     fn panels_go_there_and_back() {
         let mut random = Random::new(5);
-        for features in [0, 1, 15, 16, 17, 40] {
+        for (features, simd) in [0, 1, 15, 16, 17, 40]
+            .into_iter()
+            .flat_map(|features| Simd::available().into_iter().map(move |simd| (features, simd)))
+        {
             let (rows, stride) = (7, features + 3);
             let source = random.floats(rows * stride);
             let chosen = [4, 0, 6];
             let row = |lane: usize| chosen.get(lane).copied();
             let mut panel = vec![f32::NAN; panels_length(chosen.len(), features)];
-            pack_panel(&mut panel, |lane| row(lane).map(|row| &source[row * stride..]));
+            simd.run(Pack::new(&mut panel, |lane| row(lane).map(|row| &source[row * stride..])));
             for feature in 0..features {
                 for lane in 0..LANES {
                     let expected = row(lane).map_or(0.0, |row| source[row * stride + feature]);
@@ -78,7 +137,7 @@ mod tests {
                 let back = Shared::new(&mut back);
                 // SAFETY: the chosen rows differ.
                 let row = |lane: usize| row(lane).map(|row| unsafe { back.part(row * stride, features) });
-                unpack_panel(&panel, row, write);
+                simd.run(Unpack::new(&panel, row, write));
             }
             for (index, (&back, &source)) in back.iter().zip(&source).enumerate() {
                 let inside = chosen.contains(&(index / stride)) && index % stride < features;

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     Context,
-    panels::pack_panel,
+    panels::Pack,
     shared::Shared,
     simd::{Kernel, LANES, Lanes},
     tile::{Ahead, Left, Out, Product, Right, Start},
@@ -157,7 +157,8 @@ impl<'a> Chunk<'a> {
         context.pool.run(self.panels, &|panel| {
             // SAFETY: each panel belongs to one piece.
             let to = unsafe { self.h.part(panel * features * LANES, features * LANES) };
-            pack_panel(to, |lane| rows.get(panel * LANES + lane).map(|row| &h[row * features..][..features]));
+            let row = |lane| rows.get(panel * LANES + lane).map(|row| &h[row * features..][..features]);
+            context.simd.run(Pack::new(to, row));
             if let Some(rounded) = self.rounded {
                 rounded.pack_panel(panel, to);
             }

@@ -7,9 +7,9 @@ use super::{
 };
 use crate::{
     Context,
-    panels::{Write, unpack_panel},
+    panels::{Unpack, Write},
     shared::Shared,
-    simd::LANES,
+    simd::{LANES, Simd},
 };
 
 pub(super) struct Finish<'a> {
@@ -91,7 +91,7 @@ impl Finish<'_> {
             for part in parts {
                 match part {
                     Part::Factors => self.factors(panel),
-                    Part::Rows => self.rows(panel),
+                    Part::Rows => self.rows(panel, context.simd),
                 }
             }
         });
@@ -136,7 +136,7 @@ impl Finish<'_> {
     }
 
     /// `dh` of a panel, and what `dW` needs: the rows of `h` times their factors, the targets subtracted from the exponentials.
-    fn rows(&self, panel: usize) {
+    fn rows(&self, panel: usize, simd: Simd) {
         let (chunk, Some(gradient)) = (self.chunk, self.gradient) else { return };
         let features = chunk.linear.features;
         let tokens = panel * LANES..chunk.tokens.min((panel + 1) * LANES);
@@ -168,7 +168,7 @@ impl Finish<'_> {
         // SAFETY: each row belongs to one lane of one panel.
         let row = |row: &usize| unsafe { gradient.dh.part(row * features, features) };
         let write = if gradient.dh_keeps { Write::Add } else { Write::Set };
-        unpack_panel(dh, |lane| self.rows.get(panel * LANES + lane).map(row), write);
+        simd.run(Unpack::new(dh, |lane| self.rows.get(panel * LANES + lane).map(row), write));
         for (token, factor) in tokens.zip(factor) {
             // SAFETY: as above.
             let to = unsafe { chunk.scaled.part(token * scaled_stride(features), features) };

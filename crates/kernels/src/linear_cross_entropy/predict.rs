@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Context,
-    panels::{Write, unpack_panel},
+    panels::{Unpack, Write},
     shared::Shared,
     simd::LANES,
 };
@@ -75,7 +75,7 @@ pub fn linear_softmax(
                 for vector in values.as_chunks_mut::<LANES>().0 {
                     vector.iter_mut().zip(factor).for_each(|(value, factor)| *value *= factor);
                 }
-                unpack_panel(values, |lane| rows.get(panel * LANES + lane).map(row), Write::Set);
+                context.simd.run(Unpack::new(values, |lane| rows.get(panel * LANES + lane).map(row), Write::Set));
             }
         });
     });

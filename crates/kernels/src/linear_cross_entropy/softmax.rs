@@ -10,7 +10,7 @@ use crate::{
     Context,
     buffer::Buffer,
     math::exp,
-    panels::pack_panel,
+    panels::Pack,
     simd::{Kernel, LANES, Lanes},
     tile::{Ahead, Left, Out, Product, Right, Start},
 };
@@ -194,13 +194,14 @@ struct Block<'a> {
 impl Block<'_> {
     /// Packs the probabilities of the block into the buffer; `None` if the targets are none.
     #[inline(always)]
-    fn probabilities<'b>(&self, space: &'b mut Option<Buffer>) -> Option<&'b [f32]> {
+    unsafe fn probabilities<'b, L: Lanes>(&self, space: &'b mut Option<Buffer>) -> Option<&'b [f32]> {
         let targets = self.targets?;
         let row =
             |lane: usize| targets.probabilities(self.panel * LANES + lane, self.classes.start, self.classes.len());
         row(0)?;
         let space = &mut space.get_or_insert_with(|| Buffer::new(self.values.len()))[..self.values.len()];
-        pack_panel(space, row);
+        // SAFETY: the caller vouches for the path.
+        unsafe { L::call(Pack::new(space, row)) };
         Some(space)
     }
 
@@ -224,7 +225,7 @@ impl Block<'_> {
         let mut space = None;
         // SAFETY: whole vectors of 16, one for each panel; only this piece has the target of a token.
         unsafe {
-            if let Some(y) = self.probabilities(&mut space) {
+            if let Some(y) = self.probabilities::<L>(&mut space) {
                 let (mut mass, mut product) = (L::splat(0.0), L::splat(0.0));
                 for (y, z) in y.as_chunks::<LANES>().0.iter().zip(self.values.as_chunks::<LANES>().0) {
                     let y = L::load(y.as_ptr());
@@ -279,7 +280,7 @@ impl Block<'_> {
             let target = L::load(factors);
             let (kept_lanes, spread) = (target.mul(L::splat(-kept)), target.mul(L::splat(-spread)));
             let spread_to = |index: usize| if left_out == Some(index) { L::splat(0.0) } else { spread };
-            if let Some(y) = self.probabilities(&mut space) {
+            if let Some(y) = self.probabilities::<L>(&mut space) {
                 let vectors = self.values.as_chunks_mut::<LANES>().0.iter_mut().zip(y.as_chunks::<LANES>().0);
                 for (index, (vector, y)) in vectors.enumerate() {
                     let rest = kept_lanes.fma(L::load(y.as_ptr()), spread_to(index));

@@ -3,7 +3,7 @@ use crate::{
     Context, Precision,
     bfloat16::{Layout, PairTask, Source},
     buffer::Buffer,
-    panels::{Write, pack_panel, panels_length, unpack_panel},
+    panels::{Pack, Unpack, Write, panels_length},
     shared::Shared,
     simd::{LANES, Simd},
     tile::{Ahead, INNER_BLOCK, Left, Out, Product, Right, Start},
@@ -113,7 +113,7 @@ impl Task<'_> {
         }
         let mut packed = Buffer::new(self.packed_length(way));
         let packed = Shared::new(&mut packed);
-        self.pack(way, packed, share);
+        self.pack(way, packed, simd, share);
         let grid = self.grid(way);
         share(grid.pieces(), &|piece| self.piece(way, &grid, piece, packed, simd));
     }
@@ -150,7 +150,7 @@ impl Task<'_> {
     }
 
     /// Packs the operand whose rows or columns become the lanes.
-    fn pack(&self, way: Way, to: Shared<'_>, share: &Share<'_>) {
+    fn pack(&self, way: Way, to: Shared<'_>, simd: Simd, share: &Share<'_>) {
         let inner = self.shape.inner;
         let length = inner * LANES;
         match self.lanes(way) {
@@ -158,7 +158,7 @@ impl Task<'_> {
                 // SAFETY: each panel is packed by one piece.
                 let to = unsafe { to.part(panel * length, length) };
                 let row = |lane: usize| Some(panel * LANES + lane).filter(|&row| row < count);
-                pack_panel(to, |lane| row(lane).map(|row| &source[row * inner..][..inner]));
+                simd.run(Pack::new(to, |lane| row(lane).map(|row| &source[row * inner..][..inner])));
             }),
             Some((source, count, false)) => {
                 let groups = count.div_ceil(PACKED_PANELS * LANES);
@@ -235,7 +235,7 @@ impl Task<'_> {
                 let row = |lane| Some(panel * LANES + lane).filter(|&row| row < width);
                 // SAFETY: the parts of the rows that belong to this piece alone.
                 let to = |row: usize| unsafe { self.c.part((j + row) * columns + i, height) };
-                unpack_panel(from, |lane| row(lane).map(to), write);
+                simd.run(Unpack::new(from, |lane| row(lane).map(to), write));
             }
             return;
         }

@@ -134,10 +134,10 @@ impl Part {
             let steps = rest.min(self.left.block);
             // Blocks lie too far apart for the hardware to see the next tile coming.
             if self.left.block < usize::MAX {
-                // A large matrix takes longer to come than the first cache would keep it.
-                let ask = if self.left.is_stream() { prefetch_second } else { prefetch };
                 for r in 0..R {
-                    ask(block.wrapping_add((R + r) * self.left.row));
+                    let next = block.wrapping_add((R + r) * self.left.row);
+                    // A large matrix takes longer to come than the first cache would keep it.
+                    if self.left.is_stream() { prefetch_second(next) } else { prefetch(next) }
                 }
             }
             let strip = Strip {

@@ -47,10 +47,12 @@ impl Left {
     }
 
     /// Whether twelve rows lie so that the first cache can't hold a line of each, and are read often enough to matter.
+    #[inline(always)]
     fn collides(&self) -> bool {
         self.column == 1 && self.row.is_multiple_of(64 * LANES) && !self.is_stream()
     }
 
+    #[inline(always)]
     fn is_stream(&self) -> bool {
         self.block_stride == LANES
     }
