@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     error::{Code, Error, Result},
     layers::WeightSpecification,
-    weights::{from_keras, is_transposed, to_keras},
+    weights::{copy_from_keras, is_transposed, to_keras},
 };
 
 /// What a weight is brought back to after each step.
@@ -97,7 +97,7 @@ impl Constraint {
             _ => {
                 let mut in_keras = to_keras(weight, values);
                 constraint::norms(context, *rule, &weight.shape, axes, &mut in_keras);
-                values.copy_from_slice(&from_keras(weight, &in_keras));
+                copy_from_keras(weight, &in_keras, values);
             }
         }
     }

@@ -143,7 +143,7 @@ impl Model {
             let layer = &self.plan.layers[weight.layer].name;
             let given =
                 provided.iter().find(|given| given.layer == *layer && given.weight == weight.specification.name);
-            let mut values = Buffer::new(length);
+            let mut values = Buffer::lasting(length);
             let fill = |rule: sconce_kernels::initialize::Initializer, own: Option<u64>, values: &mut [f32]| {
                 let key = RandomKey::initial(own.unwrap_or(seed), own.map_or(number as u32, |_| weight.index as u32));
                 rule.fill(context, shape, key, values)
@@ -313,14 +313,14 @@ impl Model {
                 Ok(Values::Quantized(kept))
             }
             (None, Some((rows, columns))) => {
-                let mut values = Buffer::new(length);
+                let mut values = Buffer::lasting(length);
                 contents.each_block(&name, shape, columns, |first, part| {
                     transpose_part(rows, columns, first / columns.max(1), part, &mut values);
                 })?;
                 Ok(Values::Float(values))
             }
             (None, None) => {
-                let mut values = Buffer::new(length);
+                let mut values = Buffer::lasting(length);
                 contents.each_block(&name, shape, 1, |first, part| {
                     values[first..][..part.len()].copy_from_slice(part);
                 })?;

@@ -142,12 +142,17 @@ pub(crate) fn transpose_part(rows: usize, columns: usize, first: usize, from: &[
 /// A weight in Keras' layout as the engine keeps it.
 #[must_use]
 pub fn from_keras(specification: &WeightSpecification, values: &[f32]) -> Buffer {
-    let mut kept = Buffer::new(values.len());
+    let mut kept = Buffer::lasting(values.len());
+    copy_from_keras(specification, values, &mut kept);
+    kept
+}
+
+/// The same into a buffer of its length.
+pub(crate) fn copy_from_keras(specification: &WeightSpecification, values: &[f32], kept: &mut [f32]) {
     match matrix(specification) {
-        Some((rows, columns)) => transpose(rows, columns, values, &mut kept),
+        Some((rows, columns)) => transpose(rows, columns, values, kept),
         None => kept.copy_from_slice(values),
     }
-    kept
 }
 
 /// A weight as the engine keeps it in Keras' layout.

@@ -6,6 +6,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use crate::place::Place;
+
 const ALIGNMENT: usize = 64;
 /// Free bytes that the pool keeps at most.
 const KEPT_BYTES: usize = 512 << 20;
@@ -13,6 +15,8 @@ const KEPT_BYTES: usize = 512 << 20;
 struct Raw {
     data: NonNull<f32>,
     capacity: usize,
+    /// Where it lies, if it was not allocated.
+    place: Option<Place>,
 }
 
 // SAFETY: `Raw` owns its allocation; nothing else points at it.
@@ -22,6 +26,9 @@ unsafe impl Sync for Raw {}
 
 impl Drop for Raw {
     fn drop(&mut self) {
+        if self.place.is_some() {
+            return;
+        }
         if let Ok(layout) = Layout::from_size_align(self.capacity * 4, ALIGNMENT) {
             // SAFETY: allocated in `allocate` with this very layout.
             unsafe { dealloc(self.data.as_ptr().cast(), layout) };
@@ -69,7 +76,7 @@ fn allocate(capacity: usize) -> Raw {
     let Some(layout) = layout else { std::alloc::handle_alloc_error(Layout::new::<f32>()) };
     // SAFETY: the layout is not empty (a class is at least 12 floats); zeroed bytes are valid floats.
     match NonNull::new(unsafe { alloc_zeroed(layout) }.cast()) {
-        Some(data) => Raw { data, capacity },
+        Some(data) => Raw { data, capacity, place: None },
         None => std::alloc::handle_alloc_error(layout),
     }
 }
@@ -105,6 +112,18 @@ impl Buffer {
         free.bytes -= found.as_ref().map_or(0, |raw| raw.capacity * 4);
         drop(free);
         Self { raw: Some(found.unwrap_or_else(|| allocate(capacity))), length }
+    }
+
+    /// A buffer of `length` floats with unspecified (but initialised) content that lives long and is often read from end to end,
+    /// such as a weight.
+    #[must_use]
+    pub fn lasting(length: usize) -> Self {
+        match length.checked_mul(4).and_then(Place::new) {
+            Some(place) => {
+                Self { raw: Some(Raw { data: place.data().cast(), capacity: length, place: Some(place) }), length }
+            }
+            None => Self::new(length),
+        }
     }
 
     /// A buffer of `length` zeros.
@@ -148,7 +167,7 @@ impl Clone for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Some(raw) = self.raw.take() {
+        if let Some(raw) = self.raw.take_if(|raw| raw.place.is_none()) {
             let bytes = raw.capacity * 4;
             let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
             if free.bytes + bytes <= KEPT_BYTES {
@@ -189,6 +208,18 @@ mod tests {
             assert!((buffer.clone()[length - 1] - 2.0).abs() < f32::EPSILON);
         }
         assert!(Buffer::new(0).is_empty());
+    }
+
+    #[test]
+    fn lasting_buffers_are_aligned_and_keep_their_values() {
+        let mut buffers: Vec<_> = [0, 1, 1000, 70_001, 1 << 20].map(Buffer::lasting).into();
+        for (buffer, value) in buffers.iter_mut().zip([1.0, 2.0, 3.0, 4.0, 5.0]) {
+            buffer.fill(value);
+        }
+        for (buffer, value) in buffers.iter().zip([1.0, 2.0, 3.0, 4.0, 5.0f32]) {
+            assert!(buffer.clone().iter().chain(&**buffer).all(|found| found.to_bits() == value.to_bits()));
+            assert!(buffer.is_empty() || buffer.as_ptr().align_offset(64) == 0);
+        }
     }
 
     #[test]

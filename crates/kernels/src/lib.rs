@@ -31,6 +31,7 @@ pub mod optimizer;
 mod panels;
 pub mod penalty;
 mod pieces;
+mod place;
 pub mod pool;
 pub mod positions;
 pub mod precision;

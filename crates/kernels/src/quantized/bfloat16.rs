@@ -2,6 +2,7 @@
 use crate::{
     Context,
     buffer::Buffer,
+    place::Stored,
     shared::Shared,
     simd::{Kernel, LANES, Lanes, pairs},
     tile::{Ahead, INNER_BLOCK, Left, Out, Product, Right, Start},
@@ -16,14 +17,14 @@ pub struct Bfloat16Matrix {
     units: usize,
     input: usize,
     /// `[units / 16][input][16]`: the upper halves of floats.
-    panels: Vec<[u16; LANES]>,
+    panels: Stored<[u16; LANES]>,
 }
 
 impl Bfloat16Matrix {
     /// Zeros.
     #[must_use]
     pub fn zeros(units: usize, input: usize) -> Self {
-        Self { units, input, panels: vec![[0; LANES]; units.div_ceil(LANES) * input] }
+        Self { units, input, panels: Stored::filled([0; LANES], units.div_ceil(LANES) * input) }
     }
 
     pub(super) fn set_rows(&mut self, first: usize, rows: &[f32]) {

@@ -3,6 +3,7 @@
 use super::round::{Rounded, round};
 use crate::{
     Context,
+    place::Stored,
     shared::Shared,
     simd::{
         LANES,
@@ -30,7 +31,7 @@ pub struct Int8Matrix {
     units: usize,
     input: usize,
     /// `[units / 16][input / 4]`.
-    lines: Vec<Line>,
+    lines: Stored<Line>,
     /// `[units]`, with zeros up to a whole panel; no number for a unit that holds such.
     scales: Vec<f32>,
 }
@@ -42,7 +43,7 @@ impl Int8Matrix {
         if input > LONGEST {
             return None;
         }
-        let lines = vec![Line([ZERO; LINE]); units.div_ceil(LANES) * input.div_ceil(4)];
+        let lines = Stored::filled(Line([ZERO; LINE]), units.div_ceil(LANES) * input.div_ceil(4));
         Some(Self { units, input, lines, scales: vec![0.0; units.next_multiple_of(LANES)] })
     }
 

@@ -11,7 +11,7 @@ use sconce_kernels::{
 use super::rule::Slot;
 use crate::{
     layers::WeightSpecification,
-    weights::{from_keras, is_transposed, to_keras},
+    weights::{copy_from_keras, is_transposed, to_keras},
 };
 
 /// The last two axes of a weight, of a matrix as it lies in the engine, of a weight of more axes as in Keras.
@@ -56,7 +56,7 @@ pub(super) fn step(
     let gradients = to_keras(weight, update.gradients);
     let in_keras = Update { weights: &mut weights, gradients: &gradients, ..update };
     adafactor::step(context, options, in_keras, state);
-    update.weights.copy_from_slice(&from_keras(weight, &weights));
+    copy_from_keras(weight, &weights, update.weights);
 }
 
 #[cfg(test)]
