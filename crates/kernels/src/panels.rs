@@ -37,16 +37,27 @@ impl Kernel for Pack<'_> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
+        // Lanes without a row read the same zeros again and again.
+        let mut rows = [([0.0; LANES].as_ptr(), 0); LANES];
+        for (to, row) in rows.iter_mut().zip(&self.rows) {
+            if let Some(row) = row {
+                *to = (row.as_ptr(), LANES);
+            }
+        }
         // Sixteen features at a time: the lines of the rows and of the panel then stay in the first cache.
         for (block, vectors) in self.panel.as_chunks_mut::<LANES>().0.chunks_mut(LANES).enumerate() {
             // SAFETY: rows reach as far as the panel; the caller vouches for the path.
             unsafe {
-                let mut lanes = [L::splat(0.0); LANES];
                 // Loops in place of closures, which would be calls without the instruction set.
-                for (lanes, row) in lanes.iter_mut().zip(&self.rows) {
-                    let Some(row) = row else { continue };
-                    let from = row.as_ptr().add(block * LANES);
-                    *lanes = if vectors.len() == LANES { L::load(from) } else { L::load_first(from, vectors.len()) };
+                let mut lanes = [L::splat(0.0); LANES];
+                if vectors.len() == LANES {
+                    for (lanes, (row, step)) in lanes.iter_mut().zip(rows) {
+                        *lanes = L::load(row.add(block * step));
+                    }
+                } else {
+                    for (lanes, (row, step)) in lanes.iter_mut().zip(rows) {
+                        *lanes = L::load_first(row.add(block * step), vectors.len());
+                    }
                 }
                 for (lanes, vector) in L::transpose(lanes).into_iter().zip(vectors) {
                     lanes.store(vector.as_mut_ptr());
@@ -84,10 +95,16 @@ impl Kernel for Unpack<'_> {
         for (block, vectors) in self.panel.as_chunks::<LANES>().0.chunks(LANES).enumerate() {
             // SAFETY: rows reach as far as the panel; the caller vouches for the path.
             unsafe {
-                let mut lanes = [L::splat(0.0); LANES];
                 // Loops in place of closures, which would be calls without the instruction set.
-                for (lanes, vector) in lanes.iter_mut().zip(vectors) {
-                    *lanes = L::load(vector.as_ptr());
+                let mut lanes = [L::splat(0.0); LANES];
+                if let Ok(vectors) = <&[_; LANES]>::try_from(vectors) {
+                    for (lanes, vector) in lanes.iter_mut().zip(vectors) {
+                        *lanes = L::load(vector.as_ptr());
+                    }
+                } else {
+                    for (lanes, vector) in lanes.iter_mut().zip(vectors) {
+                        *lanes = L::load(vector.as_ptr());
+                    }
                 }
                 for (lanes, row) in L::transpose(lanes).into_iter().zip(&mut self.rows) {
                     let Some(row) = row else { continue };

@@ -50,7 +50,7 @@ impl Bfloat16Matrix {
         let y = Shared::new(y);
         let work = |piece: usize| context.simd.run(Part { matrix: self, rows, x, bias, y, first: piece * PIECE });
         let pieces = self.units.div_ceil(PIECE * LANES);
-        if self.panels.len() <= 1 << 13 {
+        if rows * self.panels.len() <= 1 << 13 {
             (0..pieces).for_each(work);
         } else {
             context.pool.run(pieces, &work);

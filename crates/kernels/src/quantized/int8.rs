@@ -92,8 +92,7 @@ impl Int8Matrix {
             let panels = piece * PIECE..panels.min((piece + 1) * PIECE);
             context.simd.run_quads(Product { matrix: self, numbers: &numbers, rows: &of_rows, bias, y, panels });
         };
-        // Few rows are done as fast as the numbers are read.
-        if self.lines.len() <= 1 << 12 {
+        if rows * self.lines.len() <= 1 << 12 {
             (0..panels.div_ceil(PIECE)).for_each(work);
         } else {
             context.pool.run(panels.div_ceil(PIECE), &work);

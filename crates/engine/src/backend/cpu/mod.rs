@@ -209,7 +209,18 @@ impl Program for CpuProgram {
         let mut run = Run::new(self, schedule, forward, None);
         run.run_forward()?;
         run.states.commit();
-        wanted.iter().map(|&value| Ok((run.value(value)?.clone(), run.mask(value)))).collect()
+        let mut found = Vec::with_capacity(wanted.len());
+        for (index, &value) in wanted.iter().enumerate() {
+            let mask = run.mask(value);
+            // What the pass computed itself is handed over, inputs are copied.
+            let own = if wanted[index + 1..].contains(&value) { None } else { run.values[value].take() };
+            let tensor = match own {
+                Some(tensor) => tensor,
+                None => run.value(value)?.clone(),
+            };
+            found.push((tensor, mask));
+        }
+        Ok(found)
     }
 
     fn step(&self, schedule: &Schedule, losses: &[LossPlan], request: StepRequest<'_>) -> Result<Vec<LossResult>> {
