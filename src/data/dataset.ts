@@ -118,6 +118,16 @@ export class Dataset<T> implements AsyncIterable<T> {
   }
 
   /**
+   * A dataset of items by index that are made anew in each epoch, more or fewer of them each time.
+   *
+   * @param open - Makes those of an epoch; the same ones whenever it is asked.
+   * @internal
+   */
+  static fromViews<T>(open: (epoch: number) => Promise<View<T>>): Dataset<T> {
+    return new Dataset({ list: true, varies: true, open });
+  }
+
+  /**
    * A dataset of items that are read anew in each epoch, from any place on.
    *
    * @internal
