@@ -248,10 +248,19 @@ export interface ProvidedWeight {
 }
 
 /** The same on the compute threads. */
+export declare function queueSampleSums(rows: Float64Array, width: number, seed: number, first: number, samples: number, cancel?: NativeCancel | undefined | null): Promise<Float64Array>
+
+/** The same on the compute threads. */
 export declare function queueTexts(metricsJson: string, systems: Array<Array<string>>, references: Array<string>, counts: Uint32Array, cancel?: NativeCancel | undefined | null): Promise<Float64Array[]>
 
 /** Reads the GloVe vectors of words from a plain or gzip text file; dimension 0 takes the file's. */
 export declare function readGlove(path: string, words: Array<string>, dimension: number, cancel?: NativeCancel | undefined | null): Promise<GloveResult>
+
+/**
+ * Sums of the rows `[segments, width]` of each sample, of as many segments as there are drawn with replacement, `[samples, width]`; samples
+ * have numbers from `first` on.
+ */
+export declare function sampleSums(rows: Float64Array, width: number, seed: number, first: number, samples: number): Float64Array
 
 /** Where a search is. */
 export interface SearchStep {

@@ -312,6 +312,20 @@ export interface NativeAddon {
   chrfScore(optionsJson: string, sums: Float64Array): number;
   /** Makes the content of a file, or the entries of a folder, durable. */
   syncFile(path: string): Promise<void>;
+  /**
+   * Sums of the rows `[segments, width]` of samples with the numbers from `first` on, `[samples, width]`: each is of as many segments as there
+   * are, drawn with replacement by seed and number.
+   */
+  sampleSums(rows: Float64Array, width: number, seed: number, first: number, samples: number): Float64Array;
+  /** The same on the compute threads. */
+  queueSampleSums(
+    rows: Float64Array,
+    width: number,
+    seed: number,
+    first: number,
+    samples: number,
+    cancel?: NativeCancel,
+  ): Promise<Float64Array>;
   /** The permutation of `0..length` that belongs to a seed and an epoch. */
   shuffle(seed: number, epoch: number, length: number): Uint32Array;
 }

@@ -442,6 +442,29 @@ export function queueTexts(
 /** {@link NativeAddon.detokenizeWords}. */
 export function detokenizeWords(tokens: string[], language: string, unescapes: boolean): string {
   return guard(() => addon.detokenizeWords(tokens, language, unescapes));
+/** {@link NativeAddon.sampleSums}. */
+export function sampleSums(
+  rows: Float64Array,
+  width: number,
+  seed: number,
+  first: number,
+  samples: number,
+): Float64Array {
+  return guard(() => addon.sampleSums(rows, width, checkSeed(seed), first, samples));
+}
+
+/** {@link NativeAddon.queueSampleSums}. */
+export function queueSampleSums(
+  rows: Float64Array,
+  width: number,
+  seed: number,
+  first: number,
+  samples: number,
+  signal: AbortSignal | undefined,
+): Promise<Float64Array> {
+  return cancellable(signal, (cancel) => addon.queueSampleSums(rows, width, checkSeed(seed), first, samples, cancel));
+}
+
 }
 
 /** {@link NativeAddon.segmentChinese}. */
