@@ -49,8 +49,8 @@ export declare class NativeModel {
   generate(requestJson: string, inputs: Array<Batch>, others: Array<NativeModel>, cancel?: NativeCancel | undefined | null): Promise<GenerateResult>
   /** The same as a search that is gone on with step by step; `constrained`: each step is told which tokens are allowed. */
   search(requestJson: string, inputs: Array<Batch>, others: Array<NativeModel>, constrained: boolean, cancel?: NativeCancel | undefined | null): NativeSearch
-  /** Log-probabilities of the tokens of given targets, alone or with `others`, row after row. */
-  scoreTargets(requestJson: string, inputs: Array<Batch>, targets: Array<Int32Array>, others: Array<NativeModel>, cancel?: NativeCancel | undefined | null): Promise<Float32Array>
+  /** What the model, alone or with `others`, thinks of the tokens of given targets, row after row. */
+  scoreTargets(requestJson: string, inputs: Array<Batch>, targets: Array<Int32Array>, others: Array<NativeModel>, cancel?: NativeCancel | undefined | null): Promise<TargetScoresResult>
   /** Shares of the source's steps for each step of the decoder's input, `[B, T, S]`; `inputs` are all of the model's. */
   alignment(decoderInput: number, inputs: Array<Batch>, cancel?: NativeCancel | undefined | null): Promise<BatchResult>
   /** How each layer is treated while decoding, as JSON; throws if the decoder is not causal. */
@@ -248,10 +248,19 @@ export interface ProvidedWeight {
 }
 
 /** The same on the compute threads. */
+export declare function queueSampleSums(rows: Float64Array, width: number, seed: number, first: number, samples: number, cancel?: NativeCancel | undefined | null): Promise<Float64Array>
+
+/** The same on the compute threads. */
 export declare function queueTexts(metricsJson: string, systems: Array<Array<string>>, references: Array<string>, counts: Uint32Array, cancel?: NativeCancel | undefined | null): Promise<Float64Array[]>
 
 /** Reads the GloVe vectors of words from a plain or gzip text file; dimension 0 takes the file's. */
 export declare function readGlove(path: string, words: Array<string>, dimension: number, cancel?: NativeCancel | undefined | null): Promise<GloveResult>
+
+/**
+ * Sums of the rows `[segments, width]` of each sample, of as many segments as there are drawn with replacement, `[samples, width]`; samples
+ * have numbers from `first` on.
+ */
+export declare function sampleSums(rows: Float64Array, width: number, seed: number, first: number, samples: number): Float64Array
 
 /** Where a search is. */
 export interface SearchStep {
@@ -303,3 +312,11 @@ export interface StepResult {
 
 /** Makes the content of a file, or the entries of a folder, durable. */
 export declare function syncFile(path: string): Promise<void>
+
+/** What a model thinks of given tokens. */
+export interface TargetScoresResult {
+  /** Their log-probabilities. */
+  logProbabilities: Float32Array
+  /** The most probable token in the place of each. */
+  best: Int32Array
+}

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeCancel, NativeLayer, NativeModel, NativeSearch, NativeTokenizer, NativeTokenizerTrainer, NativeTrainer, chrfScore, countTexts, detokenizeWords, environment, inferLayer, queueTexts, readGlove, segmentChinese, shuffle, syncFile } = nativeBinding
+const { NativeCancel, NativeLayer, NativeModel, NativeSearch, NativeTokenizer, NativeTokenizerTrainer, NativeTrainer, chrfScore, countTexts, detokenizeWords, environment, inferLayer, queueSampleSums, queueTexts, readGlove, sampleSums, segmentChinese, shuffle, syncFile } = nativeBinding
 export { NativeCancel }
 export { NativeLayer }
 export { NativeModel }
@@ -786,8 +786,10 @@ export { countTexts }
 export { detokenizeWords }
 export { environment }
 export { inferLayer }
+export { queueSampleSums }
 export { queueTexts }
 export { readGlove }
+export { sampleSums }
 export { segmentChinese }
 export { shuffle }
 export { syncFile }

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { type BenchOptions, UsageError } from "./arguments.ts";
 import type { Report } from "./report.ts";
 import { median, rounded } from "./statistics.ts";
-import { measured, peer, Worker, type WorkerCommand } from "./worker.ts";
+import { attempt, measured, peer, Worker, type WorkerCommand } from "./worker.ts";
 
 /** The architecture of OPUS-MT's models; weights and texts are random. */
 const sizes = {
@@ -113,7 +113,7 @@ async function runPrecision(
   );
   try {
     for (const side of sides) {
-      await attempt(side, async () => {
+      await attempt(side, side.name, async () => {
         const described = await side.worker.ask<{ machine?: object; versions: object; idleMiB: number }>({
           command: "describe",
         });
@@ -128,23 +128,13 @@ async function runPrecision(
       await runCase(one, sides, percent);
     }
     for (const side of sides) {
-      await attempt(side, async () => {
+      await attempt(side, side.name, async () => {
         side.peakMiB = (await side.worker.ask<{ peakMiB: number }>({ command: "memory" })).peakMiB;
       });
     }
     report.cases.push(...own.map((one) => caseReport(one, sides)));
   } finally {
     for (const { worker } of sides) worker.close();
-  }
-}
-
-async function attempt(side: Side, work: () => Promise<void>): Promise<void> {
-  if (side.error !== undefined) return;
-  try {
-    await work();
-  } catch (error) {
-    side.error = error instanceof Error ? error.message : String(error);
-    console.log(`  ${side.name}: ${side.error}`);
   }
 }
 
@@ -157,7 +147,7 @@ async function runCase(one: DecodeCase, sides: Side[], percent: number): Promise
   for (let round = 0; round <= total; round++) {
     for (let turn = 0; turn < sides.length; turn++) {
       const side = sides[(round + turn) % sides.length]!;
-      await attempt(side, async () => {
+      await attempt(side, side.name, async () => {
         const { milliseconds, ids } = await side.worker.ask<Answer>({ command: "run", batches, beams, length });
         if (ids.some((row) => row.length !== length)) throw new Error(`expected ${length} tokens in each translation`);
         side.ids.set(name, ids);

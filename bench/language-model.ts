@@ -5,7 +5,7 @@ import { type BenchOptions, UsageError } from "./arguments.ts";
 import { stepPeer } from "./lstm-step.ts";
 import type { Report } from "./report.ts";
 import { rounded } from "./statistics.ts";
-import { measured, Worker, type WorkerCommand } from "./worker.ts";
+import { attempt, measured, Worker, type WorkerCommand } from "./worker.ts";
 
 /** The usual sizes and recipe of PyTorch's example. */
 const recipe = { units: 200, layers: 2, dropout: 0.2, window: 35, rows: 20, clip: 0.25, seed: 1111 };
@@ -56,10 +56,10 @@ export async function languageModel(options: BenchOptions): Promise<Report> {
     });
     const words = text.texts.training!.shape[0]!;
     console.log(`${words} words of training, vocabulary ${text.vocabulary}`);
-    for (const one of writers) await attempt(one, () => open(one, { ...recipe, ...text, idsFile }, report));
+    for (const one of writers) await attempt(one, one.name, () => open(one, { ...recipe, ...text, idsFile }, report));
     const epochs = options.epochs ?? 1;
     for (let epoch = 0; epoch < epochs; epoch++) {
-      for (const one of writers) await attempt(one, () => learn(one, epoch));
+      for (const one of writers) await attempt(one, one.name, () => learn(one, epoch));
     }
     const results = [];
     for (const one of writers) results.push(await resultOf(one));
@@ -88,16 +88,6 @@ function filesOf({ data }: BenchOptions): Record<string, string> {
     );
   }
   return files;
-}
-
-async function attempt(writer: Writer, work: () => Promise<void>): Promise<void> {
-  if (writer.error !== undefined) return;
-  try {
-    await work();
-  } catch (error) {
-    writer.error = error instanceof Error ? error.message : String(error);
-    console.log(`${writer.name}: ${writer.error}`);
-  }
 }
 
 async function open({ worker }: Writer, request: object, report: Report): Promise<void> {
@@ -137,7 +127,7 @@ interface WriterResult {
 async function resultOf(writer: Writer): Promise<WriterResult> {
   let testPerplexity: number | null = null;
   let peak: number | null = null;
-  await attempt(writer, async () => {
+  await attempt(writer, writer.name, async () => {
     const { loss, peakMiB } = await writer.worker.ask<{ loss: number; peakMiB: number | null }>({ command: "test" });
     testPerplexity = rounded(Math.exp(loss));
     peak = peakMiB === null ? null : rounded(peakMiB, 1);

@@ -6,7 +6,7 @@ import { type BenchOptions, UsageError } from "./arguments.ts";
 import { caseNames, writeCase } from "./lstm-step-cases.ts";
 import type { Report } from "./report.ts";
 import { median, rounded } from "./statistics.ts";
-import { measured, peer, Worker, type WorkerCommand } from "./worker.ts";
+import { attempt, measured, peer, Worker, type WorkerCommand } from "./worker.ts";
 
 /** One side of a case. */
 export interface Side {
@@ -136,7 +136,7 @@ export async function runCase(
     for (const side of sides) {
       const state: Running = { side, worker: new Worker(side.start), idleMiB: 0, milliseconds: [], losses: [] };
       running.push(state);
-      await attempt(state, () => open(state, described, report, warmUpSteps));
+      await attempt(state, state.side.name, () => open(state, described, report, warmUpSteps));
     }
     const count = Math.max(1, Math.round((plan.rounds * options.percent) / 100));
     for (let round = 0; round < count; round++) {
@@ -144,7 +144,7 @@ export async function runCase(
       for (let turn = 0; turn < running.length; turn++) {
         const state = running[(round + turn) % running.length]!;
         const first = plan.wholeRounds ? 0 : warmUpSteps + round * stepsOfRound;
-        await attempt(state, () => runRound(state, first, plan));
+        await attempt(state, state.side.name, () => runRound(state, first, plan));
         await sleep(300);
       }
     }
@@ -153,16 +153,6 @@ export async function runCase(
     return caseReport(name, results, sides, described.tolerance ?? 1e-4);
   } finally {
     for (const { worker } of running) worker.close();
-  }
-}
-
-async function attempt(state: Running, work: () => Promise<void>): Promise<void> {
-  if (state.error !== undefined) return;
-  try {
-    await work();
-  } catch (error) {
-    state.error = error instanceof Error ? error.message : String(error);
-    console.log(`  ${state.side.name}: ${state.error}`);
   }
 }
 
@@ -210,7 +200,7 @@ async function runRound(state: Running, first: number, { stepsOfRound, wholeRoun
 
 async function resultOf(state: Running): Promise<SideResult> {
   let peak: number | null = null;
-  await attempt(state, async () => {
+  await attempt(state, state.side.name, async () => {
     peak = (await state.worker.ask<{ peakMiB: number }>({ command: "memory" })).peakMiB;
   });
   const { milliseconds, losses, error } = state;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type BenchOptions, UsageError } from "./arguments.ts";
 import type { Report } from "./report.ts";
 import { median, rounded } from "./statistics.ts";
-import { type Description, measured, peer, Worker } from "./worker.ts";
+import { attempt, type Description, measured, peer, Worker } from "./worker.ts";
 
 interface Answer {
   milliseconds: number;
@@ -66,7 +66,7 @@ async function runPipeline(
     const { document } = await ours.ask<{ document: string }>({ command: "document" });
     for (const side of sides.slice(1)) {
       side.request.document = document;
-      await attempt(side, async () => {
+      await attempt(side, side.name, async () => {
         const described = await side.worker.ask<Description>({ command: "describe" });
         Object.assign(report.versions, described.versions);
         await side.worker.ask({ command: "open", file, lines });
@@ -83,21 +83,12 @@ async function runPipeline(
   }
 }
 
-async function attempt(side: Side, work: () => Promise<unknown>): Promise<void> {
-  if (side.error !== undefined) return;
-  try {
-    await work();
-  } catch (error) {
-    side.error = error instanceof Error ? error.message : String(error);
-  }
-}
-
 async function runCase(name: string, command: string, sides: Side[], count: number) {
   const answers = new Map<Side, Answer[]>(sides.map((side) => [side, []]));
   // The first round warms up.
   for (let round = 0; round <= count; round++) {
     for (const side of sides) {
-      await attempt(side, async () => {
+      await attempt(side, side.name, async () => {
         const answer = await side.worker.ask<Answer>({ command, ...side.request });
         if (round > 0) answers.get(side)!.push(answer);
       });

@@ -7,7 +7,7 @@ import type { Report } from "./report.ts";
 import { rounded } from "./statistics.ts";
 import type { TransformerCase } from "./transformer-cases.ts";
 import { transformerSides } from "./transformer-step.ts";
-import { Worker } from "./worker.ts";
+import { attempt, Worker } from "./worker.ts";
 
 /** Updates that a side makes before the other takes its turn. */
 const turn = 50;
@@ -55,7 +55,7 @@ async function train(
     .map((side): Twin => ({ name: side.name, worker: new Worker(side.start), seconds: 0, losses: [] }));
   try {
     for (const twin of twins) {
-      await attempt(twin, async () => {
+      await attempt(twin, twin.name, async () => {
         const said = await twin.worker.ask<{ machine?: object; versions: object }>({ command: "describe" });
         Object.assign(report.machine, said.machine);
         Object.assign(report.versions, said.versions);
@@ -65,7 +65,7 @@ async function train(
     // In turns, so that a busy minute of the machine meets both.
     for (let first = 0; first < text.batches.length; first += turn) {
       const count = Math.min(turn, text.batches.length - first);
-      for (const twin of twins) await attempt(twin, () => advance(twin, first, count));
+      for (const twin of twins) await attempt(twin, twin.name, () => advance(twin, first, count));
       console.log(`  ${first + count}: ${twins.map(progressOf).join("; ")}`);
     }
     const results = [];
@@ -79,16 +79,6 @@ async function train(
     return { case: name, updates: text.batches.length, ours, peers, differencePercent, ratio };
   } finally {
     for (const { worker } of twins) worker.close();
-  }
-}
-
-async function attempt(twin: Twin, work: () => Promise<void>): Promise<void> {
-  if (twin.error !== undefined) return;
-  try {
-    await work();
-  } catch (error) {
-    twin.error = error instanceof Error ? error.message : String(error);
-    console.log(`  ${twin.name}: ${twin.error}`);
   }
 }
 
@@ -121,7 +111,7 @@ interface TwinResult {
 
 async function resultOf(twin: Twin, text: PreparedText): Promise<TwinResult> {
   let validationLoss: number | null = null;
-  await attempt(twin, async () => {
+  await attempt(twin, twin.name, async () => {
     const answer = await twin.worker.ask<{ loss: number; tokens: number }>({
       command: "evaluate",
       batches: text.validation,

@@ -103,3 +103,14 @@ export async function describeOurs(threads: number): Promise<Description> {
     worker.close();
   }
 }
+
+/** Does a part of a bench with one side unless it failed before; a failure is kept and told, and the others go on. */
+export async function attempt(side: { error?: string }, name: string, work: () => Promise<unknown>): Promise<void> {
+  if (side.error !== undefined) return;
+  try {
+    await work();
+  } catch (error) {
+    side.error = error instanceof Error ? error.message : String(error);
+    console.log(`  ${name}: ${side.error}`);
+  }
+}

@@ -164,6 +164,14 @@ export interface NativeCancel {
   cancel(): void;
 }
 
+/** What a model thinks of given tokens. */
+export interface TargetScores {
+  /** Their log-probabilities. */
+  logProbabilities: Float32Array;
+  /** The most probable token in the place of each. */
+  best: Int32Array;
+}
+
 /** A graph over the weights of its layers. */
 export interface NativeModel {
   /**
@@ -198,8 +206,8 @@ export interface NativeModel {
     cancel?: NativeCancel,
   ): NativeSearch;
   /**
-   * Log-probabilities of the tokens of given targets, one for each row, row after row, of the model alone or together with `others`. Of
-   * the request only what says how the models are read counts.
+   * Log-probabilities of the tokens of given targets, one for each row, row after row, and the most probable token in the place of each, of
+   * the model alone or together with `others`. Of the request only what says how the models are read counts.
    */
   scoreTargets(
     requestJson: string,
@@ -207,7 +215,7 @@ export interface NativeModel {
     targets: Int32Array[],
     others: NativeModel[],
     cancel?: NativeCancel,
-  ): Promise<Float32Array>;
+  ): Promise<TargetScores>;
   /**
    * Shares of the source's steps for each step of the decoder's input, `[B, T, S]`, for one batch of all inputs: of the last
    * attention of what depends on that input to what does not, the mean over heads. `GRAPH` if there is none.
@@ -304,6 +312,20 @@ export interface NativeAddon {
     counts: Uint32Array,
     cancel?: NativeCancel,
   ): Promise<Float64Array[]>;
+  /**
+   * Sums of the rows `[segments, width]` of samples with the numbers from `first` on, `[samples, width]`: each is of as many segments as there
+   * are, drawn with replacement by seed and number.
+   */
+  sampleSums(rows: Float64Array, width: number, seed: number, first: number, samples: number): Float64Array;
+  /** The same on the compute threads. */
+  queueSampleSums(
+    rows: Float64Array,
+    width: number,
+    seed: number,
+    first: number,
+    samples: number,
+    cancel?: NativeCancel,
+  ): Promise<Float64Array>;
   /** The text of words and marks by the rules of a language. */
   detokenizeWords(tokens: string[], language: string, unescapes: boolean): string;
   /** The words of a Chinese text. */

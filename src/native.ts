@@ -18,6 +18,7 @@ import type {
   SearchStep,
   StepRequest,
   StepResult,
+  TargetScores,
 } from "./native-interface.ts";
 import type { WeightType } from "./saving/weight-type.ts";
 
@@ -238,7 +239,7 @@ export class ModelHandle {
     targets: readonly Int32Array[],
     signal: AbortSignal | undefined,
     others: readonly ModelHandle[] = [],
-  ): Promise<Float32Array[]> {
+  ): Promise<TargetScores[]> {
     inputs.forEach(checkBatch);
     const all = await cancellable(signal, (cancel) =>
       this.#native.scoreTargets(requestJson, inputs, [...targets], natives(others), cancel),
@@ -246,7 +247,9 @@ export class ModelHandle {
     let end = 0;
     return targets.map(({ length }) => {
       end += length;
-      return all.subarray(end - length, end);
+      const own = <Values extends Float32Array | Int32Array>(values: Values) =>
+        values.subarray(end - length, end) as Values;
+      return { logProbabilities: own(all.logProbabilities), best: own(all.best) };
     });
   }
 
@@ -437,6 +440,29 @@ export function queueTexts(
   const json = JSON.stringify(metrics);
   const lists = systems.map((hypotheses) => [...hypotheses]);
   return cancellable(signal, (cancel) => addon.queueTexts(json, lists, [...references], counts, cancel));
+}
+
+/** {@link NativeAddon.sampleSums}. */
+export function sampleSums(
+  rows: Float64Array,
+  width: number,
+  seed: number,
+  first: number,
+  samples: number,
+): Float64Array {
+  return guard(() => addon.sampleSums(rows, width, checkSeed(seed), first, samples));
+}
+
+/** {@link NativeAddon.queueSampleSums}. */
+export function queueSampleSums(
+  rows: Float64Array,
+  width: number,
+  seed: number,
+  first: number,
+  samples: number,
+  signal: AbortSignal | undefined,
+): Promise<Float64Array> {
+  return cancellable(signal, (cancel) => addon.queueSampleSums(rows, width, checkSeed(seed), first, samples, cancel));
 }
 
 /** {@link NativeAddon.detokenizeWords}. */

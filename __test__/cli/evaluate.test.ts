@@ -55,6 +55,17 @@ test("evaluate prints BLEU with its signature", async (t) => {
   t.is(searched.status, 0, searched.error);
   t.is((JSON.parse(searched.output) as { bleu: number }).bleu, better.score);
 
+  const other = Seq2Seq.recurrent({ source, target, units: 6 });
+  await other.fit(pairs, { epochs: 1, verbose: "silent" });
+  const otherPlace = join(folder, "other");
+  await other.save(otherPlace);
+  const both = await Seq2Seq.ensemble([translator, other], { weights: [2, 1] }).evaluate(pairs);
+  const flags = ["--ensemble", otherPlace, "--ensemble-weights", "2,1", "--json"];
+  const together = await sconce(["evaluate", place, "--test", file, ...flags]);
+  t.is(together.status, 0, together.error);
+  t.deepEqual(JSON.parse(together.output), both);
+  other.dispose();
+
   const alone = await sconce(["evaluate", place, "--test", file, "--tokenize", "char"]);
   t.is(alone.status, 2);
   t.regex(alone.error, /need a metric of texts, such as --metrics bleu/);

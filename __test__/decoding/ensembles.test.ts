@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import test from "ava";
-import { type GenerateOptions, Seq2Seq, StateError, Tokenizer } from "../../src/index.ts";
+import { type GenerateOptions, type NdArray, ndarray, Seq2Seq, StateError, Tokenizer } from "../../src/index.ts";
 import { type GoldenCase, letters, sequencesOf, textOf, tokensOf, translatorOf } from "./hugging-face.ts";
 
 interface EnsembleCase extends GoldenCase {
@@ -96,6 +96,114 @@ test("an ensemble of a translator with itself translates and scores as it does a
     t.true(Math.abs(score - scores[index]!.score) < 1e-5);
   }
 });
+
+const evaluatedPairs = ["abcde", "ponm", "gg", "kabfh", "c", "bcdefghijk"].map((source, index) => {
+  return { source, target: ["abc", "a", "gg", "hfbak", "", "aaa"][index]! };
+});
+
+test("an ensemble of a translator with itself is evaluated as it is alone", async (t) => {
+  for (const kind of ["bart", "marian", "t5"] as const) {
+    const translator = await translatorOf(kind);
+    translator.model.compile({
+      optimizer: "sgd",
+      loss: "sparseCategoricalCrossentropy",
+      metrics: ["accuracy", "perplexity"],
+    });
+    const wanted = {
+      metrics: ["loss", "perplexity", "tokenAccuracy", "exactMatch", "bleu", "chrf"],
+      generate: { maxNewTokens: 6, numBeams: 2 },
+    } as const;
+    const [best] = await translator.generate(["ponm"], wanted.generate);
+    // One of the references is what is written.
+    const pairs = evaluatedPairs.map((pair) => (pair.source === "ponm" ? { ...pair, target: best!.text } : pair));
+    for (const [count, mean] of [
+      [1, "arithmetic"],
+      [3, "arithmetic"],
+      [2, "geometric"],
+    ] as const) {
+      const together = Seq2Seq.ensemble(
+        Array.from({ length: count }, () => translator),
+        { mean },
+      );
+      for (const options of [{}, wanted, { ...wanted, maxLength: 5 }, { batchSize: 2 }]) {
+        const alone = await translator.evaluate(pairs, options);
+        const found = await together.evaluate(pairs, options);
+        t.deepEqual(Object.keys(found), Object.keys(alone));
+        for (const [name, value] of Object.entries(alone)) {
+          const own = found[name as "loss"];
+          if (typeof value === "number")
+            t.true(Math.abs(own - value) < 1e-4 * Math.max(1, value), `${name} ${own} ${value}`);
+          else t.deepEqual(own, value);
+        }
+      }
+    }
+    t.true((await translator.evaluate(pairs, wanted)).exactMatch! > 0);
+  }
+});
+
+test("several are evaluated by the probabilities that they give together", async (t) => {
+  const models = [await translatorOf("t5"), await translatorOf("marian")];
+  const weights = [0.7, 0.3];
+  const { target } = models[0]!;
+  for (const mean of ["arithmetic", "geometric"] as const) {
+    const together = Seq2Seq.ensemble(models, { weights, mean });
+    const found = await together.evaluate(evaluatedPairs);
+    let [tokens, crossEntropy, right, matches] = [0, 0, 0, 0];
+    for (const { source, target: text } of evaluatedPairs) {
+      const ids = [...target.encode(text), target.vocabulary.end];
+      for (const [step, id] of ids.entries()) {
+        // Probabilities of all that can come at this step: each as the last token of a target of its own.
+        const prefix = ids.slice(0, step);
+        const scores = await Promise.all(models.map((model) => allAfter(model, source, prefix)));
+        const both = scores[0]!.map((value, token) => {
+          const other = scores[1]![token]!;
+          return mean === "arithmetic"
+            ? Math.log(weights[0]! * Math.exp(value) + weights[1]! * Math.exp(other))
+            : weights[0]! * value + weights[1]! * other;
+        });
+        const total = Math.log(both.reduce((sum, value) => sum + Math.exp(value), 0));
+        crossEntropy -= both[id]! - total;
+        right += Number(both.indexOf(Math.max(...both)) === id);
+        tokens += 1;
+      }
+      const [made] = await together.generate([source], { maxNewTokens: ids.length });
+      matches += Number(made!.text === text);
+    }
+    const loss = crossEntropy / tokens;
+    t.is(found.tokens, tokens);
+    t.is(found.pairs, evaluatedPairs.length);
+    t.true(Math.abs(found.loss - loss) < 1e-5, `${found.loss} ${loss}`);
+    t.true(Math.abs(found.perplexity - Math.exp(loss)) < 1e-3);
+    t.true(Math.abs(found.tokenAccuracy! - right / tokens) < 1e-9);
+    t.true(Math.abs(found.exactMatch! - matches / evaluatedPairs.length) < 1e-9);
+    const parts = await together.evaluate(evaluatedPairs, { batchSize: 1, metrics: ["loss"] });
+    t.is(parts.loss, found.loss);
+    t.is(parts.exactMatch, undefined);
+  }
+  const both = Seq2Seq.ensemble(models);
+  await t.throwsAsync(both.evaluate([]), { code: "DATA", message: /no sentence pairs/ });
+  await t.throwsAsync(both.evaluate(5 as never), { code: "OPTION", message: /expected sentence pairs/ });
+  await t.throwsAsync(both.evaluate(evaluatedPairs, { metrics: ["blue"] as never }), {
+    code: "OPTION",
+    message: /blue/,
+  });
+  const signal = AbortSignal.abort(new Error("enough"));
+  await t.throwsAsync(both.evaluate(evaluatedPairs, { signal }), { message: "enough" });
+});
+
+/** Log-probabilities of every token after a prefix. */
+async function allAfter(
+  { model, source, target }: Seq2Seq,
+  text: string,
+  prefix: readonly number[],
+): Promise<number[]> {
+  const { begin, size } = target.vocabulary;
+  const read = [...source.encode(text, { addEnd: true })];
+  const written = [begin, ...prefix];
+  const array = (ids: number[]) => ndarray(Int32Array.from(ids), [1, ids.length]);
+  const probabilities = (await model.predict([array(read), array(written)])) as NdArray;
+  return Array.from(probabilities.data.subarray((written.length - 1) * size), Math.log);
+}
 
 test("ensembles stream, score what they generate, and do not depend on batches", async (t) => {
   const models = [await translatorOf("t5"), await translatorOf("marian"), await translatorOf("bart")];

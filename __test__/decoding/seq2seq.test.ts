@@ -1,6 +1,6 @@
 import test from "ava";
 import { input, LanguageModel, layers, model, ndarray, Seq2Seq, StateError, Tokenizer } from "../../src/index.ts";
-import { translatorOf } from "./hugging-face.ts";
+import { letters, translatorOf } from "./hugging-face.ts";
 
 const texts = ["abcde", "ponm", "gg", "kabfh"];
 const searches = [{}, { numBeams: 3 }, { doSample: true, seed: 3 }, { doSample: true, numBeams: 2 }];
@@ -93,6 +93,26 @@ test("a seed gives the same texts in any batch, and other seeds others", async (
   // The sampled texts of one source differ, too.
   const same = await translator.generate(["abc", "abc", "abc", "abc", "abc"], { temperature: 2, maxNewTokens: 10 });
   t.true(new Set(same.map(({ text }) => text)).size > 1);
+});
+
+test("what a short source gives does not depend on longer ones beside it, to the last bit", async (t) => {
+  // Of every length from 1 to 9 with the end token, and a few that are long.
+  const sources = Array.from({ length: 120 }, (_, index) =>
+    Array.from({ length: index % 17 === 0 ? 20 : 1 + (index % 8) }, (_, place) => {
+      return letters[(index * 7 + place * (1 + (index % 5))) % letters.length]!;
+    }).join(""),
+  );
+  for (const name of ["t5", "marian", "bart"] as const) {
+    const translator = await translatorOf(name);
+    for (const options of [{}, { numBeams: 5, numReturnSequences: 2 }, { recompute: true }]) {
+      const all = { ...options, maxNewTokens: 6, returnLogProbabilities: true };
+      const made = await translator.generate(sources, { ...all, batchSize: 60 });
+      t.deepEqual(await translator.generate(sources, { ...all, batchSize: 1 }), made, name);
+    }
+    const pairs = sources.map((source, index) => ({ source, target: sources[(index + 1) % sources.length]! }));
+    const scored = await translator.score(pairs, { batchSize: 60 });
+    t.deepEqual(await translator.score(pairs, { batchSize: 1 }), scored, name);
+  }
 });
 
 test("alternatives are the next best, and ends are those that are named", async (t) => {

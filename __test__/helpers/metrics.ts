@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import type { SegmentTable } from "../../src/metrics/text/text-metric.ts";
 
 /** A file of golden numbers of metrics. */
 export function goldenMetrics<Golden>(name: string): Golden {
@@ -20,4 +21,15 @@ export function near(value: number, expected: number, tolerance = 1e-9): boolean
 /** A signature without the version at its end. */
 export function withoutVersion(signature: string): string {
   return signature.replace(/version:.*$/, "");
+}
+
+/** Sums over the segments with given numbers, for each list of numbers. */
+export function sumsOver({ width, rows }: SegmentTable, samples: readonly (readonly number[])[]): Float64Array[] {
+  return samples.map((sample) => {
+    const sums = new Float64Array(width);
+    for (const segment of sample) {
+      for (let column = 0; column < width; column++) sums[column]! += rows[segment * width + column]!;
+    }
+    return sums;
+  });
 }

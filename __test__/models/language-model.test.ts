@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
+import type { View } from "../../src/data/view.ts";
 import {
   adam,
   DataError,
-  type Dataset,
   FormatError,
   GraphError,
   input,
@@ -147,12 +147,8 @@ test("a functional model is wrapped, and one that does not fit is an error that 
 
 test("parts of a stream are read side by side, each token once", async (t) => {
   const own = await tokenizer;
-  const stream = await TokenStream.of("test", texts, own, own.vocabulary.end, undefined);
-  const all = async (blocks: Dataset<Block>) => {
-    const list: Block[] = [];
-    for await (const block of blocks) list.push(block);
-    return list;
-  };
+  const stream = await TokenStream.of(texts, own, { end: own.vocabulary.end, signal: undefined });
+  const all = async ({ length, at }: View<Block>) => Promise.all(Array.from({ length }, (_, index) => at(index)));
   const [{ next: whole }] = (await all(stream.blocks(stream.tokens))) as [Block];
   for (const rows of [1, 2, 7, whole.length, 2 * whole.length]) {
     for (const size of [1, 5, whole.length]) {

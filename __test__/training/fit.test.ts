@@ -185,6 +185,44 @@ test("datasets, lists of batches and iterables are trained on batch by batch", a
   });
 });
 
+test("an epoch has all its batches, also where the first one has fewer", async (t) => {
+  const { x, y } = pairs(11);
+  const batches = Dataset.fromArrays([x], [y])
+    .shuffle(4)
+    .batch({ length: ({ inputs }) => 1 + (inputs[0]!.data[0]! % 5), batchTokens: 10 }, stack);
+  const counts: number[] = [];
+  for (let epoch = 0; epoch < 4; epoch++) {
+    let count = 0;
+    for await (const _ of batches.iterate({ epoch })) count += 1;
+    counts.push(count);
+  }
+  t.deepEqual(counts, [5, 6, 6, 6]);
+  const model = new FakeModel();
+  const told = new Map<number, number | undefined>();
+  const onProgress = ({ epoch, steps }: { epoch: number; steps: number | undefined }) => told.set(epoch, steps);
+  const ends: number[] = [];
+  const onEpochEnd = () => void ends.push(model.trained.length);
+  await fit(model, batches, { epochs: 4, accumulateSteps: 4, callbacks: [{ onEpochEnd }], onProgress, ...quiet });
+  t.deepEqual(ends, [5, 11, 17, 23]);
+  const all = Array.from({ length: 11 }, (_, row) => row);
+  for (const [epoch, end] of ends.entries()) {
+    const rows = rowsOf(model).slice(epoch === 0 ? 0 : ends[epoch - 1], end);
+    t.deepEqual(
+      rows.flat().sort((a, b) => a - b),
+      all,
+    );
+  }
+  // The last group of an epoch averages over what it has.
+  const scales = model.trained.map(({ gradientScale }) => gradientScale);
+  t.deepEqual(scales.slice(0, 11), [0.25, 0.25, 0.25, 0.25, 1, 0.25, 0.25, 0.25, 0.25, 0.5, 0.5]);
+  t.is(model.updates, 8);
+  t.is(told.get(3), 6);
+
+  const limited = new FakeModel();
+  await fit(limited, batches, { epochs: 2, stepsPerEpoch: 3, ...quiet });
+  t.is(limited.trained.length, 6);
+});
+
 test("options that need arrays are refused for datasets", async (t) => {
   const { x, y } = pairs(5);
   const batches = Dataset.fromArrays([x], [y]).batch(2, stack);

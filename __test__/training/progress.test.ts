@@ -55,6 +55,18 @@ test("events come at most twenty times a second, and the last is told", (t) => {
   });
 });
 
+test("the number of steps is told as soon as it is known", (t) => {
+  const { around, written } = stage(true);
+  const told: (number | undefined)[] = [];
+  const progress = new Progress("fit", { onProgress: ({ steps }) => void told.push(steps) }, 2, around);
+  progress.begin("train", 1, 5);
+  progress.expect(7);
+  around.time += 1000;
+  progress.step(6, 10, () => ({ loss: 1 }));
+  t.deepEqual(told, [7]);
+  t.regex(written.at(-1)!, /6\/7/);
+});
+
 test("without a terminal an epoch is a line without control characters", (t) => {
   for (const verbose of ["auto", "lines", "progress", 1, 2] as const) {
     const { around, written } = stage(false);

@@ -22,6 +22,10 @@ withoutSync();
 const quiet = { verbose: "silent" } as const;
 const { x, y } = pairs(11);
 const batches = Dataset.fromArrays([x], [y]).shuffle(3).batch(2, stack);
+/** Five batches in the first epoch, six in the others. */
+const byTokens = Dataset.fromArrays([x], [y])
+  .shuffle(4)
+  .batch({ length: ({ inputs }) => 1 + (inputs[0]!.data[0]! % 5), batchTokens: 10 }, stack);
 const killed = new Error("killed");
 
 async function temporary(): Promise<string> {
@@ -75,6 +79,9 @@ const runs: Record<string, Start> = {
   "a dataset": (model, callbacks) => fit(model, batches, { ...settings, callbacks }),
   "a dataset with a fixed number of steps": (model, callbacks) =>
     fit(model, batches, { ...settings, stepsPerEpoch: 4, callbacks }),
+  "a dataset with more batches in later epochs": (model, callbacks) => fit(model, byTokens, { ...settings, callbacks }),
+  "accumulated gradients of a dataset with more batches in later epochs": (model, callbacks) =>
+    fit(model, byTokens, { ...settings, accumulateSteps: 4, callbacks }),
   "a stream": (model, callbacks) => fit(model, streamed(), { ...settings, callbacks }),
   "a stream with a fixed number of steps": (model, callbacks) =>
     fit(model, streamed(), { ...settings, stepsPerEpoch: 4, callbacks }),

@@ -7,6 +7,7 @@ import sys
 
 import ctranslate2
 import torch
+from bart_weights import bart_weights
 from ctranslate2.converters.transformers import BartLoader
 from safetensors.torch import save_file
 from transformers import MarianConfig, MarianMTModel
@@ -53,30 +54,7 @@ def build(sizes):
 
 
 def sconce_weights(model):
-    weights = {"table/embeddings": model.model.shared.weight, "table/reverseBias": model.final_logits_bias[0]}
-
-    def linear(name, source):
-        weights[f"{name}/kernel"], weights[f"{name}/bias"] = source.weight.T, source.bias
-
-    def norm(name, source):
-        weights[f"{name}/gamma"], weights[f"{name}/beta"] = source.weight, source.bias
-
-    def attention(name, source):
-        for own, theirs in [("query", "q_proj"), ("key", "k_proj"), ("value", "v_proj"), ("attentionOutput", "out_proj")]:
-            linear(f"{name}/{own}", getattr(source, theirs))
-
-    for side, stack in [("encoder", model.model.encoder), ("decoder", model.model.decoder)]:
-        for number, layer in enumerate(stack.layers):
-            own = f"{side}{number}"
-            attention(f"{own}/selfAttention", layer.self_attn)
-            norm(f"{own}/selfAttentionLayerNorm", layer.self_attn_layer_norm)
-            if side == "decoder":
-                attention(f"{own}/crossAttention", layer.encoder_attn)
-                norm(f"{own}/crossAttentionLayerNorm", layer.encoder_attn_layer_norm)
-            linear(f"{own}/feedforwardIntermediateDense", layer.fc1)
-            linear(f"{own}/feedforwardOutputDense", layer.fc2)
-            norm(f"{own}/feedforwardLayerNorm", layer.final_layer_norm)
-    return {name: weight.detach().contiguous() for name, weight in weights.items()}
+    return {name: weight.detach().contiguous() for name, weight in bart_weights(model, learned=False).items()}
 
 
 def ctranslate2_model(model, folder, quantization):

@@ -1,4 +1,4 @@
-import { type Evaluation, type EvaluationMetric, Seq2Seq, type TextMetricName } from "../index.ts";
+import type { Evaluation, EvaluationMetric, TextMetricName } from "../index.ts";
 import { checkPositionals, numberFlag, readArguments, textFlag } from "./arguments.ts";
 import { type Command, type Streams, UsageError } from "./command.ts";
 import { pairFlags, pairsHelp, parsedFlags } from "./config/flags.ts";
@@ -7,6 +7,7 @@ import { readGeneration } from "./generation-file.ts";
 import { isTextMetric, metricFlags, metricHelp, metricNames, metricOptions, shownScore } from "./metric-options.ts";
 import { readPairs } from "./pairs.ts";
 import { searchFlags, searchOptions } from "./search-flags.ts";
+import { Loaded, togetherFlags, togetherHelp } from "./together.ts";
 
 const help = `Usage: sconce evaluate DIR --test PAIRS [OPTIONS]
 
@@ -24,7 +25,7 @@ ${pairsHelp}  --metrics A,B            of loss, perplexity, tokenAccuracy, exact
 ${metricHelp}  --max-new-tokens N       most tokens of a translation for metrics of texts; default that of the run, else 128
   --beams N                beam search with so many sequences for metrics of texts, default that of the run, else 1
   --length-penalty X       power of the length that scores are divided by in beam search, default that of the run, else 1
-  --batch-size N           pairs computed together, default 64
+${togetherHelp}  --batch-size N           pairs computed together, default 64
   --json                   print one JSON object: { "loss", "perplexity", "tokenAccuracy", "exactMatch", "bleu", ..., "signatures",
                            "tokens", "pairs" }
   -h, --help               this text
@@ -41,6 +42,7 @@ export const evaluate: Command = {
       "max-new-tokens": { type: "string" },
       beams: searchFlags.beams,
       "length-penalty": searchFlags["length-penalty"],
+      ...togetherFlags,
       "batch-size": { type: "string" },
       json: { type: "boolean" },
     });
@@ -65,7 +67,8 @@ export const evaluate: Command = {
       );
     }
     const folder = parsed.positionals[0]!;
-    await using translator = await Seq2Seq.load(folder);
+    await using loaded = new Loaded();
+    const translator = await loaded.load(folder, parsed, "float32");
     const generation = await readGeneration(folder);
     const values = await translator.evaluate(pairs, {
       batchSize,

@@ -1,18 +1,10 @@
-import { Seq2Seq, type Seq2SeqEnsemble, type WeightType } from "../index.ts";
 import { weightTypes } from "../saving/weight-type.ts";
-import {
-  type Arguments,
-  checkPositionals,
-  choiceFlag,
-  listFlag,
-  numberFlag,
-  readArguments,
-  textFlag,
-} from "./arguments.ts";
-import { type Command, type Streams, UsageError, write } from "./command.ts";
+import { checkPositionals, choiceFlag, numberFlag, readArguments } from "./arguments.ts";
+import { type Command, type Streams, write } from "./command.ts";
 import { readGeneration } from "./generation-file.ts";
 import { linesOf } from "./lines.ts";
 import { searchFlags, searchHelp, searchOptions } from "./search-flags.ts";
+import { Loaded, togetherFlags, togetherHelp } from "./together.ts";
 
 const help = `Usage: sconce translate DIR [FILE|-] [OPTIONS]
 
@@ -22,9 +14,7 @@ Example: echo "How are you?" | sconce translate runs/en-zh --beams 4
 
   DIR                      a folder that sconce train or Seq2Seq.save wrote
   --max-new-tokens N       most tokens of a translation, default that of the run, else 128
-${searchHelp}  --ensemble DIR           another translator that chooses tokens together with the first; may be repeated
-  --ensemble-weights A,B   weights of the translators, the first included, default all the same
-  --batch-size N           lines translated together, default that of the run, else 32
+${searchHelp}${togetherHelp}  --batch-size N           lines translated together, default that of the run, else 32
   --dtype TYPE             how weights are kept: float32, bfloat16 or int8, which is faster and takes less memory; default float32
   --json                   print one JSON object: { "translations": [{ "source", "text", "score", "alternatives" }] }, the last
                            with --n-best
@@ -37,8 +27,7 @@ export const translate: Command = {
     const parsed = readArguments(args, {
       "max-new-tokens": { type: "string" },
       ...searchFlags,
-      ensemble: { type: "string", multiple: true },
-      "ensemble-weights": { type: "string" },
+      ...togetherFlags,
       "batch-size": { type: "string" },
       dtype: { type: "string" },
       json: { type: "boolean" },
@@ -54,13 +43,12 @@ export const translate: Command = {
       batchSize: numberFlag(parsed, "batch-size", 1),
     };
     const dtype = choiceFlag(parsed, "dtype", weightTypes) ?? "float32";
-    const weights = weightsFlag(parsed);
     const json = parsed.values.json === true;
     const defaults = await readGeneration(folder);
     const { maxNewTokens = defaults.maxNewTokens, batchSize = defaults.batchSize } = given;
     const options = { ...defaults, ...searchOptions(parsed), maxNewTokens, batchSize };
     await using loaded = new Loaded();
-    const translator = await loaded.load([folder, ...listFlag(parsed, "ensemble")], weights, dtype);
+    const translator = await loaded.load(folder, parsed, dtype);
     const translations: (Scored & { source: string; alternatives?: Scored[] })[] = [];
     let firstIndex = 0;
     for await (const lines of linesOf(path, input)) {
@@ -87,39 +75,6 @@ export const translate: Command = {
     return 0;
   },
 };
-
-/** Translators that are disposed of at the end. */
-class Loaded {
-  readonly #all: Seq2Seq[] = [];
-
-  /** One, or several that choose tokens together. */
-  async load(
-    folders: readonly string[],
-    weights: number[] | undefined,
-    dtype: WeightType,
-  ): Promise<Seq2Seq | Seq2SeqEnsemble> {
-    for (const folder of folders) this.#all.push(await Seq2Seq.load(folder, { dtype }));
-    if (this.#all.length === 1 && weights === undefined) return this.#all[0]!;
-    return Seq2Seq.ensemble(this.#all, weights === undefined ? {} : { weights });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const one of this.#all) one.dispose();
-  }
-}
-
-/** Numbers with commas between them. */
-function weightsFlag(args: Arguments): number[] | undefined {
-  return textFlag(args, "ensemble-weights")
-    ?.split(",")
-    .map((text) => {
-      const weight = text.trim() === "" ? Number.NaN : Number(text);
-      if (Number.isFinite(weight) && weight > 0) return weight;
-      throw new UsageError(
-        `--ensemble-weights must be numbers above 0 with commas between them, got ${textFlag(args, "ensemble-weights")}`,
-      );
-    });
-}
 
 interface Scored {
   text: string;

@@ -118,6 +118,16 @@ export class Dataset<T> implements AsyncIterable<T> {
   }
 
   /**
+   * A dataset of items by index that are made anew in each epoch, more or fewer of them each time.
+   *
+   * @param open - Makes those of an epoch; the same ones whenever it is asked.
+   * @internal
+   */
+  static fromViews<T>(open: (epoch: number) => Promise<View<T>>): Dataset<T> {
+    return new Dataset({ list: true, varies: true, open });
+  }
+
+  /**
    * A dataset of items that are read anew in each epoch, from any place on.
    *
    * @internal
@@ -132,10 +142,9 @@ export class Dataset<T> implements AsyncIterable<T> {
   }
 
   /**
-   * How many items an epoch has.
+   * How many items an epoch has: the first one, where others may have more or less, as batches by tokens of shuffled items do.
    *
-   * @returns The count, or `undefined` for data that are read anew in each epoch, or without end, or of which epochs have more or
-   *   less.
+   * @returns The count, or `undefined` for data that are read anew in each epoch, or without end.
    */
   async count(): Promise<number | undefined> {
     if (!this.#source.list || this.#source.varies) return undefined;
@@ -363,7 +372,8 @@ export class Dataset<T> implements AsyncIterable<T> {
     const source = this.#source;
     if (source.list) {
       const view = await source.open(epoch);
-      for (let index = step; index < view.length; index++) yield { item: await view.at(index), next: undefined };
+      const count = view.length === Number.POSITIVE_INFINITY ? undefined : view.length;
+      for (let index = step; index < view.length; index++) yield { item: await view.at(index), next: undefined, count };
       return;
     }
     if (step > 0 && !source.resumable) {
@@ -374,7 +384,7 @@ export class Dataset<T> implements AsyncIterable<T> {
     // Without a cursor everything before is read again, which gives the same items.
     const blocks = cursor === undefined ? dropped(source.open(epoch, undefined), step) : source.open(epoch, cursor);
     for await (const { items, cursor: start } of blocks) {
-      for (const [index, item] of items.entries()) yield { item, next: advanced(start, index + 1) };
+      for (const [index, item] of items.entries()) yield { item, next: advanced(start, index + 1), count: undefined };
     }
   }
 
@@ -433,16 +443,18 @@ export class Dataset<T> implements AsyncIterable<T> {
   }
 }
 
-/** An item, and where the one after it lies. */
+/** An item, where the one after it lies, and how many the epoch has, if that is known. */
 interface Delivered<T> {
   readonly item: T;
   readonly next: Cursor | undefined;
+  readonly count: number | undefined;
 }
 
 /** Reads a {@link Dataset} and knows where it is. */
 export class DatasetIterator<T> implements AsyncIterableIterator<T> {
   readonly #items: AsyncGenerator<Delivered<T>>;
   #position: DatasetPosition;
+  #count: number | undefined;
 
   /** @internal */
   constructor(items: AsyncGenerator<Delivered<T>>, position: DatasetPosition) {
@@ -455,10 +467,20 @@ export class DatasetIterator<T> implements AsyncIterableIterator<T> {
     return { ...this.#position };
   }
 
+  /**
+   * How many items the epoch has, known from the first one on; `undefined` for data that are read anew, or without end.
+   *
+   * @internal
+   */
+  get count(): number | undefined {
+    return this.#count;
+  }
+
   async next(): Promise<IteratorResult<T>> {
     const result = await this.#items.next();
     if (result.done) return { done: true, value: undefined };
-    const { item, next } = result.value;
+    const { item, next, count } = result.value;
+    this.#count = count;
     const { epoch, step } = this.#position;
     this.#position = { epoch, step: step + 1, ...(next === undefined ? {} : { cursor: next }) };
     return { done: false, value: item };

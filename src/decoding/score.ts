@@ -1,5 +1,5 @@
 import type { ModelHandle } from "../native.ts";
-import type { Batch } from "../native-interface.ts";
+import type { Batch, TargetScores } from "../native-interface.ts";
 import { checkKeys, checkSignal, integerOption } from "../options.ts";
 import { inspectionOf, type ModelRequest } from "./request.ts";
 
@@ -57,10 +57,20 @@ export interface Scorer extends CheckedScore {
 
 /** Log-probabilities of targets, in their order. */
 export async function scoreTargets(all: readonly Scorable[], scorer: Scorer): Promise<ScoredTarget[]> {
+  const found = await targetScores(all, scorer);
+  return all.map(({ target }, place) => {
+    const logProbabilities = Array.from(found[place]!.logProbabilities);
+    const score = logProbabilities.reduce((sum, value) => sum + value, 0);
+    return { score, tokens: Array.from(target, (id) => scorer.token(id)), logProbabilities };
+  });
+}
+
+/** What models think of targets, in their order. */
+export async function targetScores(all: readonly Scorable[], scorer: Omit<Scorer, "token">): Promise<TargetScores[]> {
   const { handle, others = [], batchSize, signal } = scorer;
   const request = JSON.stringify(inspectionOf(scorer.request));
   const order = all.map((own, place) => ({ ...own, place })).sort((a, b) => a.group - b.group || a.length - b.length);
-  const scored: ScoredTarget[] = [];
+  const scored: TargetScores[] = [];
   for (let start = 0; start < order.length; ) {
     const rest = order.slice(start, start + batchSize);
     const end = rest.findIndex(({ group }) => group !== rest[0]!.group);
@@ -68,11 +78,7 @@ export async function scoreTargets(all: readonly Scorable[], scorer: Scorer): Pr
     const places = batch.map(({ place }) => place);
     const targets = batch.map(({ target }) => target);
     const found = await handle.scoreTargets(request, scorer.inputs(places), targets, signal, others);
-    for (const [row, place] of places.entries()) {
-      const logProbabilities = Array.from(found[row]!);
-      const score = logProbabilities.reduce((sum, value) => sum + value, 0);
-      scored[place] = { score, tokens: Array.from(targets[row]!, (id) => scorer.token(id)), logProbabilities };
-    }
+    for (const [row, place] of places.entries()) scored[place] = found[row]!;
     start += batch.length;
   }
   return scored;

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Dataset } from "../data/dataset.ts";
-import type { Tokenizer } from "../data/tokenizer.ts";
+import { Dataset } from "../data/dataset.ts";
+import type { SubwordSampling, Tokenizer } from "../data/tokenizer.ts";
+import type { View } from "../data/view.ts";
 import type { GenerateOptions, Generation } from "../decoding/options.ts";
 import { checkGenerate, checkStream } from "../decoding/options.ts";
 import { inspectionOf } from "../decoding/request.ts";
@@ -14,7 +15,14 @@ import type { History } from "../training/history.ts";
 import { judged } from "../training/source.ts";
 import { testRequest } from "../training/step-request.ts";
 import { resetStates } from "../training/trainable.ts";
-import { type Block, batchOfBlocks, type Documents, TokenStream, tokensOfBlocks } from "./language-model/blocks.ts";
+import {
+  type Block,
+  batchOfBlocks,
+  type Documents,
+  listOf,
+  TokenStream,
+  tokensOfBlocks,
+} from "./language-model/blocks.ts";
 import { Continuer } from "./language-model/continuer.ts";
 import { type LanguageModelDocument, languageModelFile, readLanguageModelDocument } from "./language-model/document.ts";
 import {
@@ -29,6 +37,7 @@ import { type TransformerLanguageModelOptions, transformerLanguageModel } from "
 import { Model, type SaveOptions } from "./model.ts";
 import { checkTrained, compileFor } from "./seq2seq/fit.ts";
 import type { Border } from "./seq2seq/roles.ts";
+import { checkChance, samplingOf } from "./seq2seq/subword-regularization.ts";
 import { tokenizerOption } from "./transformer-parts.ts";
 
 /** Options of {@link LanguageModel.fromModel}. */
@@ -176,7 +185,10 @@ export class LanguageModel {
    * @throws OptionError if an option is wrong; DataError if there are no texts; what `Model.fit` throws.
    */
   async fit(texts: Documents, options: LanguageModelFitOptions = {}): Promise<History> {
-    const { contextLength, batchSize, seed, validation, passed } = checkLanguageModelFit(options);
+    const { contextLength, batchSize, seed, validation, subwordRegularization, passed } =
+      checkLanguageModelFit(options);
+    if (subwordRegularization !== undefined)
+      checkChance("fit: subwordRegularization", subwordRegularization, this.tokenizer);
     const { optimizer, labelSmoothing, signal } = options;
     const standard = this.model.compilation === undefined ? "adam" : undefined;
     const compiled = {
@@ -185,15 +197,17 @@ export class LanguageModel {
     };
     compileFor(this.model, { output: 0 }, compiled, seed);
     await this.model.build({ seed, ...(signal === undefined ? {} : { signal }) });
-    const stream = await this.#stream("fit", texts, signal);
-    const inOrder = this.#inOrder(stream, contextLength, batchSize);
-    const training = (this.model.stateful ? inOrder : inOrder.shuffle(seed)).batch(batchSize, batchOfBlocks);
+    const inOrder = async (list: readonly string[], sampling?: SubwordSampling) =>
+      this.#inOrder(await this.#stream(list, signal, sampling), contextLength, batchSize);
+    const list = listOf("fit", texts);
+    const blocks =
+      subwordRegularization === undefined
+        ? Dataset.fromView(await inOrder(list))
+        : Dataset.fromViews((epoch) => inOrder(list, samplingOf(subwordRegularization, seed, epoch, 0)));
+    const training = (this.model.stateful ? blocks : blocks.shuffle(seed)).batch(batchSize, batchOfBlocks);
     if (validation === undefined) return this.model.fit(training, passed);
-    const held = await this.#stream("fit: validation", validation, signal);
-    return this.model.fit(training, {
-      ...passed,
-      validationData: this.#inOrder(held, contextLength, batchSize).batch(batchSize, batchOfBlocks),
-    });
+    const held = Dataset.fromView(await inOrder(listOf("fit: validation", validation)));
+    return this.model.fit(training, { ...passed, validationData: held.batch(batchSize, batchOfBlocks) });
   }
 
   /**
@@ -215,10 +229,11 @@ export class LanguageModel {
       return found;
     };
     const [accuracy, perplexity] = [place("accuracy"), place("perplexity")];
-    const stream = await this.#stream("evaluate", texts, signal);
+    const stream = await this.#stream(listOf("evaluate", texts), signal);
     const sums = { loss: 0, accuracy: 0, crossEntropy: 0 };
     await resetStates(model);
-    for await (const blocks of this.#inOrder(stream, contextLength, batchSize).batch(batchSize)) {
+    const inOrder = Dataset.fromView(this.#inOrder(stream, contextLength, batchSize));
+    for await (const blocks of inOrder.batch(batchSize)) {
       signal?.throwIfAborted();
       const data = await judged(batchOfBlocks(blocks), "evaluate: ", model.inputSpecifications, model.trainedOutputs);
       const result = await model.trainer().testOnBatch(testRequest(model, data), signal);
@@ -320,11 +335,16 @@ export class LanguageModel {
   }
 
   /** The blocks of a stream in the order in which they are judged. */
-  #inOrder(stream: TokenStream, size: number, rows: number): Dataset<Block> {
+  #inOrder(stream: TokenStream, size: number, rows: number): View<Block> {
     return this.model.stateful ? stream.streams(size, rows) : stream.blocks(size);
   }
 
-  #stream(where: string, texts: Documents, signal: AbortSignal | undefined): Promise<TokenStream> {
-    return TokenStream.of(where, texts, this.tokenizer, this.#end, signal);
+  #stream(texts: readonly string[], signal: AbortSignal | undefined, sampling?: SubwordSampling): Promise<TokenStream> {
+    const { tokenizer } = this;
+    return TokenStream.of(texts, tokenizer, {
+      end: this.#end,
+      signal,
+      ...(sampling === undefined ? {} : { sampling }),
+    });
   }
 }

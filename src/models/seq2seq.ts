@@ -22,8 +22,8 @@ import {
   checkEvaluate,
   type Evaluation,
   evaluateBatches,
+  evaluated,
   type Seq2SeqEvaluateOptions,
-  textValues,
 } from "./seq2seq/evaluate.ts";
 import { checkFit, compileFor, cuttingOf, type Seq2SeqFitOptions } from "./seq2seq/fit.ts";
 import { GeneratedValidation } from "./seq2seq/generated-validation.ts";
@@ -34,7 +34,7 @@ import { type Border, type Feed, findRoles, type Roles, type TensorChoice } from
 import { type TransformerSeq2SeqOptions, transformerModel } from "./seq2seq/transformer.ts";
 import { scoreTranslations, streamTranslation, translateTexts } from "./seq2seq/translate.ts";
 import type { TranslateOptions } from "./seq2seq/translate-options.ts";
-import { scoresOf, type TranslationRequest, type Translations, translations } from "./seq2seq/translations.ts";
+import { type TranslationRequest, type Translations, translations } from "./seq2seq/translations.ts";
 
 /** Options of {@link Seq2Seq.fromModel}. */
 export interface Seq2SeqOptions {
@@ -303,7 +303,7 @@ export class Seq2Seq {
    */
   async evaluate(pairs: Pairs, options: Seq2SeqEvaluateOptions = {}): Promise<Evaluation> {
     const checked = checkEvaluate(options);
-    const { batchSize, maxLength, signal, texts, scoring, decoding } = checked;
+    const { batchSize, maxLength, signal, decoding } = checked;
     // A list that can be run through only once is run through twice.
     const all = pairs instanceof Dataset ? pairs : textOf("evaluate", pairs);
     const encoded = await this.#encoder.dataset("evaluate", all, maxLength, signal);
@@ -313,12 +313,12 @@ export class Seq2Seq {
       : await equalLengths(encoded, batchSize);
     const { model, source, target } = this;
     const subject = { model, roles: this.#roles, decoder: this.#decoder, source, target };
-    if (texts.length === 0) return evaluateBatches(subject, batches, checked);
-    const values = await evaluateBatches(subject, batches, { ...checked, exactMatch: false });
-    const made = await this.#translations("evaluate", all, { decoding, maxLength, limit: Number.POSITIVE_INFINITY });
-    const scores = await scoresOf(made, texts, scoring, signal);
-    const exactMatch = checked.exactMatch ? { exactMatch: made.matches / made.hypotheses.length } : {};
-    return { ...values, ...exactMatch, ...textValues(scores) };
+    const limit = Number.POSITIVE_INFINITY;
+    return evaluated(
+      checked,
+      (wanted) => evaluateBatches(subject, batches, wanted),
+      () => this.#translations("evaluate", all, { decoding, maxLength, limit }),
+    );
   }
 
   /**

@@ -73,6 +73,11 @@ export class Progress {
     this.#start = this.#now();
   }
 
+  /** Says how many steps the phase has, where that was not known when it began. */
+  expect(steps: number | undefined): void {
+    this.#steps = steps;
+  }
+
   /** A step is done; `values` is called only if somebody is told. */
   step(step: number, tokens: number, values: () => Logs): void {
     if (!this.watched) return;

@@ -39,7 +39,8 @@ export interface RunParts {
 /** One call of `fit`. */
 export class Run {
   readonly #parts: RunParts;
-  readonly #steps: number | undefined;
+  /** Steps of the epoch, if that is known: where batches of a pass are counted, from its first one on. */
+  #steps: number | undefined;
   readonly #history: History;
   #epoch: number;
   #step = 0;
@@ -55,7 +56,6 @@ export class Run {
 
   constructor(parts: RunParts) {
     this.#parts = parts;
-    this.#steps = parts.stepsPerEpoch ?? parts.source.count;
     this.#history = { epoch: [], history: {} };
     this.#epoch = parts.initialEpoch;
     this.#tally = new Tally(parts.model.trainedOutputs);
@@ -63,14 +63,14 @@ export class Run {
 
   /** Trains, from a saved state if there is one. */
   async run(saved: TrainingState | undefined): Promise<History> {
-    const { model, callbacks, epochs, validation } = this.#parts;
+    const { model, callbacks, epochs, validation, stepsPerEpoch, source } = this.#parts;
     const own = valueNames(model.trainedOutputs);
     const validated = validation === undefined ? [] : own.map((name) => prefixed("val", name));
     const names = [...own, ...validated, ...callbacks.adds];
     model.stopTraining = false;
     let logs: Logs = {};
     try {
-      await callbacks.trainBegin({ epochs, steps: this.#steps, names });
+      await callbacks.trainBegin({ epochs, steps: stepsPerEpoch ?? source.count, names });
       if (saved !== undefined) this.#resume(saved);
       this.#openRolling(saved);
       // A run that was interrupted after its last update has its epoch to end.
@@ -121,8 +121,10 @@ export class Run {
 
   /** One epoch, of which `saved` was the state if it was interrupted. */
   async #runEpoch(saved: TrainingState | undefined): Promise<Logs> {
-    const { model, source, callbacks, progress, signal } = this.#parts;
+    const { model, source, callbacks, progress, signal, stepsPerEpoch } = this.#parts;
     const epoch = this.#epoch;
+    const expected = stepsPerEpoch ?? this.#steps ?? source.count;
+    this.#steps = stepsPerEpoch;
     this.#tally = new Tally(model.trainedOutputs, saved === undefined ? undefined : structuredClone(saved.tally));
     const start = saved?.data ?? { epoch, step: this.#step };
     const stream = this.#rolling ?? new BatchStream(source, start, false, signal);
@@ -139,7 +141,7 @@ export class Run {
     this.#begun = true;
     this.#boundary = this.#state();
     const tokensBefore = this.#tally.tokens;
-    progress.begin("train", epoch, this.#steps, this.#step);
+    progress.begin("train", epoch, expected, this.#step);
     await this.#runSteps(stream, tokensBefore);
     const trainSeconds = progress.elapsedSeconds;
     const tokens = this.#tally.tokens - tokensBefore;
@@ -168,12 +170,14 @@ export class Run {
   }
 
   async #runSteps(stream: BatchStream, tokensBefore: number): Promise<void> {
-    const { model, callbacks, progress, signal, checkpoint } = this.#parts;
-    const steps = this.#steps;
-    while ((steps === undefined || this.#step < steps) && !(this.#complete && this.#step > 0)) {
+    const { model, callbacks, progress, signal, checkpoint, stepsPerEpoch } = this.#parts;
+    while ((this.#steps === undefined || this.#step < this.#steps) && !(this.#complete && this.#step > 0)) {
       signal?.throwIfAborted();
       const data = await stream.take();
       if (data === undefined) break;
+      // Passes over the same data may have more batches or less.
+      this.#steps = stepsPerEpoch ?? data.count;
+      progress.expect(this.#steps);
       const step = this.#step;
       if (!callbacks.empty) await this.#inCallbacks(() => callbacks.batchBegin(step));
       const updates = await this.#trainStep(stream, data);

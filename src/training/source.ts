@@ -16,13 +16,15 @@ export interface StepData {
   readonly rows: number;
   /** Where the batch after it lies, for data that are read anew in each pass. */
   readonly next?: DatasetPosition["cursor"];
+  /** Batches of the pass that it belongs to, if that is known. */
+  readonly count?: number;
 }
 
 /** Data in batches, pass after pass. */
 export interface BatchSource {
   /** Whether a pass can be entered anywhere. */
   readonly resumable: boolean;
-  /** Batches of a pass, if that is known. */
+  /** Batches of the first pass, if that is known; others may have more or less. */
   readonly count: number | undefined;
   /** What must be the same for a resumed run. */
   readonly identity: Readonly<Record<string, number | string | boolean | null>>;
@@ -82,6 +84,7 @@ export function arraySource(
             targets: arrays.targets.map(cut),
             sampleWeights: arrays.sampleWeights.map((column) => (column === null ? null : cut(column))),
             rows: to - from,
+            count,
           },
           weights,
         );
@@ -113,8 +116,13 @@ export async function datasetSource(
       let index = position.step;
       for await (const batch of batches) {
         const data = weighted(await judged(batch, `batch ${index}: `, inputs, outputs), weights);
-        const { cursor } = batches.position;
-        yield cursor === undefined ? data : { ...data, next: cursor };
+        const { count, position } = batches;
+        const { cursor } = position;
+        yield {
+          ...data,
+          ...(cursor === undefined ? {} : { next: cursor }),
+          ...(count === undefined ? {} : { count }),
+        };
         index += 1;
       }
     },

@@ -9,6 +9,7 @@ import copy
 import json
 import math
 import random
+import pathlib
 import sys
 
 import numpy as np
@@ -24,6 +25,9 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 from transformers.generation import logits_process as processes
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "bench" / "peers"))
+from bart_weights import bart_weights
 
 PAD, UNKNOWN, BEGIN, END = 0, 1, 2, 3
 LETTERS = 16
@@ -121,35 +125,6 @@ def train(model, steps=400):
     model.eval()
     model.generation_config = GenerationConfig(**special())
     return model
-
-
-def norm(names, into, source):
-    into[f"{names}/gamma"], into[f"{names}/beta"] = source.weight, source.bias
-
-
-def projections(name, into, source):
-    for own, theirs in [("query", "q_proj"), ("key", "k_proj"), ("value", "v_proj"), ("attentionOutput", "out_proj")]:
-        into[f"{name}/{own}/kernel"] = getattr(source, theirs).weight.T
-        into[f"{name}/{own}/bias"] = getattr(source, theirs).bias
-
-
-def bart_weights(model, learned):
-    weights = {"table/embeddings": model.model.shared.weight, "table/reverseBias": model.final_logits_bias[0]}
-    for name, stack in [("encoder", model.model.encoder), ("decoder", model.model.decoder)]:
-        if learned:
-            weights[f"{name}Positions/embeddings"] = stack.embed_positions.weight[2:]
-            norm(f"{name}Embedded", weights, stack.layernorm_embedding)
-        for number, layer in enumerate(stack.layers):
-            own = f"{name}{number}"
-            projections(f"{own}/selfAttention", weights, layer.self_attn)
-            norm(f"{own}/selfAttentionLayerNorm", weights, layer.self_attn_layer_norm)
-            if name == "decoder":
-                projections(f"{own}/crossAttention", weights, layer.encoder_attn)
-                norm(f"{own}/crossAttentionLayerNorm", weights, layer.encoder_attn_layer_norm)
-            for dense, theirs in [("feedforwardIntermediateDense", layer.fc1), ("feedforwardOutputDense", layer.fc2)]:
-                weights[f"{own}/{dense}/kernel"], weights[f"{own}/{dense}/bias"] = theirs.weight.T, theirs.bias
-            norm(f"{own}/feedforwardLayerNorm", weights, layer.final_layer_norm)
-    return weights
 
 
 def t5_attention(name, into, source, heads, width):

@@ -1,4 +1,5 @@
 import test from "ava";
+import { philox } from "../../../src/data/random.ts";
 import {
   bleu,
   chrf,
@@ -15,7 +16,12 @@ import {
   ter,
   textMetricNames,
 } from "../../../src/index.ts";
-import { near } from "../../helpers/metrics.ts";
+import { compare } from "../../../src/metrics/text/bootstrap.ts";
+import { textMetric } from "../../../src/metrics/text/metrics.ts";
+import { checkedTexts } from "../../../src/metrics/text/references.ts";
+import { sumsOfSamples } from "../../../src/metrics/text/sample-sums.ts";
+import { statistics } from "../../../src/metrics/text/statistics.ts";
+import { near, sumsOver } from "../../helpers/metrics.ts";
 
 const references = ["the dog bit the man", "it was not unexpected", "我们在北京。", ""];
 const hypotheses = ["the dog bit a man", "unexpected", "我们在南京。", "more"];
@@ -93,6 +99,55 @@ test("systems together have what each has alone, and comparisons", async (t) => 
     instanceOf: OptionError,
     message: /paired: unknown option "sample"/,
   });
+});
+
+test("what is drawn follows from the seed, at once and on the compute threads", async (t) => {
+  const many = Array.from({ length: 61 }, (_, index) => `sentence ${index} of ${"many ".repeat(index % 5)}words`);
+  const system = many.map((text, index) => (index % 3 === 0 ? text : text.replace("many", "few")));
+  const baseline = many.map((text, index) => (index % 2 === 0 ? text : text.replace("words", "letters")));
+  const [seed, samples] = [2 ** 40 + 7, 50];
+  const drawn = Array.from({ length: samples }, (_, sample) =>
+    many.map((_, index) => {
+      const key = [seed >>> 0, Math.floor(seed / 2 ** 32)] as const;
+      const words = philox([index - (index % 4), sample, 0, 0x626f6f74], key);
+      return Math.floor((words[index % 4]! / 2 ** 32) * many.length);
+    }),
+  );
+  for (const name of ["bleu", "chrf", "ter", "squadF1"] as const) {
+    const metric = textMetric("test", name, {});
+    const [one, two] = statistics(
+      metric,
+      [baseline, system].map((texts) => checkedTexts("test", texts, many)),
+    );
+    const expected = compare(one!, two!, metric.score, {
+      baseline: sumsOver(one!, drawn),
+      system: sumsOver(two!, drawn),
+    });
+    const { signature: _, ...found } = pairedBootstrap(baseline, system, many, { metric: name, samples, seed });
+    t.deepEqual(found, expected, name);
+    const [, later] = await scoreSystems([baseline, system], many, { metrics: [name], paired: { samples, seed } });
+    t.deepEqual(later!.comparisons![name], expected, name);
+  }
+  // More than are summed up in one call.
+  const table = { width: 2, rows: Float64Array.from({ length: 14 }, (_, index) => index * index) };
+  const own = Array.from({ length: 4100 }, (_, sample) =>
+    Array.from({ length: 7 }, (_, index) => {
+      const words = philox([index - (index % 4), sample, 0, 0x626f6f74], [3, 0]);
+      return Math.floor((words[index % 4]! / 2 ** 32) * 7);
+    }),
+  );
+  t.deepEqual([...sumsOfSamples(table, { samples: 4100, seed: 3 })], sumsOver(table, own));
+});
+
+test("a bootstrap beside the event loop ends with its signal", async (t) => {
+  const texts = Array.from({ length: 500 }, (_, index) => `sentence ${index} of many words`);
+  for (const name of ["bleu", "squadF1"] as const) {
+    const controller = new AbortController();
+    const bootstrap = { samples: 10 ** 7 };
+    const running = scoreTexts(texts, texts, { metrics: [name], bootstrap, signal: controller.signal });
+    setTimeout(() => controller.abort(new Error("stop")), 30);
+    await t.throwsAsync(running, { message: "stop" });
+  }
 });
 
 test("every metric compares systems", (t) => {

@@ -39,6 +39,7 @@ pub mod quantized;
 pub mod random;
 mod recurrent;
 pub mod reduce;
+pub mod resampling;
 pub mod row_loss;
 pub mod rows;
 mod shared;

@@ -28,7 +28,7 @@ use crate::{
     batch::{Batch, BatchResult, FloatVector, tensors},
     error::{Result, thrown},
     layer::{NativeCancel, NativeLayer},
-    search::{GenerateResult, NativeSearch},
+    search::{GenerateResult, NativeSearch, TargetScoresResult},
     settle::queue,
     trainer::NativeTrainer,
 };
@@ -259,8 +259,8 @@ impl NativeModel {
         Ok(NativeSearch::new(models, request, inputs, constrained, cancel))
     }
 
-    /// Log-probabilities of the tokens of given targets, alone or with `others`, row after row.
-    #[napi(catch_unwind, ts_return_type = "Promise<Float32Array>")]
+    /// What the model, alone or with `others`, thinks of the tokens of given targets, row after row.
+    #[napi(catch_unwind, ts_return_type = "Promise<TargetScoresResult>")]
     pub fn score_targets<'env>(
         &self,
         env: &'env Env,
@@ -277,7 +277,7 @@ impl NativeModel {
         let interrupt = interrupt(&models[0], cancel);
         queue_once(env, Arc::clone(&models[0]), move |_| {
             interrupt.check()?;
-            Ok(FloatVector(target_scores(&models, &request, inputs, &targets, interrupt)?.log_probabilities))
+            target_scores(&models, &request, inputs, &targets, interrupt).map(TargetScoresResult::from)
         })
     }
 

@@ -8,7 +8,7 @@ use napi::{
 use napi_derive::napi;
 use sconce_engine::{
     Code, Error,
-    decode::{Generated, Generation, GenerationRequest},
+    decode::{Generated, Generation, GenerationRequest, TargetScores},
     interrupt::{Flag, Interrupt},
     model::Model,
     tensor::Tensor,
@@ -53,6 +53,23 @@ impl From<Generated> for GenerateResult {
             counts: Integers(result.counts),
             max_length: result.length as u32,
         }
+    }
+}
+
+/// What a model thinks of given tokens.
+#[napi(object, object_from_js = false)]
+pub struct TargetScoresResult {
+    /// Their log-probabilities.
+    #[napi(ts_type = "Float32Array")]
+    pub log_probabilities: FloatVector,
+    /// The most probable token in the place of each.
+    #[napi(ts_type = "Int32Array")]
+    pub best: Integers,
+}
+
+impl From<TargetScores> for TargetScoresResult {
+    fn from(scores: TargetScores) -> Self {
+        Self { log_probabilities: FloatVector(scores.log_probabilities), best: Integers(scores.best) }
     }
 }
 

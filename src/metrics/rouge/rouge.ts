@@ -1,9 +1,10 @@
 import { checkKeys, numberOption } from "../../options.ts";
-import { type BootstrapOptions, checkBootstrap, draws } from "../text/draws.ts";
+import { type BootstrapOptions, checkBootstrap } from "../text/draws.ts";
 import { scored, streamsOf } from "../text/now.ts";
 import { checkedTexts, type TextReferences } from "../text/references.ts";
-import { segmentsOf, statistics, summed } from "../text/statistics.ts";
-import type { Scored, TextMetric } from "../text/text-metric.ts";
+import { sumsOfSamples } from "../text/sample-sums.ts";
+import { segmentsOf, statistics } from "../text/statistics.ts";
+import type { Scored, SegmentTable, TextMetric } from "../text/text-metric.ts";
 import { checkRouge, type RougeOptions, type RougeType, rougeKeys } from "./options.ts";
 
 /** Precision, recall and F1, from 0 to 1. */
@@ -140,15 +141,15 @@ export function aggregateRouge(
     ...(seed === undefined ? {} : { seed }),
   });
   const share = numberOption(where, "confidenceInterval", confidenceInterval ?? 0.95, 0, 1);
-  return aggregated(hypotheses, references, own, draws(drawn, hypotheses.length), share);
+  return aggregated(hypotheses, references, own, (table) => sumsOfSamples(table, drawn), share);
 }
 
-/** The ranges for given samples. */
+/** The ranges for given sums over samples. */
 export function aggregated(
   hypotheses: readonly string[],
   references: TextReferences,
   options: RougeOptions,
-  samples: Iterable<Uint32Array>,
+  sumsOf: (table: SegmentTable) => Iterable<Float64Array>,
   share: number,
 ): RougeByType<RougeAggregate> {
   const where = "aggregateRouge";
@@ -156,8 +157,7 @@ export function aggregated(
   const table = statistics(metric, [checkedTexts(where, hypotheses, references)])[0]!;
   const segments = segmentsOf(table);
   const means: number[][] = Array.from({ length: metric.width }, () => []);
-  for (const sample of samples) {
-    const sums = summed(table, sample);
+  for (const sums of sumsOf(table)) {
     for (const [column, values] of means.entries()) values.push(sums[column]! / segments);
   }
   const sorted = means.map((values) => Float64Array.from(values).sort());

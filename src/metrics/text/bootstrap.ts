@@ -1,4 +1,6 @@
 import { Turn } from "../../data/turn.ts";
+import type { BootstrapOptions } from "./draws.ts";
+import { sumsOfSamplesLater } from "./sample-sums.ts";
 import { segmentsOf, summed } from "./statistics.ts";
 import type { Scored, SegmentTable } from "./text-metric.ts";
 
@@ -31,79 +33,76 @@ export interface Comparison {
 /** A score of sums over some segments. */
 export type ScoreOfSums = (sums: Float64Array, segments: number) => Scored;
 
-/** Spread of a score over given samples of segments; other work of the process gets its turns. */
+/** Spread of a score over drawn samples of segments, whose sums the compute threads make. */
 export async function spreadOf(
   table: SegmentTable,
   score: ScoreOfSums,
-  samples: Iterable<Uint32Array>,
+  drawn: Required<BootstrapOptions>,
   signal: AbortSignal | undefined,
 ): Promise<BootstrappedScore> {
-  const scores: number[] = [];
-  const turn = new Turn(1);
-  for (const sample of samples) {
-    scores.push(score(summed(table, sample), sample.length).score);
-    const others = turn.count();
-    if (others === undefined) continue;
-    await others;
-    signal?.throwIfAborted();
-  }
+  const scores = await scoresLater(table, score, drawn, signal);
   return spread(score(summed(table), segmentsOf(table)).score, scores);
 }
 
-/** The comparison for given samples. */
+/** The comparison for given sums over samples, of both systems over the same ones. */
 export function compare(
   baseline: SegmentTable,
   system: SegmentTable,
   score: ScoreOfSums,
-  samples: Iterable<Uint32Array>,
+  sums: SampleValues<Iterable<Float64Array>>,
 ): Comparison {
-  const scores: SampleScores = { baseline: [], system: [] };
-  for (const sample of samples) addSample(scores, baseline, system, score, sample);
-  return comparison(baseline, system, score, scores);
+  const segments = segmentsOf(baseline);
+  const scores = (own: Iterable<Float64Array>) => Array.from(own, (sum) => score(sum, segments).score);
+  return comparison(baseline, system, score, { baseline: scores(sums.baseline), system: scores(sums.system) });
 }
 
-/** The same; other work of the process gets its turns. */
+/** The same for drawn samples, whose sums the compute threads make. */
 export async function compareLater(
   baseline: SegmentTable,
   system: SegmentTable,
   score: ScoreOfSums,
-  samples: Iterable<Uint32Array>,
+  drawn: Required<BootstrapOptions>,
   signal: AbortSignal | undefined,
 ): Promise<Comparison> {
-  const scores: SampleScores = { baseline: [], system: [] };
-  const turn = new Turn(1);
-  for (const sample of samples) {
-    addSample(scores, baseline, system, score, sample);
-    const others = turn.count();
-    if (others === undefined) continue;
-    await others;
-    signal?.throwIfAborted();
-  }
-  return comparison(baseline, system, score, scores);
+  return comparison(baseline, system, score, {
+    baseline: await scoresLater(baseline, score, drawn, signal),
+    system: await scoresLater(system, score, drawn, signal),
+  });
 }
 
-/** Scores of two systems on each sample. */
-interface SampleScores {
-  readonly baseline: number[];
-  readonly system: number[];
+/** What samples give for two systems. */
+export interface SampleValues<Values> {
+  readonly baseline: Values;
+  readonly system: Values;
 }
 
-function addSample(
-  scores: SampleScores,
-  baseline: SegmentTable,
-  system: SegmentTable,
+/** Scores of drawn samples; other work of the process gets its turns. */
+async function scoresLater(
+  table: SegmentTable,
   score: ScoreOfSums,
-  sample: Uint32Array,
-): void {
-  scores.baseline.push(score(summed(baseline, sample), sample.length).score);
-  scores.system.push(score(summed(system, sample), sample.length).score);
+  drawn: Required<BootstrapOptions>,
+  signal: AbortSignal | undefined,
+): Promise<number[]> {
+  const scores: number[] = [];
+  const segments = segmentsOf(table);
+  const turn = new Turn(1);
+  for await (const sums of sumsOfSamplesLater(table, drawn, signal)) {
+    for (const sum of sums) {
+      scores.push(score(sum, segments).score);
+      const others = turn.count();
+      if (others === undefined) continue;
+      await others;
+      signal?.throwIfAborted();
+    }
+  }
+  return scores;
 }
 
 function comparison(
   baseline: SegmentTable,
   system: SegmentTable,
   score: ScoreOfSums,
-  scores: SampleScores,
+  scores: SampleValues<readonly number[]>,
 ): Comparison {
   const all = [baseline, system].map((table) => score(summed(table), segmentsOf(table)).score) as [number, number];
   const difference = all[1] - all[0];

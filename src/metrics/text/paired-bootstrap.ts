@@ -4,11 +4,12 @@ import { type ChrfOptions, chrfKeys } from "../chrf/options.ts";
 import { type RougeWordOptions, rougeKeys } from "../rouge/options.ts";
 import { type TerOptions, terKeys } from "../ter/options.ts";
 import { type Comparison, compare } from "./bootstrap.ts";
-import { type BootstrapOptions, bootstrapKeys, checkBootstrap, draws } from "./draws.ts";
+import { type BootstrapOptions, bootstrapKeys, checkBootstrap } from "./draws.ts";
 import { type TextMetricName, textMetric, textMetricNames } from "./metrics.ts";
 import { checkedTexts, type TextReferences } from "./references.ts";
+import { sumsOfSamples } from "./sample-sums.ts";
 import { statistics, tablesOf } from "./statistics.ts";
-import { signatureOf } from "./text-metric.ts";
+import { type SegmentTable, signatureOf } from "./text-metric.ts";
 
 /** Options of {@link pairedBootstrap}: the metric, how it is computed, and what is drawn. */
 export interface PairedBootstrapOptions
@@ -29,7 +30,8 @@ export interface PairedBootstrap extends Comparison {
 
 /**
  * Compares two systems on the same segments: segments are drawn with replacement again and again, and both systems are scored on
- * each sample.
+ * each sample. It answers at once, on the thread of JavaScript; for many texts use {@link scoreSystems} with `paired`, which gives the same
+ * numbers beside the event loop.
  *
  * With `d_k` the absolute difference on sample k, `pValue = (1 + #{k: d_k - mean(d) > |difference|}) / (1 + samples)`.
  *
@@ -70,7 +72,7 @@ export function pairedBootstrap(
   const first = checkedTexts(where, baseline, references);
   const second = checkedTexts(where, system, references);
   const [one, two] = statistics(metric, [first, second]);
-  const found = compare(one!, two!, metric.score, draws(drawn, baseline.length));
+  const found = compare(one!, two!, metric.score, sumsOfBoth(one!, two!, drawn));
   const signature = signatureOf(metric, first.counts, { bs: drawn.samples, seed: drawn.seed });
   return { ...found, signature };
 }
@@ -105,5 +107,9 @@ export function compareStatistics(
   const drawn = checkBootstrap(where, options);
   const [one, two] = tablesOf(where, baseline, system);
   const scored = (sums: Float64Array, segments: number) => ({ score: score([...sums], segments) });
-  return compare(one, two, scored, draws(drawn, baseline.length));
+  return compare(one, two, scored, sumsOfBoth(one, two, drawn));
+}
+
+function sumsOfBoth(baseline: SegmentTable, system: SegmentTable, drawn: Required<BootstrapOptions>) {
+  return { baseline: sumsOfSamples(baseline, drawn), system: sumsOfSamples(system, drawn) };
 }

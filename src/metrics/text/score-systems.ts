@@ -1,11 +1,10 @@
 import { DataError } from "../../errors.ts";
 import { checkKeys } from "../../options.ts";
 import { type Comparison, compareLater } from "./bootstrap.ts";
-import { type BootstrapOptions, bootstrapKeys, checkBootstrap, draws } from "./draws.ts";
+import { type BootstrapOptions, bootstrapKeys, checkBootstrap } from "./draws.ts";
 import type { TextMetricName } from "./metrics.ts";
 import { checkedTexts, type TextReferences } from "./references.ts";
 import { checkScoring, type ScoreTextsOptions, scored, scoringKeys, type TextScores, tablesOf } from "./score-texts.ts";
-import { segmentsOf } from "./statistics.ts";
 
 /** Options of {@link scoreSystems}. */
 export interface ScoreSystemsOptions extends ScoreTextsOptions {
@@ -67,8 +66,7 @@ export async function scoreSystems(
     const comparisons: [TextMetricName, Comparison][] = [];
     for (const [index, [name, metric]] of checked.metrics.entries()) {
       const [first, table] = [tables[index]![0]!, tables[index]![number]!];
-      const samples = draws(drawn, segmentsOf(first));
-      comparisons.push([name, await compareLater(first, table, metric.score, samples, checked.signal)]);
+      comparisons.push([name, await compareLater(first, table, metric.score, drawn, checked.signal)]);
     }
     all.push({ scores: own, comparisons: Object.fromEntries(comparisons) });
   }

@@ -1,7 +1,7 @@
 import { OptionError } from "../../errors.ts";
 import { checkKeys, checkSignal, nameOption } from "../../options.ts";
 import { spreadOf } from "./bootstrap.ts";
-import { type BootstrapOptions, bootstrapKeys, checkBootstrap, draws } from "./draws.ts";
+import { type BootstrapOptions, bootstrapKeys, checkBootstrap } from "./draws.ts";
 import {
   checkTextMetricOptions,
   optionsGroup,
@@ -66,7 +66,8 @@ export function namedMetrics(
 }
 
 /**
- * Scores of generated texts by several metrics, computed on other threads than that of JavaScript, except the rules for answers.
+ * Scores of generated texts by several metrics, counted on other threads than that of JavaScript, except the rules for answers, and
+ * beside the event loop.
  *
  * @param hypotheses - Texts as they were generated.
  * @param references - A text for each hypothesis; with several references a list of such lists, one for each set of references.
@@ -144,7 +145,7 @@ export async function scored(
       const table = tables[index]![number]!;
       const segments = segmentsOf(table);
       const found = metric.score(summed(table), segments);
-      const spread = drawn === undefined ? {} : await spreadOf(table, metric.score, draws(drawn, segments), signal);
+      const spread = drawn === undefined ? {} : await spreadOf(table, metric.score, drawn, signal);
       const extra = drawn === undefined ? {} : { bs: drawn.samples, seed: drawn.seed };
       scores.push([name, { ...found, ...spread, signature: signatureOf(metric, texts.counts, extra) }]);
     }

@@ -1,7 +1,7 @@
 import { DataError } from "../../errors.ts";
 import { countTexts, queueTexts } from "../../native.ts";
 import type { CheckedTexts } from "./references.ts";
-import { countHere, type SegmentTable, type TextMetric } from "./text-metric.ts";
+import { countHere, countHereLater, type SegmentTable, type TextMetric } from "./text-metric.ts";
 
 function table(metric: TextMetric, rows: Float64Array): SegmentTable {
   return { width: metric.width, rows };
@@ -39,7 +39,15 @@ export async function statisticsLater(
   const { references, counts } = systems[0]!;
   const native = metrics.map((metric) => metric.counts).filter((count) => typeof count !== "function");
   const made = native.length === 0 ? [] : await queueTexts(native, hypothesesOf(systems), references, counts, signal);
-  return metrics.map((metric) => systems.map((texts) => table(metric, countHere(metric, texts) ?? made.shift()!)));
+  const tables: SegmentTable[][] = [];
+  for (const metric of metrics) {
+    const own: SegmentTable[] = [];
+    for (const texts of systems) {
+      own.push(table(metric, (await countHereLater(metric, texts, signal)) ?? made.shift()!));
+    }
+    tables.push(own);
+  }
+  return tables;
 }
 
 /** How many segments a table has. */
@@ -47,12 +55,10 @@ export function segmentsOf({ width, rows }: SegmentTable): number {
   return rows.length / width;
 }
 
-/** Sums over segments, all or those with these numbers. */
-export function summed({ width, rows }: SegmentTable, segments?: Uint32Array): Float64Array {
+/** Sums over all segments. */
+export function summed({ width, rows }: SegmentTable): Float64Array {
   const sums = new Float64Array(width);
-  const count = segments?.length ?? rows.length / width;
-  for (let index = 0; index < count; index++) {
-    const start = width * (segments === undefined ? index : segments[index]!);
+  for (let start = 0; start < rows.length; start += width) {
     for (let column = 0; column < width; column++) sums[column]! += rows[start + column]!;
   }
   return sums;

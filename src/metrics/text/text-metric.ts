@@ -1,3 +1,4 @@
+import { Turn } from "../../data/turn.ts";
 import { environment } from "../../native.ts";
 import type { CheckedTexts } from "./references.ts";
 
@@ -50,15 +51,42 @@ export function signatureOf({ signature }: TextMetric, counts: Uint32Array, extr
     .join("|");
 }
 
-/** What `statistics` and `statisticsLater` count by functions of this side. */
-export function countHere({ counts: count, width }: TextMetric, texts: CheckedTexts): Float64Array | undefined {
+/** What `statistics` counts by functions of this side. */
+export function countHere(metric: TextMetric, texts: CheckedTexts): Float64Array | undefined {
+  const counting = countingHere(metric, texts);
+  for (const _ of counting?.segments ?? []);
+  return counting?.rows;
+}
+
+/** The same for `statisticsLater`: other work of the process gets its turns. */
+export async function countHereLater(
+  metric: TextMetric,
+  texts: CheckedTexts,
+  signal: AbortSignal | undefined,
+): Promise<Float64Array | undefined> {
+  const counting = countingHere(metric, texts);
+  const turn = new Turn();
+  for (const _ of counting?.segments ?? []) {
+    const others = turn.count();
+    if (others === undefined) continue;
+    await others;
+    signal?.throwIfAborted();
+  }
+  return counting?.rows;
+}
+
+/** Rows that are filled segment by segment. */
+function countingHere({ counts: count, width }: TextMetric, texts: CheckedTexts) {
   if (typeof count !== "function") return undefined;
   const rows = new Float64Array(texts.hypotheses.length * width);
-  let start = 0;
-  for (const [index, hypothesis] of texts.hypotheses.entries()) {
-    const end = start + texts.counts[index]!;
-    rows.set(count(hypothesis, texts.references.slice(start, end)), index * width);
-    start = end;
-  }
-  return rows;
+  const segments = (function* () {
+    let start = 0;
+    for (const [index, hypothesis] of texts.hypotheses.entries()) {
+      const end = start + texts.counts[index]!;
+      rows.set(count(hypothesis, texts.references.slice(start, end)), index * width);
+      start = end;
+      yield;
+    }
+  })();
+  return { rows, segments };
 }

@@ -1,10 +1,33 @@
-import { Dataset } from "../../data/dataset.ts";
 import { type DataBatch, padSequences } from "../../data/example.ts";
-import type { Tokenizer } from "../../data/tokenizer.ts";
+import type { SubwordSampling, Tokenizer } from "../../data/tokenizer.ts";
+import type { View } from "../../data/view.ts";
 import { DataError, OptionError } from "../../errors.ts";
 
 /** Texts of any length: a list, or an iterable that is run through once. */
 export type Documents = Iterable<string>;
+
+/**
+ * Texts as a list.
+ *
+ * @throws OptionError if these are no texts; DataError if there are none.
+ */
+export function listOf(where: string, texts: Documents): string[] {
+  if (typeof texts !== "object" || texts === null || !(Symbol.iterator in texts)) {
+    throw new OptionError(`${where}: expected texts: a list or another iterable of strings`);
+  }
+  const list = [...texts];
+  if (list.length === 0) throw new DataError(`${where}: there are no texts`);
+  return list;
+}
+
+/** How texts are encoded. */
+export interface StreamOptions {
+  /** The id between texts. */
+  readonly end: number;
+  readonly signal: AbortSignal | undefined;
+  /** How they are cut at random; default in the best way. */
+  readonly sampling?: SubwordSampling;
+}
 
 /** A part of the texts: each token is what shall follow the one before it. */
 export interface Block {
@@ -25,20 +48,17 @@ export class TokenStream {
   /**
    * Encodes texts.
    *
-   * @throws OptionError if these are no texts; DataError if one is no string or there are none.
+   * @throws DataError if one is no string.
    */
   static async of(
-    where: string,
-    texts: Documents,
+    texts: readonly string[],
     tokenizer: Tokenizer,
-    end: number,
-    signal: AbortSignal | undefined,
+    { end, signal, sampling }: StreamOptions,
   ): Promise<TokenStream> {
-    if (typeof texts !== "object" || texts === null || !(Symbol.iterator in texts)) {
-      throw new OptionError(`${where}: expected texts: a list or another iterable of strings`);
-    }
-    const encoded = await tokenizer.encodeBatch([...texts], signal === undefined ? {} : { signal });
-    if (encoded.length === 0) throw new DataError(`${where}: there are no texts`);
+    const encoded = await tokenizer.encodeBatch(texts, {
+      ...(signal === undefined ? {} : { signal }),
+      ...(sampling === undefined ? {} : { sampling }),
+    });
     const ids = new Int32Array(encoded.ids.length + encoded.length + 1);
     ids[0] = end;
     let place = 1;
@@ -56,21 +76,21 @@ export class TokenStream {
   }
 
   /** Parts of so many tokens, the last one maybe shorter. */
-  blocks(size: number): Dataset<Block> {
+  blocks(size: number): View<Block> {
     const ids = this.#ids;
     const at = (index: number): Block => {
       const start = index * size;
       const end = Math.min(start + size, ids.length - 1);
       return { read: ids.subarray(start, end), next: ids.subarray(start + 1, end + 1) };
     };
-    return Dataset.fromView({ length: Math.ceil(this.tokens / size), at });
+    return { length: Math.ceil(this.tokens / size), at };
   }
 
   /**
    * As many parts of equal length as rows, side by side: the first blocks of all parts, then the second ones, and so on, so that a
    * batch of `rows` blocks goes on where the one before ended. Blocks at the end of a part may be shorter, or empty.
    */
-  streams(size: number, rows: number): Dataset<Block> {
+  streams(size: number, rows: number): View<Block> {
     const ids = this.#ids;
     const length = Math.ceil(this.tokens / rows);
     const at = (index: number): Block => {
@@ -80,7 +100,7 @@ export class TokenStream {
       const end = Math.min(start + size, part);
       return { read: ids.subarray(start, end), next: ids.subarray(start + 1, end + 1) };
     };
-    return Dataset.fromView({ length: Math.ceil(length / size) * rows, at });
+    return { length: Math.ceil(length / size) * rows, at };
   }
 }
 

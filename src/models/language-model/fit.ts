@@ -1,6 +1,7 @@
 import type { Optimizer, OptimizerName } from "../../optimizers/optimizer.ts";
 import { checkKeys, checkSignal, integerOption } from "../../options.ts";
 import type { FitOptions } from "../../training/options.ts";
+import type { SubwordRegularizationSide } from "../seq2seq/subword-regularization.ts";
 import type { Documents } from "./blocks.ts";
 
 /** Options of `LanguageModel.fit`; those of `Model.fit` that are not listed have their meaning there. */
@@ -29,6 +30,13 @@ export interface LanguageModelFitOptions
   validation?: Documents;
   /** Seed of the order of the blocks, of dropout if the model gets compiled, and of the weights if they do not exist yet; default 0. */
   seed?: number;
+  /**
+   * Cuts texts at random, anew in each epoch, so that the model sees them cut in different ways: `{ dropout: 0.1 }` for tokenizers of type
+   * `"bpe"` (BPE-dropout; Provilkov et al., 2020), `{ alpha: 0.3 }` for `"unigram"` (subword regularisation; Kudo, 2018). What a text becomes
+   * follows from `seed`, the epoch and its place among the texts. Those that validate, and whatever is generated, are always cut in the
+   * best way. Default: texts are cut once, in the best way.
+   */
+  subwordRegularization?: SubwordRegularizationSide;
   /** Compiles the model with this optimiser; default: the model as it was compiled, or `"adam"`. */
   optimizer?: OptimizerName | Optimizer;
   /** Compiles the model so that this share of each target is spread over all tokens; from 0 to 1. */
@@ -44,6 +52,7 @@ const keys: readonly (keyof LanguageModelFitOptions)[] = [
   "validation",
   "validationFreq",
   "seed",
+  "subwordRegularization",
   "callbacks",
   "verbose",
   "signal",
@@ -59,6 +68,7 @@ export interface CheckedLanguageModelFit {
   readonly batchSize: number;
   readonly seed: number;
   readonly validation: Documents | undefined;
+  readonly subwordRegularization: SubwordRegularizationSide | undefined;
   /** What `Model.fit` takes. */
   readonly passed: FitOptions;
 }
@@ -67,12 +77,14 @@ export interface CheckedLanguageModelFit {
 export function checkLanguageModelFit(options: LanguageModelFitOptions): CheckedLanguageModelFit {
   const where = "fit";
   checkKeys(where, options, keys);
-  const { contextLength, batchSize, seed, validation, optimizer: _, labelSmoothing: __, ...passed } = options;
+  const { contextLength, batchSize, seed, validation, subwordRegularization, ...others } = options;
+  const { optimizer: _, labelSmoothing: __, ...passed } = others;
   return {
     contextLength: integerOption(where, "contextLength", contextLength ?? 128, 1),
     batchSize: integerOption(where, "batchSize", batchSize ?? 32, 1),
     seed: integerOption(where, "seed", seed ?? 0, 0),
     validation,
+    subwordRegularization,
     passed,
   };
 }

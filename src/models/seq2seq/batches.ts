@@ -4,10 +4,9 @@ import { padSequences } from "../../data/example.ts";
 import type { EncodedPair } from "./pairs.ts";
 import type { Feed, Roles, VocabularySizes } from "./roles.ts";
 
-/** Sequences as a model takes them, padded at their ends, to `minimum` steps at least. */
-export function fed(sequences: readonly ArrayLike<number>[], feed: Feed, size: number, minimum = 0): ArrayData {
-  const longest = sequences.reduce((most, { length }) => Math.max(most, length), minimum);
-  const ids = padSequences(sequences, { length: longest });
+/** Sequences as a model takes them, padded at their ends. */
+export function fed(sequences: readonly ArrayLike<number>[], feed: Feed, size: number): ArrayData {
+  const ids = padSequences(sequences);
   if (feed === "ids") return ids;
   const [rows = 0, length = 0] = ids.shape;
   const data = new Float32Array(rows * length * size);

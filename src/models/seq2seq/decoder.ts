@@ -35,18 +35,9 @@ interface Source {
 
 const none = new Int32Array();
 
-/**
- * Steps that sources are padded to at least. Attention of fewer queries takes another way, which rounds otherwise: what a text
- * gives would depend on whether it comes with longer ones.
- */
-const shortestSource = 5;
-
 /** Sources as a model takes them. */
-function inputOf({ model, encoder, roles }: Translating, sources: readonly Int32Array[]): Batch {
-  const { sourceFeed, masked, encoderInput } = roles;
-  const { size } = encoder.source.vocabulary;
-  const isFree = masked && typeof model.inputSpecifications[encoderInput]!.shape[1] === "string";
-  const { data, shape } = fed(sources, sourceFeed, size, isFree ? shortestSource : 0);
+function inputOf({ encoder, roles }: Pick<Translating, "encoder" | "roles">, sources: readonly Int32Array[]): Batch {
+  const { data, shape } = fed(sources, roles.sourceFeed, encoder.source.vocabulary.size);
   return { data, shape: [...shape] };
 }
 

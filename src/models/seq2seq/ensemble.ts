@@ -1,4 +1,4 @@
-import type { Dataset } from "../../data/dataset.ts";
+import { Dataset } from "../../data/dataset.ts";
 import type { TextPair } from "../../data/parallel-text.ts";
 import type { Tokenizer } from "../../data/tokenizer.ts";
 import type { Generation } from "../../decoding/options.ts";
@@ -6,9 +6,12 @@ import type { ScoredTarget, ScoreOptions } from "../../decoding/score.ts";
 import { OptionError } from "../../errors.ts";
 import { checkKeys, nameOption, numberOption } from "../../options.ts";
 import { Decoder, type Translating } from "./decoder.ts";
-import type { Pairs } from "./pairs.ts";
+import { evaluateTogether } from "./ensemble-evaluation.ts";
+import { checkEvaluate, type Evaluation, evaluated, type Seq2SeqEvaluateOptions } from "./evaluate.ts";
+import { type Pairs, textOf } from "./pairs.ts";
 import { scoreTranslations, streamTranslation, translateTexts } from "./translate.ts";
 import type { TranslateOptions } from "./translate-options.ts";
+import { translations } from "./translations.ts";
 
 /** Options of {@link Seq2Seq.ensemble}. */
 export interface EnsembleOptions {
@@ -87,6 +90,28 @@ export class Seq2SeqEnsemble {
    */
   async score(pairs: Exclude<Pairs, Dataset<TextPair>>, options: ScoreOptions = {}): Promise<ScoredTarget[]> {
     return scoreTranslations(this.#decoder, this.#first.encoder, pairs, options);
+  }
+
+  /**
+   * What {@link Seq2Seq.evaluate} says of one translator, of all together: every value is of the mean of their probabilities. `loss` is the
+   * mean cross-entropy of a token, whose `exp` is `perplexity`, however the translators were trained; they need not be compiled.
+   *
+   * @param pairs - Pairs with references; `maxLength` counts tokens as the first translator reads them.
+   * @param options - Batches, what is wanted, signal.
+   * @throws OptionError if an option is wrong or these are no pairs; DataError if there are none, or a side is no string.
+   */
+  async evaluate(pairs: Pairs, options: Seq2SeqEvaluateOptions = {}): Promise<Evaluation> {
+    const checked = checkEvaluate(options);
+    const { maxLength, decoding } = checked;
+    // A list that can be run through only once is run through twice.
+    const all = pairs instanceof Dataset ? pairs : textOf("evaluate", pairs);
+    const subject = { encoder: this.#first.encoder, decoder: this.#decoder };
+    const limit = Number.POSITIVE_INFINITY;
+    return evaluated(
+      checked,
+      (wanted) => evaluateTogether(subject, all, wanted),
+      () => translations("evaluate", all, { ...subject, decoding, maxLength, limit }),
+    );
   }
 }
 

@@ -21,6 +21,7 @@ import type { Decoder } from "./decoder.ts";
 import { checkTrained } from "./fit.ts";
 import type { EncodedPair } from "./pairs.ts";
 import type { Roles } from "./roles.ts";
+import { scoresOf, type Translations } from "./translations.ts";
 
 /** What `Seq2Seq.evaluate` can find out. */
 export type EvaluationMetric = "loss" | "perplexity" | "tokenAccuracy" | "exactMatch" | TextMetricName;
@@ -130,6 +131,26 @@ export function checkEvaluate(options: Seq2SeqEvaluateOptions): CheckedEvaluate 
   };
 }
 
+/**
+ * Values of a translator, or of several together, with metrics of texts if these are wanted.
+ *
+ * @param values - Computes all but what is found in translations made for metrics of texts.
+ * @param translate - Makes these translations.
+ */
+export async function evaluated(
+  checked: CheckedEvaluate,
+  values: (checked: CheckedEvaluate) => Promise<Evaluation>,
+  translate: () => Promise<Translations>,
+): Promise<Evaluation> {
+  const { texts, scoring, signal } = checked;
+  if (texts.length === 0) return values(checked);
+  const found = await values({ ...checked, exactMatch: false });
+  const made = await translate();
+  const scores = await scoresOf(made, texts, scoring, signal);
+  const exactMatch = checked.exactMatch ? { exactMatch: made.matches / made.hypotheses.length } : {};
+  return { ...found, ...exactMatch, ...textValues(scores) };
+}
+
 /** What is evaluated. */
 interface Subject {
   readonly model: Model;
@@ -175,7 +196,10 @@ export async function evaluateBatches(
     sums.loss += own.loss * real;
     sums.crossEntropy += (perplexity === -1 ? own.loss : mean(perplexity)) * real;
     if (accuracy !== -1) sums.accuracy += mean(accuracy) * real;
-    if (exactMatch) sums.matches += await countMatches(items, decoder, target, batchSize, signal);
+    if (exactMatch) {
+      const read = items.map((pair) => ({ sources: [pair.source], target: pair.target }));
+      sums.matches += await countMatches(read, decoder, target, batchSize, signal);
+    }
   }
   const { tokens, pairs } = sums;
   if (tokens === 0) throw new DataError("evaluate: there are no sentence pairs");
@@ -190,14 +214,14 @@ export async function evaluateBatches(
 }
 
 /** How many translations are the references. A reference with a word that is not in the vocabulary cannot be reached. */
-async function countMatches(
-  items: readonly EncodedPair[],
+export async function countMatches(
+  items: readonly { readonly sources: readonly Int32Array[]; readonly target: Int32Array }[],
   decoder: Decoder,
   target: Tokenizer,
   batchSize: number,
   signal: AbortSignal | undefined,
 ): Promise<number> {
-  const sources = items.map(({ source }) => [source]);
+  const sources = items.map((pair) => pair.sources);
   // What is longer than the longest reference, end token included, is none of them.
   const maxNewTokens = Math.max(...items.map((pair) => pair.target.length)) - 1;
   const options = { maxNewTokens, batchSize, ...(signal === undefined ? {} : { signal }) };

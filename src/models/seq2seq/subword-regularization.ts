@@ -20,6 +20,28 @@ const sides = ["source", "target"] as const;
 /** Marks the stream of these random numbers among others with the same key. */
 const stream = 0x73756277;
 
+/**
+ * Checks how texts are cut at random.
+ *
+ * @throws OptionError if the amount is wrong, or the tokenizer cannot cut texts at random.
+ */
+export function checkChance(where: string, chance: SubwordRegularizationSide, { canSample, type }: Tokenizer): void {
+  checkKeys(where, chance, ["dropout", "alpha"]);
+  checkSampling(where, chance, canSample ? type : undefined);
+}
+
+/** How the texts of a side, by its number, are cut in an epoch. */
+export function samplingOf(
+  chance: SubwordRegularizationSide,
+  seed: number,
+  epoch: number,
+  side: number,
+): SubwordSampling {
+  const counter = [side, epoch >>> 0, Math.floor(epoch / 2 ** 32), stream] as const;
+  const [high = 0, low = 0] = philox(counter, [seed >>> 0, Math.floor(seed / 2 ** 32)]);
+  return { ...chance, seed: high * 2 ** 21 + (low >>> 11) };
+}
+
 /** How the sides of pairs are cut, if at random. */
 export type PairSampling = Partial<Record<(typeof sides)[number], SubwordSampling>>;
 
@@ -43,10 +65,7 @@ export class RegularizedCutting {
     checkKeys(where, chances, sides);
     for (const side of sides) {
       const chance = chances[side];
-      if (chance === undefined) continue;
-      checkKeys(`${where}: ${side}`, chance, ["dropout", "alpha"]);
-      const { canSample, type } = tokenizers[side];
-      checkSampling(`${where}: ${side}`, chance, canSample ? type : undefined);
+      if (chance !== undefined) checkChance(`${where}: ${side}`, chance, tokenizers[side]);
     }
     if (chances.source === undefined && chances.target === undefined) {
       throw new OptionError(`${where}: give source, target or both`);
@@ -60,10 +79,7 @@ export class RegularizedCutting {
     const cutting: PairSampling = {};
     for (const [number, side] of sides.entries()) {
       const chance = this.#chances[side];
-      if (chance === undefined) continue;
-      const counter = [number, epoch >>> 0, Math.floor(epoch / 2 ** 32), stream] as const;
-      const [high = 0, low = 0] = philox(counter, [this.#seed >>> 0, Math.floor(this.#seed / 2 ** 32)]);
-      cutting[side] = { ...chance, seed: high * 2 ** 21 + (low >>> 11), firstIndex };
+      if (chance !== undefined) cutting[side] = { ...samplingOf(chance, this.#seed, epoch, number), firstIndex };
     }
     return cutting;
   }

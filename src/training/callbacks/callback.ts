@@ -5,7 +5,7 @@ import type { Trainable } from "../trainable.ts";
 export interface TrainParameters {
   /** The epoch after the last, counted from 0; infinite if `maxUpdates` alone ends the run. */
   readonly epochs: number;
-  /** Steps of an epoch, if that is known. */
+  /** Steps of an epoch, if that is known; where they differ from epoch to epoch, of the first one. */
   readonly steps: number | undefined;
   /** Names of the values that the run itself logs, such as `loss` and `valLoss`, and of those that callbacks say they add. */
   readonly names: readonly string[];

@@ -3,7 +3,11 @@ use std::sync::Arc;
 
 use sconce_kernels::{Context, rows::for_rows};
 
-use super::{candidates::log_sum_exp, ensemble::Ensemble, request::GenerationRequest};
+use super::{
+    candidates::{log_sum_exp, top},
+    ensemble::Ensemble,
+    request::GenerationRequest,
+};
 use crate::{
     error::{Code, Error, Result},
     interrupt::Interrupt,
@@ -11,8 +15,8 @@ use crate::{
     tensor::Tensor,
 };
 
-/// Steps that targets are padded to at least: attention of fewer queries takes another way, which rounds otherwise, and scores
-/// would depend on what they are computed with.
+/// Steps that targets are padded to at least: attention of fewer queries takes another way, which rounds otherwise. Where a decoder
+/// does not mask padding, scores would depend on what they are computed with.
 const SHORTEST: usize = 5;
 
 /// What a model thinks of sequences.
@@ -20,6 +24,8 @@ const SHORTEST: usize = 5;
 pub struct TargetScores {
     /// The log-probabilities of all tokens, row after row.
     pub log_probabilities: Vec<f32>,
+    /// For each of them the most probable token in its place, the lowest id of equals.
+    pub best: Vec<i32>,
 }
 
 /// Log-probabilities of the tokens of each row, each after those before it, by one run of the whole graph of each model. `inputs`
@@ -36,7 +42,7 @@ pub fn target_scores(
 ) -> Result<TargetScores> {
     let longest = targets.iter().map(Vec::len).max().unwrap_or(0);
     if longest == 0 {
-        return Ok(TargetScores { log_probabilities: Vec::new() });
+        return Ok(TargetScores { log_probabilities: Vec::new(), best: Vec::new() });
     }
     let longest = longest.max(SHORTEST);
     // The last token is not read, what fills a row is not looked at.
@@ -60,16 +66,18 @@ pub fn target_scores(
     }
     let scores = ensemble.scores(&rows)?;
     let scores = scores.floats()?;
-    let mut works: Vec<(usize, f32)> = Vec::new();
+    let mut works: Vec<(usize, f32, i32)> = Vec::new();
     for (row, target) in targets.iter().enumerate() {
-        works
-            .extend(target.iter().enumerate().map(|(step, &id)| ((row * longest + step) * classes + id as usize, 0.0)));
+        let place = |(step, &id): (usize, &i32)| ((row * longest + step) * classes + id as usize, 0.0, 0);
+        works.extend(target.iter().enumerate().map(place));
     }
     for_rows(Context::global(), &mut works, 1, classes, |_, works| {
-        for (place, log_probability) in works {
+        for (place, log_probability, best) in works {
             let own = &scores[*place / classes * classes..][..classes];
             *log_probability = (f64::from(scores[*place]) - log_sum_exp(own)) as f32;
+            *best = top(own, 1, None).first().map_or(0, |&(_, id)| id as i32);
         }
     });
-    Ok(TargetScores { log_probabilities: works.into_iter().map(|(_, log_probability)| log_probability).collect() })
+    let (log_probabilities, best) = works.into_iter().map(|(_, probability, best)| (probability, best)).unzip();
+    Ok(TargetScores { log_probabilities, best })
 }

@@ -79,6 +79,14 @@ impl<'a> Call<'a> {
         Steps::new(self.inputs.query_mask.map(|mask| &mask[sequence * length..][..length]), range)
     }
 
+    /// Whether at most `most` queries of a sequence are not masked.
+    pub(super) fn has_few_queries(&self, sequence: usize, most: usize) -> bool {
+        let length = self.sizes.queries;
+        self.inputs.query_mask.map_or(length <= most, |mask| {
+            mask[sequence * length..][..length].iter().filter(|&&counts| counts != 0).nth(most).is_none()
+        })
+    }
+
     /// Keys that are not masked.
     pub(super) fn keys(&self, sequence: usize) -> Steps {
         let length = self.sizes.keys;

@@ -37,7 +37,8 @@ use row::{Rows, Target};
 use sums::{Finish, Sums};
 use targets::{BiasTarget, RowTarget};
 
-/// With so few queries, each is worked on alone.
+/// Where a sequence has so few queries that count, each is worked on alone. By those that count, not by how far a sequence is padded:
+/// what it gives does not depend on those beside it.
 const FEW_QUERIES: usize = 4;
 /// Pieces of a job at least, if there are queries enough.
 const PIECES: usize = 16;
@@ -202,19 +203,24 @@ pub fn forward(
     let call = Call { sizes, options, inputs };
     let output = Shared::new(output);
     let groups = options.key_value_heads;
+    let rows = |sequence: usize, group: usize| {
+        context.simd.run(Rows { call, sequence, group, target: Target::Output { output, log_sums } });
+    };
     if queries <= FEW_QUERIES {
-        context.pool.run(batch * groups, &|piece| {
-            let target = Target::Output { output, log_sums };
-            context.simd.run(Rows { call, sequence: piece / groups, group: piece % groups, target });
-        });
+        context.pool.run(batch * groups, &|piece| rows(piece / groups, piece % groups));
         return;
     }
+    let few: Vec<bool> = (0..batch).map(|sequence| call.has_few_queries(sequence, FEW_QUERIES)).collect();
     let ranges = Ranges::new(queries, (2 * PIECES).div_ceil((batch * groups).max(1)), 2 * QUERIES);
     context.pool.run(batch * groups * ranges.count(), &|piece| {
         // The last queries first: they may have the most keys.
         let (range, head) = (ranges.count() - 1 - piece / (batch * groups), piece % (batch * groups));
         let (sequence, group) = (head / groups, head % groups);
-        context.simd.run(Forward { call, sequence, group, queries: ranges.at(range), output, log_sums });
+        if !few[sequence] {
+            context.simd.run(Forward { call, sequence, group, queries: ranges.at(range), output, log_sums });
+        } else if range == 0 {
+            rows(sequence, group);
+        }
     });
 }
 

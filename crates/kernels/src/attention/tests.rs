@@ -113,7 +113,9 @@ fn threads_do_not_change_a_bit() {
 fn a_sequence_gives_the_same_bits_alone_and_with_more_padding() {
     let mut random = Random::new(47);
     let context = Context::global();
-    for (queries, keys, more) in [(20, 30, 7), (100, 210, 90), (1, 50, 1), (7, 0, 3)] {
+    for (queries, keys, more) in
+        [(20, 30, 7), (100, 210, 90), (1, 50, 1), (7, 0, 3), (3, 30, 40), (4, 4, 1), (2, 9, 210)]
+    {
         let mut options = options(2, 2, 24, 16);
         options.causal = queries == keys;
         let padded = Case::new(&mut random, [3, queries + more, keys + more], options);
@@ -167,6 +169,51 @@ fn a_sequence_gives_the_same_bits_alone_and_with_more_padding() {
                 [(alone.key, part(&together.key, keys, rows[1])), (alone.value, part(&together.value, keys, rows[2]))]
             {
                 close(&alone, &widen(&together), &format!("{what}: gradients of the keys and values"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sequence_gives_the_same_bits_whatever_lies_beside_it() {
+    let mut random = Random::new(48);
+    let (steps, lengths) = (150, [3, 150, 4, 0, 5, 1, 97]);
+    let batch = lengths.len();
+    for causal in [false, true] {
+        let mut options = options(4, 2, 24, 16);
+        options.causal = causal;
+        let mut case = Case::new(&mut random, [batch, steps, steps], options);
+        // Padding at the ends, and in the first sequence before each step.
+        let counts = |at: usize| match at / steps {
+            0 => at % 2 == 1 && at < 2 * lengths[0],
+            sequence => at % steps < lengths[sequence],
+        };
+        let mask: Vec<u8> = (0..batch * steps).map(|at| u8::from(counts(at))).collect();
+        (case.query_mask, case.key_mask) = (Some(mask.clone()), Some(mask.clone()));
+        let rows = case.rows();
+        for context in contexts() {
+            let mut together = vec![f32::NAN; batch * steps * 64];
+            forward(&context, case.sizes, &options, &case.inputs(), &mut together, None);
+            for (sequence, &length) in lengths.iter().enumerate() {
+                let chosen: Vec<usize> = (0..steps).filter(|step| mask[sequence * steps + step] != 0).collect();
+                assert_eq!(chosen.len(), length);
+                let part = |of: &[f32], row: usize| -> Vec<f32> {
+                    let row_of = |step: &usize| of[(sequence * steps + step) * row..][..row].to_vec();
+                    chosen.iter().flat_map(row_of).collect()
+                };
+                let alone = Case {
+                    sizes: AttentionSizes { batch: 1, queries: length, keys: length },
+                    query: part(&case.query, rows[0]),
+                    key: part(&case.key, rows[1]),
+                    value: part(&case.value, rows[2]),
+                    query_mask: None,
+                    key_mask: None,
+                    ..case.clone()
+                };
+                let mut output = vec![f32::NAN; length * 64];
+                forward(&context, alone.sizes, &options, &alone.inputs(), &mut output, None);
+                let expected = part(&together, 64);
+                assert_eq!(bits(&output), bits(&expected), "{length} steps, causal {causal}, {:?}", context.simd);
             }
         }
     }

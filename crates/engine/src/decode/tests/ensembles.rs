@@ -143,6 +143,10 @@ fn cached_steps_and_given_targets_have_the_probabilities_of_whole_graphs() {
             let request = request(options, search);
             let inputs = vec![source(); 2];
             let scored = target_scores(&models, &request, inputs, &targets, Interrupt::default()).unwrap();
+            // What a greedy search chose are the most probable tokens but for padding, which it never writes.
+            let chosen = targets.concat();
+            assert_eq!(scored.best.len(), chosen.len());
+            assert!(scored.best.iter().zip(&chosen).all(|(&best, &chosen)| best == chosen || best == 0));
             let mut scored = scored.log_probabilities.into_iter();
             for (row, &length) in step.lengths.iter().enumerate() {
                 for &expected in &step.log_probabilities[row * step.length..][..length as usize] {
