@@ -22,7 +22,8 @@ function documented(): Map<string, string[]> {
 }
 
 test("docs/graph.md lists the options that a graph document has", (t) => {
-  const limited = { slidingWindow: 2, logitSoftCap: 1, useGate: true, seed: 1 };
+  const bounds = { slidingWindow: 2, logitSoftCap: 1, useGate: true };
+  const limited = { ...bounds, seed: 1 };
   const built = [
     input({ shape: [2] }).node.layer,
     layers.embedding({ inputDim: 3, outputDim: 2 }),
@@ -44,6 +45,8 @@ test("docs/graph.md lists the options that a graph document has", (t) => {
     layers.layerNormalization(),
     layers.transformerEncoder({ intermediateDim: 2, numHeads: 1 }),
     layers.transformerDecoder({ intermediateDim: 2, numHeads: 1 }),
+    layers.transformerEncoder({ intermediateDim: 2, numHeads: 1, ...bounds }),
+    layers.transformerDecoder({ intermediateDim: 2, numHeads: 1, ...bounds }),
     layers.rmsNormalization(),
     layers.positionalEncoding(),
     layers.relativePositionBias({ numHeads: 1 }),

@@ -1,5 +1,4 @@
 import { OptionError } from "../errors.ts";
-import type { LayerOptionsDocument } from "../graph/document.ts";
 import type { SymbolicTensor } from "../graph/tensor.ts";
 import type { Initializer } from "../initializers/initializer.ts";
 import { type InitializerName, resolveInitializer } from "../initializers/resolve.ts";
@@ -11,6 +10,7 @@ import {
   noMore,
   seedOption,
 } from "./attention-call.ts";
+import { limits } from "./attention-limits.ts";
 import { commonOptions, Layer, type LayerOptions, type LayerSetup } from "./layer.ts";
 import { type BiasRules, type KernelRules, weightRuleNames, weightRules } from "./weight-rules.ts";
 
@@ -176,27 +176,6 @@ export function projectedAttention(
     },
   };
   return new ProjectedAttention(setup) as unknown as MultiHeadAttentionLayer;
-}
-
-/** Window, cap and gate, those that there are: documents of models without them stay what they were. */
-function limits(
-  type: string,
-  { slidingWindow, logitSoftCap, useGate }: ProjectedAttentionOptions,
-): LayerOptionsDocument {
-  const gate = booleanOption(type, "useGate", useGate ?? false);
-  return {
-    ...(slidingWindow != null && { slidingWindow: integerOption(type, "slidingWindow", slidingWindow, 1) }),
-    ...(logitSoftCap != null && { logitSoftCap: capOption(type, logitSoftCap) }),
-    ...(gate && { useGate: gate }),
-  };
-}
-
-function capOption(type: string, value: number): number {
-  const cap = numberOption(type, "logitSoftCap", value, 0);
-  if (Math.fround(cap) === 0 || !Number.isFinite(Math.fround(cap))) {
-    throw new OptionError(`${type}: logitSoftCap must be above 0 and a 32-bit number, got ${cap}`);
-  }
-  return cap;
 }
 
 /**

@@ -386,6 +386,12 @@ fn layers_of_transformers_that_share_a_bias_by_distance() {
     check("layers-transformers-distant.json", 24);
 }
 
+/// Against PyTorch.
+#[test]
+fn layers_of_transformers_with_windows_caps_and_gates() {
+    check("layers-transformers-limited.json", 60);
+}
+
 #[test]
 fn attention_without_projections() {
     check("layers-attention-plain.json", 80);

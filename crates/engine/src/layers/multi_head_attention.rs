@@ -103,12 +103,7 @@ impl MultiHeadAttentionOptions {
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(format!("dropout must be at least 0 and below 1, got {}", self.dropout));
         }
-        if self.sliding_window == Some(0) {
-            return Err("slidingWindow must be at least 1, got 0".to_owned());
-        }
-        if let Some(cap) = self.logit_soft_cap.filter(|cap| !(*cap > 0.0 && cap.is_finite())) {
-            return Err(format!("logitSoftCap must be a number above 0, got {cap}"));
-        }
+        check_limits(self.sliding_window, self.logit_soft_cap)?;
         count(&[self.heads(), self.key_width().max(self.value_width())]).map_err(|error| error.message).map(|_| ())
     }
 
@@ -188,6 +183,17 @@ impl MultiHeadAttentionOptions {
         inference.weights = weights;
         inference.equal = equal;
         Ok(inference)
+    }
+}
+
+/// Checks a window and a cap of scores, as far as there are any.
+pub(super) fn check_limits(window: Option<usize>, cap: Option<f32>) -> std::result::Result<(), String> {
+    if window == Some(0) {
+        return Err("slidingWindow must be at least 1, got 0".to_owned());
+    }
+    match cap.filter(|cap| !(*cap > 0.0 && cap.is_finite())) {
+        Some(cap) => Err(format!("logitSoftCap must be a number above 0, got {cap}")),
+        None => Ok(()),
     }
 }
 
