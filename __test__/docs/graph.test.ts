@@ -58,7 +58,7 @@ test("docs/graph.md lists the options that a graph document has", (t) => {
     layers.softmax(),
     layers.multiHeadAttention({ numHeads: 1, keyDim: 2 }),
     layers.groupedQueryAttention({ numQueryHeads: 2, numKeyValueHeads: 1, headDim: 2 }),
-    layers.multiHeadAttention({ numHeads: 1, keyDim: 2, ...limited }),
+    layers.multiHeadAttention({ numHeads: 1, keyDim: 2, attentionAxes: 1, ...limited }),
     layers.groupedQueryAttention({ numQueryHeads: 2, numKeyValueHeads: 1, headDim: 2, ...limited }),
     layers.attention(),
     layers.attention({ seed: 1 }),

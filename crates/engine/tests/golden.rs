@@ -374,6 +374,11 @@ fn attention_with_windows_and_gates() {
     check("layers-attention-limited.json", 60);
 }
 
+#[test]
+fn attention_over_axes() {
+    check("layers-attention-axes.json", 100);
+}
+
 /// Against PyTorch.
 #[test]
 fn attention_with_capped_scores() {
