@@ -152,6 +152,7 @@ const mistakes: [text: string, message: string | RegExp][] = [
     `${start}model: {cell: ltsm}`,
     'config.yaml: model.cell: expected one of lstm, gru, simple, got "ltsm"; did you mean lstm?',
   ],
+  [`${start}model: {inputFeeding: both}`, /model.inputFeeding: expected one of lastLayer, firstLayer, got "both"/],
   [`${start}model: 5`, "config.yaml: model: expected an object with options, got 5"],
   [`${start}model: {bidirectional: 1}`, "config.yaml: model.bidirectional: expected true or false, got 1"],
   [`${start}model: {type: transformer, recompute: 1}`, "config.yaml: model.recompute: expected true or false, got 1"],

@@ -66,6 +66,7 @@ test("docs/graph.md lists the options that a graph document has", (t) => {
     layers.additiveAttention({ seed: 1 }),
     layers.attentionRnn({ units: 2 }),
     layers.attentionRnn({ units: 2, dropout: 0.1, recurrentDropout: 0.1 }),
+    layers.attentionRnn({ units: 2, layers: 2 }),
     layers.attentionRnn({ units: 2, cell: "gru", attention: "bahdanau" }),
     layers.timeDistributed(layers.dense({ units: 2 })),
     layers.reshape({ targetShape: [2] }),

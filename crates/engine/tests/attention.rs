@@ -226,3 +226,53 @@ fn calls_that_do_not_fit_are_refused_by_layer() {
     let error = refused(dense_options(3), "dense", [x.clone(), y.clone(), y], &["query"]);
     check(error, Code::Option, &["layer dense1", "takes no options"]);
 }
+
+/// Cells above one another with attention, between an embedding and a loss.
+fn stacked(cell: &str, form: &str, dropout: f64) -> String {
+    let mut document = Document::default();
+    let source = document.input(json!(["batch", KEYS]), "int32");
+    let target = document.input(json!(["batch", QUERIES]), "int32");
+    let table = document.embedding_layer(ROWS, WIDTH);
+    let (x, z) = (document.call(table, &[source]), document.call(table, &[target]));
+    let mut options = json!({
+        "cell": cell, "units": WIDTH, "layers": 3, "attention": form, "inputFeeding": true, "useBias": true,
+        "kernelInitializer": start(), "recurrentInitializer": start(), "biasInitializer": start(),
+        "returnSequences": true, "returnState": false, "returnAttentionScores": false, "dropout": dropout,
+        "recurrentDropout": dropout
+    });
+    match cell {
+        "lstm" => options["unitForgetBias"] = json!(false),
+        _ => options["resetAfter"] = json!(cell == "gru"),
+    }
+    if cell == "before" {
+        options["cell"] = json!("gru");
+    }
+    if form == "concat" {
+        options["attentionUnits"] = json!(4);
+    }
+    let layer = document.layer("attentionRnn", options);
+    let states = document.call(layer, &[z, x]);
+    let output = document.dense(ROWS, "softmax", true, states);
+    document.finish(&[output])
+}
+
+#[test]
+fn stacks_of_cells_with_attention_and_dropout_on_all_backends() {
+    for (cell, form) in [("lstm", "general"), ("gru", "concat"), ("before", "dot")] {
+        for dropout in [0.0, 0.3] {
+            let mut source = integers(3, BATCH * KEYS, 1, ROWS as i32);
+            source[KEYS - 2..KEYS].fill(0);
+            let mut target = integers(4, BATCH * QUERIES, 1, ROWS as i32);
+            target[QUERIES..QUERIES + 2].fill(0);
+            target[3 * QUERIES - 1] = 0;
+            let inputs = vec![Tensor::ids(vec![BATCH, KEYS], source), Tensor::ids(vec![BATCH, QUERIES], target)];
+            let target = TargetData::Ids(Arc::new(integers(5, BATCH * QUERIES, 0, ROWS as i32)));
+            let outputs = [OutputPlan { loss: Some(PLAIN.into()), ..OutputPlan::default() }];
+            let losses = vec![LossInput { target, sample_weights: None }];
+            let case = Case::new(&stacked(cell, form, dropout), inputs, losses, &outputs, &[]);
+            let found = case.check_backends();
+            case.assert_alive(&found);
+            case.check_differences(2, 5e-4, |found| found.results[0].loss);
+        }
+    }
+}

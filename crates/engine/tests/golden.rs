@@ -364,6 +364,12 @@ fn recurrent_layers_with_attention() {
     check("../torch/attention-rnn.json", 60);
 }
 
+/// Against PyTorch.
+#[test]
+fn stacks_of_cells_with_attention() {
+    check("../torch/attention-rnn-stacked.json", 36);
+}
+
 #[test]
 fn attention_of_grouped_heads() {
     check("layers-attention-groups.json", 40);
