@@ -293,7 +293,7 @@ export type { Seq2SeqFitOptions } from "./models/seq2seq/fit.ts";
 export type { ValidationGenerationOptions, ValidationMetric } from "./models/seq2seq/generated-validation.ts";
 export type { Pairs } from "./models/seq2seq/pairs.ts";
 export type { TransformerPreset, TransformerPresetName, TransformerPresetOptions } from "./models/seq2seq/presets.ts";
-export type { RecurrentSeq2SeqOptions } from "./models/seq2seq/recurrent.ts";
+export type { InputFeeding, RecurrentSeq2SeqOptions } from "./models/seq2seq/recurrent.ts";
 export type { Feed, TensorChoice } from "./models/seq2seq/roles.ts";
 export type { SubwordRegularization, SubwordRegularizationSide } from "./models/seq2seq/subword-regularization.ts";
 export type { TiedEmbeddings, TransformerSeq2SeqOptions } from "./models/seq2seq/transformer.ts";

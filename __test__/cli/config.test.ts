@@ -95,9 +95,10 @@ test("flags win over the file, also within an optimiser that the file only names
 const start = "out: run\ndata: {train: a}\n";
 
 test("a Transformer has the options that are said, and no defaults of recurrent models", (t) => {
-  const text = `${start}tokenizers: {joint: true}\nmodel: {type: transformer, preset: transformer-tiny, heads: 8, tiedEmbeddings: all, recompute: true}\n`;
+  const text = `${start}tokenizers: {joint: true}\nmodel: {type: transformer, preset: transformer-tiny, heads: 8, tiedEmbeddings: all, recompute: true, slidingWindow: [64, null], logitSoftCap: 50, useGate: true}\n`;
   const config = resolved(text, [{ flag: "--dropout", path: "model.dropout", value: 0.2 }]);
-  const said = { preset: "transformer-tiny", heads: 8, tiedEmbeddings: "all", recompute: true };
+  const limits = { slidingWindow: [64, null], logitSoftCap: 50, useGate: true };
+  const said = { preset: "transformer-tiny", heads: 8, tiedEmbeddings: "all", recompute: true, ...limits };
   const model = { type: "transformer", ...said, dropout: 0.2 };
   t.deepEqual(config.model, model as ResolvedConfig["model"]);
   t.deepEqual(resolveConfig("config.yaml", parse(JSON.stringify(config)), []), config);
@@ -151,9 +152,14 @@ const mistakes: [text: string, message: string | RegExp][] = [
     `${start}model: {cell: ltsm}`,
     'config.yaml: model.cell: expected one of lstm, gru, simple, got "ltsm"; did you mean lstm?',
   ],
+  [`${start}model: {inputFeeding: both}`, /model.inputFeeding: expected one of lastLayer, firstLayer, got "both"/],
   [`${start}model: 5`, "config.yaml: model: expected an object with options, got 5"],
   [`${start}model: {bidirectional: 1}`, "config.yaml: model.bidirectional: expected true or false, got 1"],
   [`${start}model: {type: transformer, recompute: 1}`, "config.yaml: model.recompute: expected true or false, got 1"],
+  [
+    `${start}model: {type: transformer, slidingWindow: [2, 0]}`,
+    /model.slidingWindow: expected an integer of at least 1, null, or a list of these/,
+  ],
   [
     `${start}training: {earlyStopping: {patients: 1}}`,
     /training.earlyStopping.patients is unknown; did you mean patience\?/,

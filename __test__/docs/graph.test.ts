@@ -22,7 +22,8 @@ function documented(): Map<string, string[]> {
 }
 
 test("docs/graph.md lists the options that a graph document has", (t) => {
-  const limited = { slidingWindow: 2, logitSoftCap: 1, useGate: true, seed: 1 };
+  const bounds = { slidingWindow: 2, logitSoftCap: 1, useGate: true };
+  const limited = { ...bounds, seed: 1 };
   const built = [
     input({ shape: [2] }).node.layer,
     layers.embedding({ inputDim: 3, outputDim: 2 }),
@@ -44,6 +45,8 @@ test("docs/graph.md lists the options that a graph document has", (t) => {
     layers.layerNormalization(),
     layers.transformerEncoder({ intermediateDim: 2, numHeads: 1 }),
     layers.transformerDecoder({ intermediateDim: 2, numHeads: 1 }),
+    layers.transformerEncoder({ intermediateDim: 2, numHeads: 1, ...bounds }),
+    layers.transformerDecoder({ intermediateDim: 2, numHeads: 1, ...bounds }),
     layers.rmsNormalization(),
     layers.positionalEncoding(),
     layers.relativePositionBias({ numHeads: 1 }),
@@ -55,7 +58,7 @@ test("docs/graph.md lists the options that a graph document has", (t) => {
     layers.softmax(),
     layers.multiHeadAttention({ numHeads: 1, keyDim: 2 }),
     layers.groupedQueryAttention({ numQueryHeads: 2, numKeyValueHeads: 1, headDim: 2 }),
-    layers.multiHeadAttention({ numHeads: 1, keyDim: 2, ...limited }),
+    layers.multiHeadAttention({ numHeads: 1, keyDim: 2, attentionAxes: 1, ...limited }),
     layers.groupedQueryAttention({ numQueryHeads: 2, numKeyValueHeads: 1, headDim: 2, ...limited }),
     layers.attention(),
     layers.attention({ seed: 1 }),
@@ -63,6 +66,7 @@ test("docs/graph.md lists the options that a graph document has", (t) => {
     layers.additiveAttention({ seed: 1 }),
     layers.attentionRnn({ units: 2 }),
     layers.attentionRnn({ units: 2, dropout: 0.1, recurrentDropout: 0.1 }),
+    layers.attentionRnn({ units: 2, layers: 2 }),
     layers.attentionRnn({ units: 2, cell: "gru", attention: "bahdanau" }),
     layers.timeDistributed(layers.dense({ units: 2 })),
     layers.reshape({ targetShape: [2] }),

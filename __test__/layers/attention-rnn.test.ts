@@ -79,15 +79,29 @@ test("weights and outputs have the names and shapes that the reference says", (t
     "combine/kernel 12 6",
     "key/kernel 6 5",
   ]);
+  t.deepEqual(shapes({ attention: "dot", layers: 3, cell: "gru" }), {
+    weights: [
+      "kernel 12 18",
+      "recurrentKernel 6 18",
+      "bias 2 18",
+      ...[2, 3].flatMap((cell) => [
+        `cell${cell}/kernel 6 18`,
+        `cell${cell}/recurrentKernel 6 18`,
+        `cell${cell}/bias 2 18`,
+      ]),
+      "combine/kernel 12 6",
+    ],
+    outputs: 6,
+  });
   t.deepEqual(shapes({ attention: "bahdanau", cell: "gru", resetAfter: false }), {
     weights: ["kernel 12 18", "recurrentKernel 6 18", "bias 18", "query/kernel 6 6", "scale 6", "key/kernel 6 6"],
     outputs: 3,
   });
 });
 
-for (const attention of forms) {
-  test(`${attention}: padding of both sides changes nothing, and shares add up to 1`, async (t) => {
-    const { whole, outputs } = made({ attention, cell: attention === "general" ? "gru" : "lstm" });
+for (const [attention, count] of [...forms.map((form) => [form, 1] as const), ["concat", 3] as const]) {
+  test(`${attention} of ${count}: padding of both sides changes nothing, and shares add up to 1`, async (t) => {
+    const { whole, outputs } = made({ attention, layers: count, cell: attention === "general" ? "gru" : "lstm" });
     t.true(outputs[0].masked);
     await whole.build({ seed: 3 });
     const [sources, targets] = [
@@ -117,11 +131,12 @@ for (const attention of forms) {
 test("a model with it is saved and loaded", async (t) => {
   const folder = mkdtempSync(join(tmpdir(), "sconce-attention-rnn-"));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  for (const attention of forms) {
-    const { whole } = made({ attention });
+  for (const [attention, count] of [...forms.map((form) => [form, 1] as const), ["dot", 2] as const]) {
+    const { whole } = made({ attention, layers: count });
     await whole.build({ seed: 5 });
-    await whole.save(join(folder, attention));
-    await using loaded = await loadModel(join(folder, attention));
+    const place = join(folder, `${attention}${count}`);
+    await whole.save(place);
+    await using loaded = await loadModel(place);
     const data = [ids(1, [3, 2], 4), ids(5, [1, 4], 4)];
     t.deepEqual(await loaded.predict(data), await whole.predict(data));
     whole.dispose();
@@ -141,6 +156,10 @@ test("options and inputs that do not fit are errors that say what to do", (t) =>
     [{ units: 2, cell: "gru", unitForgetBias: true }, /unitForgetBias is no option of cell "gru"/],
     [{ units: 2, useBias: 1 }, /useBias must be true or false/],
     [{ units: 2, dropout: 1 }, /dropout must be below 1/],
+    [{ units: 2, layers: 0 }, /layers must be an integer of at least 1, got 0/],
+    [{ units: 2, layers: 65 }, /layers must be at most 64, got 65/],
+    [{ units: 2, layers: 2, inputFeeding: false }, /2 layers need inputFeeding/],
+    [{ units: 2, layers: 2, attention: "bahdanau" }, /2 layers need inputFeeding/],
     [{ units: 2, recurrentDropout: -0.5 }, /recurrentDropout must be a number from 0 to 1/],
   ];
   for (const [given, message] of options) {
@@ -153,6 +172,11 @@ test("options and inputs that do not fit are errors that say what to do", (t) =>
   t.throws(() => call(sequence(2), sequence(3), { initialState: [sequence(3)] }), {
     instanceOf: OptionError,
     message: /initialState must be a list of the tensors \[h, c\] or \[h, c, output\], got a list of 1/,
+  });
+  const stacked = layers.attentionRnn({ units: 3, layers: 2 }) as unknown as typeof call;
+  t.throws(() => stacked(sequence(2), sequence(3), { initialState: [sequence(3), sequence(3)] }), {
+    instanceOf: OptionError,
+    message: /a list of the tensors \[h1, c1, h2, c2\] or \[h1, c1, h2, c2, output\], got a list of 2/,
   });
   t.throws(() => call(sequence(2), sequence(4)), {
     instanceOf: ShapeError,

@@ -69,8 +69,9 @@ test("bad options and calls are refused by name", (t) => {
   refused(() => layers.multiHeadAttention({ ...heads, logitSoftCap: -1 }), /logitSoftCap must be a number/);
   refused(() => layers.attention({ seed: -1 }), /attention: seed must be an integer of at least 0/);
   refused(() => layers.multiHeadAttention({ ...heads, useGate: 1 as never }), /useGate must be true or false/);
-  // @ts-expect-error one axis of time only.
-  refused(() => layers.multiHeadAttention({ ...heads, attentionAxes: [1, 2] }), /unknown option "attentionAxes"/);
+  refused(() => layers.multiHeadAttention({ ...heads, attentionAxes: [] }), /attentionAxes must name 1 to 32 axes/);
+  refused(() => layers.multiHeadAttention({ ...heads, attentionAxes: 0 }), /attentionAxes must be from 1 .* got 0/);
+  refused(() => layers.multiHeadAttention({ ...heads, attentionAxes: [1.5] }), /attentionAxes must be an integer/);
   const uneven = { numQueryHeads: 4, numKeyValueHeads: 3, headDim: 2 };
   refused(() => layers.groupedQueryAttention(uneven), /multiple of numKeyValueHeads, got 4 and 3/);
   // @ts-expect-error no such mode.
@@ -86,7 +87,8 @@ test("bad options and calls are refused by name", (t) => {
   refused(() => layers.attention({ name: "plain2" })([q, q], { attentionMask: q }), /unknown option "attentionMask"/);
   refused(() => layers.attention({ name: "narrow" })([q, v]), /layer narrow: .*query and key/, ShapeError);
   const square = input({ shape: [5, 4, 6], name: "square" });
-  refused(() => layer(square, v), /layer own: .*more than one axis/, ShapeError);
+  refused(() => layer(square, v), /layer own: expected the value to have the 4 axes of the query/, ShapeError);
+  refused(() => layer(square, square, { useCausalMask: true }), /useCausalMask needs one axis/, ShapeError);
   const fixed = input({ shape: [5, 4], name: "fixed" });
   const mask = input({ shape: [3, 4], dtype: "int32", name: "mask" });
   refused(
@@ -94,6 +96,53 @@ test("bad options and calls are refused by name", (t) => {
     /layer own: expected attentionMask to have shape/,
     ShapeError,
   );
+});
+
+test("attention over an axis is by itself at each place of the others, also of a saved model", async (t) => {
+  const [batch, rows, columns] = [2, 3, 4];
+  const folder = await mkdtemp(join(tmpdir(), "sconce-axes-"));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const image = input({ shape: [null, columns, 6], name: "image" });
+  const layer = layers.multiHeadAttention({ ...heads, attentionAxes: -2 });
+  const [y, scores] = layer(image, image, { returnAttentionScores: true, useCausalMask: true });
+  t.deepEqual(y.shape, [null, null, columns, 6]);
+  t.deepEqual(scores.shape, [null, null, 2, columns, columns]);
+  const across = layers.multiHeadAttention({ ...heads, attentionAxes: [2, 1] });
+  const all = across(image, image, { returnAttentionScores: true })[1];
+  t.deepEqual(all.shape, [null, 2, columns, null, columns, null]);
+  const row = input({ shape: [columns, 6], name: "row" });
+  await using whole = model({ inputs: image, outputs: y });
+  // Along the only axis of a row -2 is time.
+  await using single = model({ inputs: row, outputs: layer(row, row, { useCausalMask: true }) });
+  await whole.build({ seed: 4 });
+  const data = formulaValues(3, batch * rows * columns * 6, 1);
+  const found = await whole.predict(ndarray(data, [batch, rows, columns, 6]));
+  const expected = await single.predict(ndarray(data, [batch * rows, columns, 6]));
+  t.deepEqual(found.shape, [batch, rows, columns, 6]);
+  t.true(found.data.every((number, at) => Math.abs(number - expected.data[at]!) < 1e-6));
+  await whole.save(join(folder, "model"));
+  await using again = await loadModel(join(folder, "model"));
+  t.deepEqual(await again.predict(ndarray(data, [batch, rows, columns, 6])), found);
+});
+
+test("a decoder whose attention is within rows of another batch is refused by name", async (t) => {
+  const tokens = input({ shape: [null], dtype: "int32", name: "tokens" });
+  const x = layers.embedding({ inputDim: 9, outputDim: 8 })(tokens);
+  const apart = ops.expandDims(x, 2);
+  const both = ops.concatenate([apart, ops.multiply(apart, 2)], 2);
+  const own = (attentionAxes: number) =>
+    layers.multiHeadAttention({ numHeads: 2, keyDim: 4, attentionAxes, name: `over${attentionAxes}` })(both, both, {
+      useCausalMask: true,
+    });
+  for (const [axis, message] of [
+    [1, /layer over1 cannot decode: it attends within rows of another batch/],
+    [2, /layer over2 cannot decode: it mixes the steps/],
+  ] as const) {
+    const mixed = ops.mean(own(axis), { axis: 2 });
+    await using made = model({ inputs: tokens, outputs: layers.dense({ units: 9, activation: "softmax" })(mixed) });
+    const request = { decoderInput: 0, output: 0, beginId: 1, endId: [], padId: 0, maxNewTokens: 3, feed: "ids" };
+    t.throws(() => made.handle().inspectDecoder(JSON.stringify(request)), { message });
+  }
 });
 
 test("a gate has weights between those of keys and values, as in Keras", (t) => {

@@ -57,6 +57,17 @@ const makers: [name: string, make: () => Promise<LanguageModel>][] = [
       }),
   ],
   [
+    "Transformer, windows, caps and gates",
+    async () =>
+      LanguageModel.transformer({
+        tokenizer: await tokenizer,
+        ...small,
+        slidingWindow: [4, 9],
+        logitSoftCap: 4,
+        useGate: true,
+      }),
+  ],
+  [
     "Transformer, fixed slopes of distances",
     async () => LanguageModel.transformer({ tokenizer: await tokenizer, ...small, positions: "alibi" }),
   ],

@@ -28,13 +28,14 @@ export function makeTranslator({ model }: ResolvedConfig, source: Tokenizer, tar
     const { type: _, ...options } = model;
     return Seq2Seq.transformer({ ...options, source, target, name: "translator" });
   }
-  const { type: _, sourceEmbeddings, targetEmbeddings, encoderUnits, bridge, ...options } = model;
+  const { type: _, sourceEmbeddings, targetEmbeddings, encoderUnits, bridge, inputFeeding, ...options } = model;
   return Seq2Seq.recurrent({
     ...options,
     source,
     target,
     ...(encoderUnits === undefined ? {} : { encoderUnits }),
     ...(bridge === undefined ? {} : { bridge }),
+    ...(inputFeeding === undefined ? {} : { inputFeeding }),
     // Names of initialisers are checked by the layer.
     ...(sourceEmbeddings === undefined ? {} : embeddings("sourceEmbeddings", sourceEmbeddings)),
     ...(targetEmbeddings === undefined ? {} : embeddings("targetEmbeddings", targetEmbeddings)),

@@ -19,12 +19,20 @@ export type AttentionForm = "dot" | "general" | "concat" | "bahdanau";
 /** Forms of attention within a recurrent layer. @internal */
 export const attentionForms = ["dot", "general", "concat", "bahdanau"] as const satisfies readonly AttentionForm[];
 
+/** Most cells of a layer. */
+const maximumLayers = 64;
+
 /** Options of {@link layers.attentionRnn}. */
 export interface AttentionRnnOptions extends LayerOptions, KernelRules, RecurrentRules, BiasRules {
   /** What a step computes besides the attention; default `"lstm"`. */
   cell?: "lstm" | "gru";
   /** Features of the output and of each state, at least 1. */
   units: number;
+  /**
+   * Cells, each of which takes the output of the one before in the same step; the first is fed the output, and the last attends (Luong et
+   * al. 2015, section 3.3). From 1 to 64, more than 1 only with `inputFeeding`; default 1.
+   */
+  layers?: number;
   /** How a step looks at the memory; default `"general"`. */
   attention?: AttentionForm;
   /** Hidden features of the scores of `"concat"` and `"bahdanau"`, at least 1; default `units`. Other forms have none. */
@@ -37,7 +45,7 @@ export interface AttentionRnnOptions extends LayerOptions, KernelRules, Recurren
   /** Whether the cell has a bias; default `true`. */
   useBias?: boolean;
   /**
-   * Share of what goes into the cell, the context or output that is fed to it too, that becomes 0 in training, for all steps alike; from
+   * Share of what goes into each cell, the context or output that is fed to it too, that becomes 0 in training, for all steps alike; from
    * 0 to below 1, default 0.
    */
   dropout?: number;
@@ -67,8 +75,8 @@ export interface AttentionRnnOptions extends LayerOptions, KernelRules, Recurren
 /** Options of a call of a recurrent layer with attention. */
 export interface AttentionRnnCallOptions {
   /**
-   * States before the first step, each `[batch, units]`: `[h, c]` of an LSTM, `[h]` of a GRU; with `inputFeeding` the output before
-   * may follow. Default zeros.
+   * States before the first step, each `[batch, units]`: `[h, c]` of an LSTM, `[h]` of a GRU, of more `layers` those of each, the first
+   * one first; with `inputFeeding` the output before may follow. Default zeros.
    */
   initialState?: readonly SymbolicTensor[];
 }
@@ -90,7 +98,7 @@ export interface AttentionRnnListLayer extends Layer {
    * @param x - `[batch, time, features]`
    * @param memory - What the steps look at, `[batch, sources, features]`; steps that its mask leaves out have no share.
    * @param options - Initial states.
-   * @returns The output, with `returnState` the states after the last step (h, c of an LSTM, with `inputFeeding` the output), with
+   * @returns The output, with `returnState` the states after the last step (h, c of an LSTM, of each cell, with `inputFeeding` the output), with
    * `returnAttentionScores` the shares `[batch, time, sources]`, through which no gradient goes.
    */
   (
@@ -125,7 +133,10 @@ export class AttentionRnn extends Layer {
     }
     checkKeys(where, options, ["initialState"]);
     const { initialState: state = [] } = options as { initialState?: unknown };
-    const names = [...(this.options.cell === "lstm" ? ["h", "c"] : ["h"])];
+    const { cell, layers: count = 1 } = this.options as { cell: string; layers?: number };
+    const of = cell === "lstm" ? ["h", "c"] : ["h"];
+    const names =
+      count === 1 ? of : Array.from({ length: count }, (_, at) => of.map((name) => `${name}${at + 1}`)).flat();
     const most = this.options.inputFeeding === true ? names.length + 1 : names.length;
     const fits = Array.isArray(state) && (state.length === names.length || state.length === most);
     if (!fits && "initialState" in (options as object)) {
@@ -143,6 +154,7 @@ const names = [
   ...commonOptions,
   "cell",
   "units",
+  "layers",
   "attention",
   "attentionUnits",
   "inputFeeding",
@@ -170,12 +182,15 @@ const names = [
  * - the others: `h = cell([x, a], h)` with the output `a` before (`h = cell(x, h)` without `inputFeeding`), then `c` from the query
  *   `h`; the output is `a = tanh([c, h] C)`.
  *
+ * With more `layers` the cell is several: each takes the output of the one before in the same step, `h` is that of the last one, and what
+ * is fed goes into the first.
+ *
  * A masked step keeps all states and repeats the output before. Where no step of the memory counts, the context is 0.
  *
  * @param options - Units, cell, form of the attention and the rest.
  * @returns A layer from `[batch, time, features]` and a memory `[batch, sources, E]` to `[batch, units]` or `[batch, time, units]`,
  * with weights `kernel [features + fed, gates]` (fed: the E of the context, the units of the output, or 0), `recurrentKernel
- * [units, gates]` and `bias` as of `lstm` and `gru`, then `query/kernel [units, attentionUnits]` (Q) and `scale [attentionUnits]`
+ * [units, gates]` and `bias` as of `lstm` and `gru`, those of further cells (`cell2/kernel [units, gates]` and so on), then `query/kernel [units, attentionUnits]` (Q) and `scale [attentionUnits]`
  * (v) of concat and bahdanau, `combine/kernel [E + units, units]` (C) of all but bahdanau, and `key/kernel` (K) of all but dot:
  * `[E, units]` of general, `[E, attentionUnits]` of the others.
  * @throws OptionError if an option is unknown or out of range, or not one of this cell or form.
@@ -201,12 +216,19 @@ export function attentionRnn(options: AttentionRnnOptions): AttentionRnnUnionLay
     throw new OptionError(`${type}: inputFeeding is no option of attention "bahdanau", whose cell gets the context`);
   }
   none(cell === "lstm" ? "resetAfter" : "unitForgetBias", `cell "${cell}"`);
+  const layers = integerOption(type, "layers", options.layers ?? 1, 1);
+  const inputFeeding = flag("inputFeeding", attention !== "bahdanau");
+  if (layers > maximumLayers) throw new OptionError(`${type}: layers must be at most ${maximumLayers}, got ${layers}`);
+  if (layers > 1 && !inputFeeding) {
+    throw new OptionError(`${type}: ${layers} layers need inputFeeding: stack other layers on it instead`);
+  }
   const resolved: LayerOptionsDocument = {
     cell,
     units,
+    ...(layers > 1 && { layers }),
     attention,
     ...(additive && { attentionUnits: integerOption(type, "attentionUnits", options.attentionUnits ?? units, 1) }),
-    inputFeeding: flag("inputFeeding", attention !== "bahdanau"),
+    inputFeeding,
     useBias: flag("useBias", true),
     ...rate("dropout", options.dropout),
     ...rate("recurrentDropout", options.recurrentDropout),

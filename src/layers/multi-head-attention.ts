@@ -11,6 +11,8 @@ import {
   noMore,
   seedOption,
 } from "./attention-call.ts";
+import { limits } from "./attention-limits.ts";
+import { axesOption } from "./axes-option.ts";
 import { commonOptions, Layer, type LayerOptions, type LayerSetup } from "./layer.ts";
 import { type BiasRules, type KernelRules, weightRuleNames, weightRules } from "./weight-rules.ts";
 
@@ -58,6 +60,12 @@ export interface MultiHeadAttentionOptions extends ProjectedAttentionOptions {
   valueDim?: number;
   /** Features of the output, at least 1; default those of the query. */
   outputShape?: number | null;
+  /**
+   * Axes that are attended over, of inputs with more than one between batch and features; negative ones are counted from the end. At each
+   * place of the others, which query and value must have in common, attention is by itself. Default `null`: all between batch and
+   * features.
+   */
+  attentionAxes?: number | readonly number[] | null;
 }
 
 /** Options of a call of an attention layer with projections. */
@@ -66,10 +74,11 @@ export interface MultiHeadAttentionCallOptions extends AttentionCallOptions {
   key?: SymbolicTensor;
   /**
    * Which keys count for which queries: those where it is not 0. Float or ids, `[batch, T, S]` or `[batch, heads, T, S]`, where 1
-   * in the place of the batch or the heads is for all. Default all that the masks of the inputs let through.
+   * in the place of the batch or the heads is for all; with more axes as the scores, of which those between the batch and the queries may
+   * be missing. Default all that the masks of the inputs let through.
    */
   attentionMask?: SymbolicTensor;
-  /** What is added to the scaled scores before the softmax, `[batch, heads, T, S]`, 1 for all as above; default nothing. */
+  /** What is added to the scaled scores before the softmax, with the axes of the scores, 1 for all as above; default nothing. */
   attentionBias?: SymbolicTensor;
 }
 
@@ -150,7 +159,7 @@ export const projectedOptions = [
 export function projectedAttention(
   type: string,
   options: ProjectedAttentionOptions,
-  sizes: Readonly<Record<string, number | null>>,
+  sizes: LayerOptionsDocument,
 ): MultiHeadAttentionLayer {
   const dropout = numberOption(type, "dropout", options.dropout ?? 0, 0, 1);
   if (dropout === 1) throw new OptionError(`${type}: dropout must be below 1, got 1`);
@@ -178,34 +187,16 @@ export function projectedAttention(
   return new ProjectedAttention(setup) as unknown as MultiHeadAttentionLayer;
 }
 
-/** Window, cap and gate, those that there are: documents of models without them stay what they were. */
-function limits(
-  type: string,
-  { slidingWindow, logitSoftCap, useGate }: ProjectedAttentionOptions,
-): LayerOptionsDocument {
-  const gate = booleanOption(type, "useGate", useGate ?? false);
-  return {
-    ...(slidingWindow != null && { slidingWindow: integerOption(type, "slidingWindow", slidingWindow, 1) }),
-    ...(logitSoftCap != null && { logitSoftCap: capOption(type, logitSoftCap) }),
-    ...(gate && { useGate: gate }),
-  };
-}
-
-function capOption(type: string, value: number): number {
-  const cap = numberOption(type, "logitSoftCap", value, 0);
-  if (Math.fround(cap) === 0 || !Number.isFinite(Math.fround(cap))) {
-    throw new OptionError(`${type}: logitSoftCap must be above 0 and a 32-bit number, got ${cap}`);
-  }
-  return cap;
-}
-
 /**
  * Attention of several heads: queries, keys and values are projected to heads, each query averages the values by
  * `softmax(query . key / sqrt(keyDim))`, and the heads together are projected to the output.
  *
  * Masks that the inputs carry count: of the value (and of the key, if it is another tensor) for the keys, of the query for the
  * queries; the output has the mask of the query. A query that sees no key, for instance a masked one, averages all values, or
- * gives zeros before the last projection if there is `dropout` or the scores are wanted, as in Keras.
+ * gives zeros before the last projection if there is `dropout`, the scores are wanted or inputs have more axes, as in Keras.
+ *
+ * Inputs may have more axes, `[batch, ..., features]`: `attentionAxes` says over which of them attention is. The scores are then
+ * `[batch, the other axes, heads, axes of the queries, axes of the keys]`, and `useCausalMask` and `slidingWindow` need one such axis.
  *
  * @param options - Heads and their features.
  * @returns A layer from a query `[batch, T, D]` and a value `[batch, S, E]` to `[batch, T, outputShape]`, with weights
@@ -216,13 +207,14 @@ function capOption(type: string, value: number): number {
  */
 export function multiHeadAttention(options: MultiHeadAttentionOptions): MultiHeadAttentionLayer {
   const type = "multiHeadAttention";
-  checkKeys(type, options, [...projectedOptions, "numHeads", "keyDim", "valueDim", "outputShape"]);
+  checkKeys(type, options, [...projectedOptions, "numHeads", "keyDim", "valueDim", "outputShape", "attentionAxes"]);
   const keyDim = integerOption(type, "keyDim", options.keyDim, 1);
-  const { outputShape } = options;
+  const { outputShape, attentionAxes } = options;
   return projectedAttention(type, options, {
     numHeads: integerOption(type, "numHeads", options.numHeads, 1),
     keyDim,
     valueDim: integerOption(type, "valueDim", options.valueDim ?? keyDim, 1),
     outputShape: outputShape == null ? null : integerOption(type, "outputShape", outputShape, 1),
+    ...(attentionAxes != null && { attentionAxes: axesOption(type, attentionAxes, "attentionAxes") }),
   });
 }

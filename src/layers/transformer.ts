@@ -4,6 +4,7 @@ import type { Initializer } from "../initializers/initializer.ts";
 import { type InitializerName, resolveInitializer } from "../initializers/resolve.ts";
 import { booleanOption, checkKeys, integerOption, nameOption, numberOption } from "../options.ts";
 import { type ActivationName, checkActivation } from "./activation-name.ts";
+import { limits } from "./attention-limits.ts";
 import { commonOptions, Layer, type LayerOptions, type LayerSetup } from "./layer.ts";
 
 /** Which features of a head are pairs that are turned: of the first half and the second, or neighbours. */
@@ -34,6 +35,22 @@ export interface TransformerLayerOptions extends LayerOptions {
    * both `"halves"` of a head, as in Llama, or `"interleaved"` neighbours, as in the paper. Default `null`: positions are not told.
    */
   rotary?: RotaryOrder | null;
+  /**
+   * How many steps of the sequence itself a step sees on either side, itself included, at least 1: steps `t` and `s` see one another
+   * if `|t - s| < slidingWindow`. In a decoder, which sees none behind, these are its own step and those before, as in Mistral. What lies
+   * outside takes no time. A second sequence is seen whole. Default `null`: all.
+   */
+  slidingWindow?: number | null;
+  /**
+   * Between minus and plus which the scaled scores of each attention are brought, softly, before bias, mask and softmax:
+   * `cap * tanh(score / cap)`, as in Gemma 2. A number above 0; default `null`: scores are left as they are.
+   */
+  logitSoftCap?: number | null;
+  /**
+   * Whether what the heads of each attention give is multiplied by the sigmoid of one more projection of its query, element by element,
+   * before the last projection (Qiu et al., 2025); default `false`.
+   */
+  useGate?: boolean;
   /** Whether projections and network have biases; default `true`. */
   useBias?: boolean;
   /** How kernels begin; default `"glorotUniform"`. */
@@ -135,6 +152,9 @@ function setupOf(where: string, options: TransformerLayerOptions): LayerSetup {
     "layerNormEpsilon",
     "normalizeFirst",
     "rotary",
+    "slidingWindow",
+    "logitSoftCap",
+    "useGate",
     "useBias",
     "kernelInitializer",
     "biasInitializer",
@@ -163,6 +183,7 @@ function setupOf(where: string, options: TransformerLayerOptions): LayerSetup {
       layerNormEpsilon: epsilon,
       normalizeFirst: booleanOption(where, "normalizeFirst", options.normalizeFirst ?? false),
       rotary: rotary === null ? null : nameOption(where, "rotary", rotary, ["halves", "interleaved"]),
+      ...limits(where, options),
       useBias: booleanOption(where, "useBias", options.useBias ?? true),
       kernelInitializer: kernel.document,
       biasInitializer: bias.document,
@@ -192,8 +213,8 @@ function rate(where: string, name: string, value: unknown): number {
  *
  * @param options - Sizes, dropout, and where it normalises.
  * @returns A layer from `[batch, time, features]` to the same, with weights in the order of {@link https://keras.io/keras_hub KerasHub}:
- * `selfAttention/query/kernel [features, heads * keyDim]`, `selfAttention/query/bias`, the same of `key` and `value`,
- * `selfAttention/attentionOutput/kernel` and `bias`, `selfAttentionLayerNorm/gamma` and `beta`, those of `feedforwardLayerNorm`,
+ * `selfAttention/query/kernel [features, heads * keyDim]`, `selfAttention/query/bias`, the same of `key`, with `useGate` of `gate`, and of
+ * `value`, `selfAttention/attentionOutput/kernel` and `bias`, `selfAttentionLayerNorm/gamma` and `beta`, those of `feedforwardLayerNorm`,
  * `feedforwardIntermediateDense/kernel` and `bias`, those of `feedforwardOutputDense`. The heads of a kernel lie side by side. It
  * throws `ShapeError` for other shapes, and if the heads do not divide the features.
  * @throws OptionError if an option is unknown or out of range.

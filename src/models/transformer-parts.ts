@@ -4,6 +4,7 @@ import type { SymbolicTensor } from "../graph/tensor.ts";
 import type { Initializer } from "../initializers/initializer.ts";
 import { randomNormal } from "../initializers/rules.ts";
 import type { ActivationName } from "../layers/activation-name.ts";
+import { softCapOption } from "../layers/attention-limits.ts";
 import { dropout } from "../layers/dropout.ts";
 import { layerNormalization } from "../layers/layer-normalization.ts";
 import { positionalEncoding } from "../layers/positional-encoding.ts";
@@ -50,6 +51,22 @@ export interface TransformerOptions {
   positionBuckets?: number;
   /** The distance from which on all fall into the last bucket, for `"buckets"` alone; default 128. */
   positionMaxDistance?: number;
+  /**
+   * How many tokens of its own side a token sees in either direction, itself included, at least 1; of a decoder its own and those before,
+   * as in Mistral. A list is for one layer after the other, and again from its beginning: `[4096, null]` is a window in every other layer,
+   * as in Gemma 2. Tokens of the other side are all seen. Default `null`: all.
+   */
+  slidingWindow?: number | null | readonly (number | null)[];
+  /**
+   * Between minus and plus which the scaled scores of all attention are brought, softly: `cap * tanh(score / cap)`, as in Gemma 2. A number
+   * above 0; default `null`: scores are left as they are.
+   */
+  logitSoftCap?: number | null;
+  /**
+   * Whether what the heads of attention give is multiplied by the sigmoid of one more projection of its query (Qiu et al., 2025);
+   * default `false`.
+   */
+  useGate?: boolean;
   /** Most tokens of a text; with `"learned"` positions default 512, otherwise no limit. */
   maxLength?: number;
   /** Whether the scores of tokens have a bias; default `true`. */
@@ -75,6 +92,9 @@ export const transformerKeys: readonly (keyof TransformerOptions)[] = [
   "positions",
   "positionBuckets",
   "positionMaxDistance",
+  "slidingWindow",
+  "logitSoftCap",
+  "useGate",
   "maxLength",
   "outputBias",
   "recompute",
@@ -100,8 +120,8 @@ export interface CheckedTransformer {
   readonly outputBias: boolean;
   /** What is added for distances, if that stands for places. */
   readonly distances: Omit<RelativePositionBiasOptions, "name" | "bidirectional"> | null;
-  /** Options of each layer. */
-  readonly layer: Omit<TransformerLayerOptions, "name">;
+  /** Options of a layer of a side; the first is number 1. */
+  readonly layer: (number: number) => Omit<TransformerLayerOptions, "name">;
 }
 
 /** Checks the options that all models of Transformer layers share. */
@@ -121,6 +141,22 @@ export function checkTransformer(where: string, options: TransformerOptions): Ch
   const longest = options.maxLength ?? (positions === "learned" ? 512 : null);
   const normalizeFirst = booleanOption(where, "normalizeFirst", options.normalizeFirst ?? true);
   const layerNormEpsilon = numberOption(where, "layerNormEpsilon", options.layerNormEpsilon ?? 1e-5, 0);
+  const windows = checkWindows(where, options.slidingWindow ?? null);
+  const cap = options.logitSoftCap ?? null;
+  const layer = {
+    intermediateDim: integerOption(where, "ffn", options.ffn ?? 4 * dModel, 1),
+    numHeads: heads,
+    dropout: share,
+    attentionDropout: rateOption(where, "attentionDropout", options.attentionDropout ?? 0),
+    activationDropout: rateOption(where, "activationDropout", options.activationDropout ?? 0),
+    activation: options.activation ?? "relu",
+    layerNormEpsilon,
+    normalizeFirst,
+    rotary: positions === "rotary" ? "halves" : null,
+    logitSoftCap: cap === null ? null : softCapOption(where, cap),
+    useGate: booleanOption(where, "useGate", options.useGate ?? false),
+    recompute: booleanOption(where, "recompute", options.recompute ?? false),
+  } as const;
   return {
     dModel,
     dropout: share,
@@ -130,19 +166,20 @@ export function checkTransformer(where: string, options: TransformerOptions): Ch
     maxLength: longest === null ? null : integerOption(where, "maxLength", longest, 1),
     outputBias: booleanOption(where, "outputBias", options.outputBias ?? true),
     distances: checkDistances(where, options, positions, heads),
-    layer: {
-      intermediateDim: integerOption(where, "ffn", options.ffn ?? 4 * dModel, 1),
-      numHeads: heads,
-      dropout: share,
-      attentionDropout: rateOption(where, "attentionDropout", options.attentionDropout ?? 0),
-      activationDropout: rateOption(where, "activationDropout", options.activationDropout ?? 0),
-      activation: options.activation ?? "relu",
-      layerNormEpsilon,
-      normalizeFirst,
-      rotary: positions === "rotary" ? "halves" : null,
-      recompute: booleanOption(where, "recompute", options.recompute ?? false),
-    },
+    layer: (number) => ({ ...layer, slidingWindow: windows[(number - 1) % windows.length] ?? null }),
   };
+}
+
+/** The window of each layer, after the last again from the first. */
+function checkWindows(where: string, given: number | null | readonly (number | null)[]): readonly (number | null)[] {
+  const one = (name: string, value: number | null) => (value === null ? null : integerOption(where, name, value, 1));
+  if (typeof given === "number" || given === null) return [one("slidingWindow", given)];
+  if (!Array.isArray(given) || given.length === 0) {
+    throw new OptionError(
+      `${where}: slidingWindow must be an integer, null or a list of these that is not empty, got ${JSON.stringify(given)}`,
+    );
+  }
+  return given.map((value, place) => one(`slidingWindow[${place}]`, value));
 }
 
 function checkDistances(

@@ -28,6 +28,7 @@ def layer(document):
                 dropout=o["dropout"],
                 use_bias=o["useBias"],
                 output_shape=o["outputShape"],
+                attention_axes=o.get("attentionAxes"),
                 sliding_window=o.get("slidingWindow"),
                 use_gate=o.get("useGate", False),
                 name=name,
@@ -223,6 +224,88 @@ def attention_limited(case, rounded):
     yield from some(lambda seed: projected(case, chosen, seed, TYPES[seed % 2], True), range(2500, 2560))
 
 
+def over_axes(case, chosen, seed):
+    """One case of inputs with two or three axes between batch and features.
+
+    Keras fits masks of inputs to the scores if the last of these axes alone is attended over, and takes what is causal or a window from
+    the sizes of the first axis: other cases fail there or mean nothing.
+    """
+    document, values = Document(), []
+    batch, inner = chosen.choice([1, 2]), chosen.choice([2, 2, 3])
+    every = range(1, inner + 1)
+    axes = chosen.choice([None, *([axis] for axis in every), chosen.sample(every, 2), chosen.sample(every, 2)])
+    over = list(every) if axes is None else axes
+    sizes = [chosen.randint(1, 3) for _ in every]
+    if len(over) == 1 and chosen.random() < 0.5:
+        sizes[over[0] - 1] = sizes[0] = 4
+    shape = chosen.choice(["self", "cross", "key"])
+    keys = [chosen.randint(1, 4) if axis in over and shape != "self" else size for axis, size in zip(every, sizes)]
+    ordered = len(over) == 1 and (over == [1] or sizes[0] == sizes[over[0] - 1] and keys[0] == keys[over[0] - 1])
+    widths = [chosen.choice([2, 3, 5]), chosen.choice([2, 4]), 3]
+    masks = over == [inner] and chosen.random() < 0.7
+    masked = []
+
+    def sequence(name, sizes, width):
+        symbols = ["batch", *(f"{name if axis in over else ''}{axis}" for axis in every)]
+        masked.append(masks and chosen.random() < 0.7)
+        if not masked[-1]:
+            values.append((batch, *sizes, width))
+            return document.input([*symbols, width])
+        ids = [chosen.choice([0, 1, 2, 3, 4, 5, 6]) for _ in range(batch * int(np.prod(sizes)))]
+        values.append(np.array(ids, np.int32).reshape(batch, *sizes))
+        return document.embedding(document.input(symbols, "int32"), inputDim=7, outputDim=width, maskZero=True)
+
+    query = sequence("queries", sizes, widths[0])
+    roles, inputs = ["query", "value"], [query, query if shape == "self" else sequence("keys", keys, widths[1])]
+    if shape == "key":
+        roles.append("key")
+        inputs.append(sequence("keys", keys, widths[2]))
+    key_dim = chosen.choice([1, 2, 4])
+    options = dict(PROJECTED, dropout=chosen.choice([0, 0, 0.3]), useBias=chosen.random() < 0.7)
+    options |= {
+        "numHeads": chosen.choice([1, 2, 3]),
+        "keyDim": key_dim,
+        "valueDim": chosen.choice([key_dim, 3]),
+        "outputShape": chosen.choice([None, None, 4]),
+    }
+    if axes is not None:
+        options["attentionAxes"] = [axis - inner - 2 if chosen.random() < 0.4 else axis for axis in axes]
+    if ordered and chosen.random() < 0.3:
+        options["slidingWindow"] = chosen.choice([1, 2])
+    options |= {"useGate": True} if chosen.random() < 0.2 else {}
+    if chosen.random() < 0.5:
+        apart = [size for axis, size in zip(every, sizes) if axis not in over]
+        lead = [batch, *apart, chosen.choice([1, options["numHeads"]])]
+        # Keras joins a mask for each head with masks of inputs along the wrong axes, and one without some axes too.
+        lead = lead[: chosen.randint(1, len(lead))] if not any(masked) else lead[:-1]
+        lead = [1 if chosen.random() < 0.2 else size for size in lead]
+        pairs = [*(sizes[axis - 1] for axis in over), *(keys[axis - 1] for axis in over)]
+        mask = [chosen.choice([0, 1, 1, 2]) for _ in range(int(np.prod(lead + pairs)))]
+        values.append(np.array(mask, np.int32).reshape(lead + pairs))
+        roles.append("attentionMask")
+        names = [f"queries{axis}" for axis in over] + [f"{'queries' if shape == 'self' else 'keys'}{axis}" for axis in over]
+        inputs.append(document.input([*lead, *names], "int32"))
+    said = {
+        "inputs": roles,
+        "useCausalMask": ordered and chosen.random() < 0.4,
+        "returnAttentionScores": chosen.random() < 0.3,
+    }
+    outputs = document.call(document.layer("multiHeadAttention", **options), inputs, 1 + said["returnAttentionScores"], said)
+    outputs = outputs if said["returnAttentionScores"] else [outputs]
+    name = f"multiHeadAttention {seed}: {shape} over {options.get('attentionAxes')} of {inner}, {' '.join(roles[2:])}"
+    made = case(name, document.finish(*outputs), values, seed, 1)
+    for scores in made["outputs"][1:]:
+        # Keras gives them the mask of the query, which has other axes.
+        scores.pop("mask", None)
+    return made
+
+
+def attention_axes(case, rounded):
+    chosen = random.Random(66)
+    for seed in range(2900, 3000):
+        yield over_axes(case, chosen, seed)
+
+
 def plain(case, chosen, seed, type):
     """One case of a layer without projections; none if a query that counts sees no key.
 
@@ -275,4 +358,4 @@ def attention_additive(case, rounded):
     yield from some(lambda seed: plain(case, chosen, seed, "additiveAttention"), range(2400, 2440))
 
 
-MAKERS = (attention_heads, attention_groups, attention_plain, attention_additive, attention_limited)
+MAKERS = (attention_heads, attention_groups, attention_plain, attention_additive, attention_limited, attention_axes)

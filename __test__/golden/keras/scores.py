@@ -1,4 +1,5 @@
-"""What is done to the scores of attention and Keras lacks, by hand in PyTorch: caps, and biases by distance that layers share."""
+"""What is done to the scores of attention and Keras lacks, by hand in PyTorch: caps, biases by distance that layers share, and windows,
+caps and gates of layers of Transformers."""
 
 import itertools
 import math
@@ -8,9 +9,12 @@ import numpy as np
 import torch
 
 from graph import PROVIDED, Document, write
-from transformers import LAYER, parts, record, torch_names
+from transformers import LAYER, PADDED, parts, record, torch_names
 
-ABOUT = "As in layers.py, by hand in PyTorch; layers of Transformers are torch.nn.TransformerEncoderLayer and TransformerDecoderLayer."
+ABOUT = (
+    "As in layers.py, by hand in PyTorch; layers of Transformers that share a bias are torch.nn.TransformerEncoderLayer and "
+    "TransformerDecoderLayer."
+)
 START = {"kernelInitializer": {"type": "zeros"}, "biasInitializer": {"type": "zeros"}}
 
 
@@ -26,10 +30,12 @@ def attend(o, weights, query, value, seen, bias):
     times = q.shape[1] // k.shape[1]
     k, v = k.repeat_interleave(times, 1), v.repeat_interleave(times, 1)
     scores = q @ k.transpose(2, 3) / math.sqrt(q.shape[-1])
-    scores = o["logitSoftCap"] * torch.tanh(scores / o["logitSoftCap"])
+    if cap := o.get("logitSoftCap"):
+        scores = cap * torch.tanh(scores / cap)
     if bias is not None:
         scores = scores + bias
-    shares = torch.softmax(scores.masked_fill(~seen, -math.inf), -1)
+    # A query that sees no key is one that nobody looks at.
+    shares = torch.softmax(scores.masked_fill(~seen, -1e300), -1)
     mixed = shares @ v
     if o.get("useGate"):
         mixed = mixed * torch.sigmoid(project("gate", query))
@@ -188,6 +194,105 @@ def transformers_distant():
         yield record(said, document.finish(y), weights, inputs, seed, run)
 
 
+def parts_of_heads(weights, name, heads):
+    """Weights of an attention of a layer as those of a layer with projections."""
+    own = {weight.removeprefix(f"{name}/"): value for weight, value in weights.items() if weight.startswith(f"{name}/")}
+
+    def apart(weight, value):
+        if weight == "attentionOutput/kernel":
+            return value.unflatten(0, (heads, -1))
+        return value if weight == "attentionOutput/bias" else value.unflatten(-1, (heads, -1))
+
+    return {weight: apart(weight, value) for weight, value in own.items()}
+
+
+def limited_layer(o, weights, x, memory, causal, counts):
+    """A layer of a Transformer. counts: which steps of what is attended to last are there, [batch, steps]."""
+
+    def residual(norm, x, part):
+        normal = lambda x: torch.nn.functional.layer_norm(  # noqa: E731
+            x, x.shape[-1:], weights[f"{norm}/gamma"], weights[f"{norm}/beta"], o["layerNormEpsilon"]
+        )
+        return x + part(normal(x)) if o["normalizeFirst"] else normal(x + part(x))
+
+    def attention(name, query, value, seen):
+        return attend(o, parts_of_heads(weights, name, o["numHeads"]), query, value, seen, None)[0]
+
+    def network(x):
+        hidden = torch.relu(x @ weights["feedforwardIntermediateDense/kernel"] + weights["feedforwardIntermediateDense/bias"])
+        return hidden @ weights["feedforwardOutputDense/kernel"] + weights["feedforwardOutputDense/bias"]
+
+    steps = torch.arange(x.shape[1])
+    own = torch.ones(len(steps), len(steps), dtype=torch.bool)
+    if causal:
+        own &= steps[:, None] >= steps
+    if window := o.get("slidingWindow"):
+        own &= (steps[:, None] - steps).abs() < window
+    if counts is not None:
+        counts = counts[:, None, None]
+    own = own if memory is not None or counts is None else own & counts
+    x = residual("selfAttentionLayerNorm", x, lambda x: attention("selfAttention", x, x, own))
+    if memory is not None:
+        seen = torch.tensor(True) if counts is None else counts
+        x = residual("crossAttentionLayerNorm", x, lambda x: attention("crossAttention", x, memory, seen))
+    return residual("feedforwardLayerNorm", x, network)
+
+
+def gated(weights, width):
+    """Weights of a layer with those of its gates."""
+    for name, shape in weights:
+        if name.endswith("Attention/value/kernel"):
+            attention = name.removesuffix("/value/kernel")
+            yield f"{attention}/gate/kernel", (width, width)
+            yield f"{attention}/gate/bias", (width,)
+        yield name, shape
+
+
+def transformers_limited():
+    """Windows, caps and gates of layers of Transformers."""
+    kinds = [("transformerEncoder", False), ("transformerDecoder", False), ("transformerDecoder", True)]
+    limits = [{"slidingWindow": 1}, {"slidingWindow": 2}, {"logitSoftCap": 0.7}, {"useGate": True}]
+    limits += [{"slidingWindow": 3, "logitSoftCap": 1.5, "useGate": True}]
+    cases = itertools.product(kinds, limits, [False, True], [False, True])
+    for seed, ((type, cross), limit, first, masked) in enumerate(cases, 2800):
+        batch, steps, width, heads, hidden = (3, 5, 6, 3, 5) if masked or seed % 3 else (2, 7, 8, 2, 3)
+        document, inputs, weights = Document(), [], []
+        if masked:
+            ids = document.input(["batch", "time"], "int32")
+            x = document.embedding(ids, inputDim=7, outputDim=width, maskZero=True)
+            weights.append(("embedding", "embeddings", (7, width)))
+            inputs.append(PADDED)
+        else:
+            x = document.input(["batch", "time", width])
+            inputs.append((batch, steps, width))
+        sequence = x
+        if cross:
+            sequence = document.input(["batch", "more", width])
+            inputs.append((batch, 4, width))
+        o = {**LAYER, "intermediateDim": hidden, "numHeads": heads, "activation": "relu", "layerNormEpsilon": 1e-5}
+        o |= {"normalizeFirst": first, **limit}
+        y = document.call(document.layer(type, **o), [sequence, x] if cross else [sequence])
+        # Nobody looks at padding.
+        if masked and not cross:
+            y = document.call(document.layer("globalAveragePooling1d", dataFormat="channelsLast", keepdims=False), [y])
+        own = parts(width, hidden, type == "transformerDecoder", cross)
+        weights += [(type, *weight) for weight in (gated(own, width) if o.get("useGate") else own)]
+
+        def run(weights, *tensors, o=o, type=type, cross=cross, masked=masked):
+            x, counts = tensors[0], None
+            if masked:
+                x, counts = weights["embedding", "embeddings"][tensors[0].long()], tensors[0] != 0
+            own = {name: value for (layer, name), value in weights.items() if layer == type}
+            y = limited_layer(o, own, tensors[1] if cross else x, x if cross else None, type == "transformerDecoder", counts)
+            if masked and not cross:
+                kept = counts.double()[..., None]
+                y = (y * kept).sum(1) / kept.sum(1)
+            return [(y, None)]
+
+        said = f"{type} {'cross ' * cross}{'first ' * first}{'masked ' * masked}{limit}"
+        yield record(said, document.finish(y), weights, inputs, seed, run, alike="logitSoftCap" not in o)
+
+
 if __name__ == "__main__":
-    for maker in (attention_capped, transformers_distant):
+    for maker in (attention_capped, transformers_distant, transformers_limited):
         write("layers-" + maker.__name__.replace("_", "-"), ABOUT, cases=list(maker()))

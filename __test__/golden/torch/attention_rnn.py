@@ -24,10 +24,12 @@ def weights(o, features, width):
     units, gates = o["units"], (4 if o["cell"] == "lstm" else 3) * o["units"]
     before, hidden = o["attention"] == "bahdanau", o.get("attentionUnits")
     fed = width if before else units if o["inputFeeding"] else 0
-    yield "kernel", [features + fed, gates]
-    yield "recurrentKernel", [units, gates]
-    if o["useBias"]:
-        yield "bias", [2, gates] if o.get("resetAfter") else [gates]
+    for number in range(1, o.get("layers", 1) + 1):
+        prefix, size = ("", features + fed) if number == 1 else (f"cell{number}/", units)
+        yield f"{prefix}kernel", [size, gates]
+        yield f"{prefix}recurrentKernel", [units, gates]
+        if o["useBias"]:
+            yield f"{prefix}bias", [2, gates] if o.get("resetAfter") else [gates]
     if hidden is not None:
         yield "query/kernel", [units, hidden]
         yield "scale", [hidden]
@@ -37,8 +39,10 @@ def weights(o, features, width):
         yield "key/kernel", [width, units if o["attention"] == "general" else hidden]
 
 
-def cell(o, w, x, h, c):
+def cell(o, w, x, h, c, number=1):
     units, sigmoid = o["units"], torch.sigmoid
+    if number > 1:
+        w = {name: w[f"cell{number}/{name}"] for name in ("kernel", "recurrentKernel", "bias") if f"cell{number}/{name}" in w}
     bias = w.get("bias", torch.zeros(1, dtype=torch.float64))
     if o["cell"] == "lstm":
         i, f, g, out = (x @ w["kernel"] + h @ w["recurrentKernel"] + bias).split(units, 1)
@@ -68,7 +72,10 @@ def layer(o, w, x, memory, states, x_mask, memory_mask):
     """Outputs of the layer; no gradient goes through the shares."""
     batch, steps, _ = x.shape
     zeros = torch.zeros(batch, o["units"], dtype=torch.float64)
-    h, c, a = (*states, *[zeros] * 3)[:3] if o["cell"] == "lstm" else ((*states, zeros)[0], zeros, (*states, zeros, zeros)[1])
+    count, each = o.get("layers", 1), 2 if o["cell"] == "lstm" else 1
+    given = [*states, *[zeros] * (count * each + 1)]
+    cells = [(given[each * at], given[each * at + 1] if each == 2 else zeros) for at in range(count)]
+    a = given[count * each]
     keys = memory @ w["key/kernel"] if "key/kernel" in w else memory
     shown, outputs, all_shares = zeros, [], []
     for step in range(steps):
@@ -76,22 +83,25 @@ def layer(o, w, x, memory, states, x_mask, memory_mask):
         pick = lambda new, old: torch.where(counts > 0, new, old)  # noqa: E731
         into = x[:, step]
         if o["attention"] == "bahdanau":
-            shares, context = attend(o, w, h, keys, memory, memory_mask)
+            shares, context = attend(o, w, cells[0][0], keys, memory, memory_mask)
             into = torch.cat([into, context], 1)
         elif o["inputFeeding"]:
             into = torch.cat([into, a], 1)
-        new_h, new_c = cell(o, w, into, h, c)
+        for at, (h, c) in enumerate(cells):
+            new_h, new_c = cell(o, w, into, h, c, at + 1)
+            cells[at] = pick(new_h, h), pick(new_c, c)
+            into = new_h
         new = new_h
         if o["attention"] != "bahdanau":
             shares, context = attend(o, w, new_h, keys, memory, memory_mask)
             new = torch.tanh(torch.cat([context, new_h], 1) @ w["combine/kernel"])
             a = pick(new, a)
-        h, c, shown = pick(new_h, h), pick(new_c, c), pick(new, shown)
+        shown = pick(new, shown)
         outputs.append(shown)
         all_shares.append((shares * counts).detach())
     made = [torch.stack(outputs, 1) if o["returnSequences"] else outputs[-1]]
     if o["returnState"]:
-        made += [h] + [c] * (o["cell"] == "lstm") + [a] * o["inputFeeding"]
+        made += [state for states in cells for state in states[:each]] + [a] * o["inputFeeding"]
     if o["returnAttentionScores"]:
         made.append(torch.stack(all_shares, 1))
     return made
@@ -115,16 +125,19 @@ def numbers(tensor):
     return [float(f"{value:.6e}") for value in tensor.detach().numpy().ravel()]
 
 
-def case(number):
+def case(number, stacked=False):
+    """stacked: of more than one cell."""
     chosen = random.Random(number)
     form, kind = FORMS[number % 4], ["lstm", "gru", "gru"][number % 3]
     batch, steps, sources = chosen.choice([1, 2, 3]), chosen.randint(1, 4), chosen.randint(1, 5)
     units, features = chosen.randint(2, 4), chosen.randint(1, 4)
     width = units if form == "dot" else chosen.randint(1, 5)
-    feeding = form != "bahdanau" and chosen.random() < 0.6
+    feeding = form != "bahdanau" and (chosen.random() < 0.6 or stacked)
+    count = 1 + chosen.randint(1, 2) if stacked else 1
     o = {
         "cell": kind,
         "units": units,
+        **({"layers": count} if stacked else {}),
         "attention": form,
         "inputFeeding": feeding,
         "useBias": chosen.random() < 0.8,
@@ -179,9 +192,9 @@ def case(number):
 
     x_reference, x, x_mask, masked = sequence(steps, features, "steps")
     memory_reference, memory, memory_mask, _ = sequence(sources, width, "sources")
-    cell_states = 2 if kind == "lstm" else 1
-    count = chosen.choice([0, cell_states, cell_states + feeding])
-    states = [given((batch, units), ["batch", units]) for _ in range(count)]
+    cell_states = count * (2 if kind == "lstm" else 1)
+    states_given = chosen.choice([0, cell_states, cell_states + feeding])
+    states = [given((batch, units), ["batch", units]) for _ in range(states_given)]
     made = 1 + (cell_states + feeding) * o["returnState"] + o["returnAttentionScores"]
     name, references = add("attentionRnn", o, [x_reference, memory_reference, *[state[0] for state in states]], made)
     w = {key: weight(name, key, shape) for key, shape in weights(o, features, width)}
@@ -211,7 +224,7 @@ def case(number):
         "outputs": references,
     }
     return {
-        "name": f"attentionRnn {number}: {form}, {kind}{', feeding' if feeding else ''}",
+        "name": f"attentionRnn {number}: {form}, {kind}{', feeding' if feeding else ''}{f', {count} cells' if stacked else ''}",
         "document": document,
         "weights": described,
         "inputs": [entry for entry, _, _ in inputs],
@@ -225,19 +238,23 @@ def cancels(made):
     return any(1e-9 < value < 0.01 for value in largest)
 
 
-def main():
+def write(name, count, first, stacked):
     about = "As layers-*.json of ../keras; no gradient goes through the weights of the memory's steps."
     made = f"PyTorch {torch.__version__}, by __test__/golden/torch/attention_rnn.py"
-    cases, number = [], 0
-    while len(cases) < 60:
-        made_case, number = case(number), number + 1
+    cases, number = [], first
+    while len(cases) < count:
+        # Bahdanau's form is of one cell.
+        if stacked and FORMS[number % 4] == "bahdanau":
+            number += 1
+        made_case, number = case(number, stacked), number + 1
         if not cancels(made_case):
             cases.append(made_case)
     text = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
-    path = os.path.join(HERE, "attention-rnn.json")
+    path = os.path.join(HERE, name)
     with open(path, "w", encoding="utf-8") as file:
         file.write(f'{{"about":{json.dumps(about)},\n"made":{json.dumps(made)},\n"cases":[\n{text}\n]}}\n')
     print(f"{path}: {len(text) / 1000:.0f} kB")
 
 
-main()
+write("attention-rnn.json", 60, 0, False)
+write("attention-rnn-stacked.json", 36, 2000, True)

@@ -31,6 +31,8 @@ const variants: Partial<RecurrentSeq2SeqOptions>[] = [
   { attention: "bahdanau" },
   { attention: "bahdanau", cell: "gru", layers: 2, tiedEmbeddings: true, dropout: 0.05, recurrentDropout: 0.05 },
   { attention: "luong", layers: 2, bidirectional: true, encoderUnits: 16 },
+  { attention: "luong", layers: 2, inputFeeding: "firstLayer" },
+  { attention: "dot", layers: 3, cell: "gru", inputFeeding: "firstLayer", dropout: 0.02, recurrentDropout: 0.02 },
 ];
 
 for (const options of variants) {
@@ -79,6 +81,7 @@ test("results say what they look at: shares of the source's tokens for each toke
   const made: [name: string, translator: Seq2Seq][] = [
     ["luong", Seq2Seq.recurrent({ ...sides, units: 8, attention: "luong" })],
     ["bahdanau", Seq2Seq.recurrent({ ...sides, units: 8, attention: "bahdanau", layers: 2 })],
+    ["stack", Seq2Seq.recurrent({ ...sides, units: 8, attention: "dot", layers: 2, inputFeeding: "firstLayer" })],
     ["transformer", Seq2Seq.transformer({ ...sides, ...small })],
   ];
   const texts = ["abcd", "", "a", "ddcba"];
@@ -172,4 +175,23 @@ test("the attention sits in the last decoder layer, of Bahdanau in the first", a
     ["decoder1", "attentionRnn"],
     ["decoder2", "lstm"],
   ]);
+});
+
+test("what is fed to the first layer makes all decoder layers one", async (t) => {
+  const tokenizer = await trained;
+  const made = (options: Partial<RecurrentSeq2SeqOptions>) =>
+    Seq2Seq.recurrent({ source: tokenizer, target: tokenizer, units: 4, layers: 3, attention: "luong", ...options });
+  const of = (translator: Seq2Seq) => translator.model.layers.filter(({ name }) => name.startsWith("decoder"));
+  const [decoder, ...more] = of(made({ inputFeeding: "firstLayer", dropout: 0.1 }));
+  t.deepEqual(more, []);
+  t.like(decoder!.options, { layers: 3, units: 4, attention: "general", dropout: 0.1 });
+  t.deepEqual(
+    of(made({ inputFeeding: "firstLayer", layers: 1 })).map(({ type, options }) => [type, options.layers]),
+    [["attentionRnn", undefined]],
+  );
+  t.is(of(made({ inputFeeding: "lastLayer" })).length, 3);
+  t.throws(() => made({ attention: "bahdanau", inputFeeding: "firstLayer" }), {
+    message: /inputFeeding is for attention "dot" and "luong", got "bahdanau"/,
+  });
+  t.throws(() => made({ inputFeeding: "both" as "firstLayer" }), { message: /inputFeeding must be one of lastLayer/ });
 });

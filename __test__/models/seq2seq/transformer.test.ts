@@ -51,6 +51,11 @@ const variants: [name: string, options: Partial<TransformerSeq2SeqOptions>, rate
   // An encoder that only knows distances does not know in which direction they are.
   ["fixed slopes of distances", { positions: "alibi", tiedEmbeddings: "target" }, 0.005, 0.4],
   [
+    "windows, caps and gates",
+    { slidingWindow: [3, null], logitSoftCap: 5, useGate: true, positions: "rotary", normalizeFirst: false },
+    0.003,
+  ],
+  [
     "tied, GELU, learned places, dropout",
     { tiedEmbeddings: "target", activation: "gelu", positions: "learned", maxLength: 12, dropout: 0.05 },
     0.005,
@@ -209,6 +214,35 @@ test("layers of a side share one table of distances", async (t) => {
   t.deepEqual(distances(await made({ positions: "rotary" })), []);
 });
 
+test("windows go round the layers of each side, caps and gates are in all of them", async (t) => {
+  const limits = async (options: Partial<TransformerSeq2SeqOptions>) =>
+    (await made({ encoderLayers: 3, ...options })).model.layers
+      .filter(({ type }) => type.startsWith("transformer"))
+      .map(({ name, options: { slidingWindow, logitSoftCap, useGate } }) => [
+        name,
+        slidingWindow,
+        logitSoftCap,
+        useGate,
+      ]);
+  const all = ["encoder1", "encoder2", "encoder3", "decoder1", "decoder2"];
+  const none = undefined;
+  t.deepEqual(
+    (await limits({ slidingWindow: [4, null], logitSoftCap: 30 })).sort(),
+    all.map((name) => [name, name.endsWith("2") ? none : 4, 30, none]).sort(),
+  );
+  t.deepEqual((await limits({ slidingWindow: 2 })).sort(), all.map((name) => [name, 2, none, none]).sort());
+  const off = { slidingWindow: null, logitSoftCap: null, useGate: false };
+  t.deepEqual((await limits(off)).sort(), all.map((name) => [name, none, none, none]).sort());
+  const gated = (await made({ useGate: true })).model.layers.find(({ name }) => name === "decoder1")!;
+  t.deepEqual(
+    gated.weights.filter(({ name }) => name.includes("/gate/")).map(({ name, shape }) => [name, shape.join()]),
+    ["self", "cross"].flatMap((part) => [
+      [`${part}Attention/gate/kernel`, "32,32"],
+      [`${part}Attention/gate/bias`, "32"],
+    ]),
+  );
+});
+
 test("presets are sizes and a recipe, and what is said besides wins", async (t) => {
   const { model, fit } = Seq2Seq.preset("transformer-tiny");
   t.is(model.dModel, 128);
@@ -255,6 +289,13 @@ test("options that are wrong or do not fit are errors that say what to do", asyn
     [{ positions: "alibi", positionMaxDistance: 8 }, /positionMaxDistance is for positions "buckets", got "alibi"/],
     [{ positions: "buckets", positionBuckets: 7 }, /buckets must be an even number/],
     [{ dModel: 36, positions: "rotary" }, /positions "rotary" needs an even dModel \/ heads, got 36 \/ 4/],
+    [{ slidingWindow: 0 }, /slidingWindow must be an integer of at least 1, got 0/],
+    [{ slidingWindow: [] }, /slidingWindow must be an integer, null or a list of these that is not empty/],
+    [{ slidingWindow: [null, 0.5] }, /slidingWindow\[1\] must be an integer of at least 1, got 0.5/],
+    [{ slidingWindow: "all" }, /slidingWindow must be an integer, null or a list of these/],
+    [{ logitSoftCap: 0 }, /logitSoftCap must be above 0/],
+    [{ logitSoftCap: -1 }, /logitSoftCap must be a number of at least 0, got -1/],
+    [{ useGate: 1 }, /useGate must be true or false, got 1/],
     [{ tiedEmbeddings: "some" }, /tiedEmbeddings must be one of false, inputs, target, all, got some/],
     [{ tiedEmbeddings: "all" }, /tiedEmbeddings "all" needs one tokenizer/],
     [{ preset: "transformer-huge" as TransformerPresetName }, /preset must be one of transformer-tiny/],

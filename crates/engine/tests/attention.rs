@@ -178,7 +178,39 @@ fn calls_that_do_not_fit_are_refused_by_layer() {
     let error = refused(heads(0.0), "multiHeadAttention", [x.clone(), y.clone(), json!(["batch", 4, 5])], &bias);
     check(error, Code::Shape, &["attentionBias", "got [batch, 4, 5]"]);
     let error = refused(heads(0.0), "multiHeadAttention", [json!(["batch", 2, 4, 6]), y.clone(), y.clone()], &key);
-    check(error, Code::Shape, &["more than one axis", "[batch, 2, 4, 6]"]);
+    check(error, Code::Shape, &["the value to have the 4 axes of the query", "[batch, 5, 6]"]);
+    let deep = || json!(["batch", 2, 4, 6]);
+    let error = refused(grouped(0.0), "groupedQueryAttention", [deep(), deep(), y.clone()], &["query", "value"]);
+    check(error, Code::Shape, &["that of multiHeadAttention", "[batch, 2, 4, 6]"]);
+    let over = |axes: Value| {
+        let mut options = heads(0.0);
+        options["attentionAxes"] = axes;
+        options
+    };
+    let pair = ["query", "value"];
+    for (axes, said) in
+        [(json!([3]), "got 3"), (json!([0]), "got 0"), (json!([-1]), "got -1"), (json!([2, -2]), "twice")]
+    {
+        let error = refused(over(axes), "multiHeadAttention", [deep(), deep(), y.clone()], &pair);
+        check(error, Code::Shape, &["layer multiHeadAttention2", "attentionAxes", said]);
+    }
+    let error = refused(over(json!([])), "multiHeadAttention", [deep(), deep(), y.clone()], &pair);
+    check(error, Code::Option, &["attentionAxes must name 1 to 16 axes, got 0"]);
+    let other = json!(["batch", 3, 4, 6]);
+    let error = refused(over(json!([2])), "multiHeadAttention", [deep(), other.clone(), y.clone()], &pair);
+    check(error, Code::Shape, &["one size along the axes [0, 1]", "[batch, 2, 4, 6] and [batch, 3, 4, 6]"]);
+    let error = refused(over(json!([1])), "multiHeadAttention", [deep(), other.clone(), deep()], &key);
+    check(error, Code::Shape, &["key and value to have one shape but", "[batch, 3, 4, 6]"]);
+    let small = json!(["batch", 2, 3]);
+    let wrong = json!(["batch", 3, 3]);
+    let error = refused(over(json!([1])), "multiHeadAttention", [deep(), other.clone(), wrong], &mask);
+    check(error, Code::Shape, &["attentionMask to have shape [batch, 4, 2, 2, 3]", "missing), got [batch, 3, 3]"]);
+    let error = refused(over(json!([1])), "multiHeadAttention", [deep(), other, small], &bias);
+    check(error, Code::Shape, &["attentionBias to have shape [batch, 4, 2, 2, 3]", "got [batch, 2, 3]"]);
+    let mut windowed = heads(0.0);
+    windowed["slidingWindow"] = json!(2);
+    let error = refused(windowed, "multiHeadAttention", [deep(), deep(), y.clone()], &pair);
+    check(error, Code::Shape, &["slidingWindow needs one axis", "got 2 axes"]);
     let mut uneven = grouped(0.0);
     uneven["numKeyValueHeads"] = json!(3);
     let error = refused(uneven, "groupedQueryAttention", [x.clone(), y.clone(), y.clone()], &key);
@@ -193,4 +225,54 @@ fn calls_that_do_not_fit_are_refused_by_layer() {
     check(error, Code::Option, &["layer attention3", "query, value and"]);
     let error = refused(dense_options(3), "dense", [x.clone(), y.clone(), y], &["query"]);
     check(error, Code::Option, &["layer dense1", "takes no options"]);
+}
+
+/// Cells above one another with attention, between an embedding and a loss.
+fn stacked(cell: &str, form: &str, dropout: f64) -> String {
+    let mut document = Document::default();
+    let source = document.input(json!(["batch", KEYS]), "int32");
+    let target = document.input(json!(["batch", QUERIES]), "int32");
+    let table = document.embedding_layer(ROWS, WIDTH);
+    let (x, z) = (document.call(table, &[source]), document.call(table, &[target]));
+    let mut options = json!({
+        "cell": cell, "units": WIDTH, "layers": 3, "attention": form, "inputFeeding": true, "useBias": true,
+        "kernelInitializer": start(), "recurrentInitializer": start(), "biasInitializer": start(),
+        "returnSequences": true, "returnState": false, "returnAttentionScores": false, "dropout": dropout,
+        "recurrentDropout": dropout
+    });
+    match cell {
+        "lstm" => options["unitForgetBias"] = json!(false),
+        _ => options["resetAfter"] = json!(cell == "gru"),
+    }
+    if cell == "before" {
+        options["cell"] = json!("gru");
+    }
+    if form == "concat" {
+        options["attentionUnits"] = json!(4);
+    }
+    let layer = document.layer("attentionRnn", options);
+    let states = document.call(layer, &[z, x]);
+    let output = document.dense(ROWS, "softmax", true, states);
+    document.finish(&[output])
+}
+
+#[test]
+fn stacks_of_cells_with_attention_and_dropout_on_all_backends() {
+    for (cell, form) in [("lstm", "general"), ("gru", "concat"), ("before", "dot")] {
+        for dropout in [0.0, 0.3] {
+            let mut source = integers(3, BATCH * KEYS, 1, ROWS as i32);
+            source[KEYS - 2..KEYS].fill(0);
+            let mut target = integers(4, BATCH * QUERIES, 1, ROWS as i32);
+            target[QUERIES..QUERIES + 2].fill(0);
+            target[3 * QUERIES - 1] = 0;
+            let inputs = vec![Tensor::ids(vec![BATCH, KEYS], source), Tensor::ids(vec![BATCH, QUERIES], target)];
+            let target = TargetData::Ids(Arc::new(integers(5, BATCH * QUERIES, 0, ROWS as i32)));
+            let outputs = [OutputPlan { loss: Some(PLAIN.into()), ..OutputPlan::default() }];
+            let losses = vec![LossInput { target, sample_weights: None }];
+            let case = Case::new(&stacked(cell, form, dropout), inputs, losses, &outputs, &[]);
+            let found = case.check_backends();
+            case.assert_alive(&found);
+            case.check_differences(2, 5e-4, |found| found.results[0].loss);
+        }
+    }
 }

@@ -364,6 +364,12 @@ fn recurrent_layers_with_attention() {
     check("../torch/attention-rnn.json", 60);
 }
 
+/// Against PyTorch.
+#[test]
+fn stacks_of_cells_with_attention() {
+    check("../torch/attention-rnn-stacked.json", 36);
+}
+
 #[test]
 fn attention_of_grouped_heads() {
     check("layers-attention-groups.json", 40);
@@ -372,6 +378,11 @@ fn attention_of_grouped_heads() {
 #[test]
 fn attention_with_windows_and_gates() {
     check("layers-attention-limited.json", 60);
+}
+
+#[test]
+fn attention_over_axes() {
+    check("layers-attention-axes.json", 100);
 }
 
 /// Against PyTorch.
@@ -384,6 +395,12 @@ fn attention_with_capped_scores() {
 #[test]
 fn layers_of_transformers_that_share_a_bias_by_distance() {
     check("layers-transformers-distant.json", 24);
+}
+
+/// Against PyTorch.
+#[test]
+fn layers_of_transformers_with_windows_caps_and_gates() {
+    check("layers-transformers-limited.json", 60);
 }
 
 #[test]

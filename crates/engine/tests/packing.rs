@@ -47,16 +47,16 @@ fn transformer(changed: &[(&str, Value)]) -> Value {
     options
 }
 
-/// Layers of Transformers of all kinds.
-fn transformers() -> (Document, Reference) {
+/// Layers of Transformers of all kinds; the second of each side has these options too.
+fn transformers(second: &[(&str, Value)]) -> (Document, Reference) {
     let mut document = Document::default();
     let mut read = embedded(&mut document, "source", 0.1);
     let after = [("normalizeFirst", json!(false)), ("rotary", json!("halves"))];
     read = call(&mut document, "transformerEncoder", transformer(&after), &[read]);
-    read = call(&mut document, "transformerEncoder", transformer(&[]), &[read]);
+    read = call(&mut document, "transformerEncoder", transformer(second), &[read]);
     let mut written = embedded(&mut document, "target", 0.1);
     written = call(&mut document, "transformerDecoder", transformer(&after), &[written, read]);
-    written = call(&mut document, "transformerDecoder", transformer(&[]), &[written, read]);
+    written = call(&mut document, "transformerDecoder", transformer(second), &[written, read]);
     let output = document.dense(ROWS, "softmax", true, written);
     (document, output)
 }
@@ -175,10 +175,20 @@ fn check(mut case: Case) {
 #[test]
 fn layers_of_transformers_leave_out_masked_rows() {
     let metrics = [Metric::Accuracy, Metric::Perplexity { from_logits: false }];
-    let case = case(transformers(), &with_metrics(&metrics));
+    let case = case(transformers(&[]), &with_metrics(&metrics));
     assert!(matches!(case.training.losses[0].loss.map(|pass| pass.target), Some(LossTarget::Linear(_))));
     // Two encoders and two decoders; the last linear part is the loss's.
     assert_eq!(linear(&case), (2 * 6 + 2 * 10, 2 * 6 + 2 * 10));
+    check(case);
+}
+
+#[test]
+fn layers_with_windows_caps_and_gates_leave_out_masked_rows() {
+    let limits = [("slidingWindow", json!(2)), ("logitSoftCap", json!(0.8)), ("useGate", json!(true))];
+    let case = case(transformers(&limits), &with_metrics(&[Metric::Accuracy]));
+    // A gate is one more linear part of each attention.
+    let all = 2 * 6 + 2 * 10 + 3;
+    assert_eq!(linear(&case), (all, all));
     check(case);
 }
 
@@ -198,7 +208,7 @@ fn averages_of_all_values_are_those_of_all_rows() {
 #[test]
 fn what_somebody_looks_at_has_all_rows() {
     // A metric of the logits of every class.
-    let looked_at = case(transformers(), &with_metrics(&[Metric::TopK(2)]));
+    let looked_at = case(transformers(&[]), &with_metrics(&[Metric::TopK(2)]));
     assert!(matches!(looked_at.training.losses[0].loss.map(|pass| pass.target), Some(LossTarget::Logits(_))));
     // All of the decoder has all rows, but for the keys and values of the memory.
     assert_eq!(linear(&looked_at), (2 * 6 + 2 * 10 + 1, 2 * 6 + 2 * 2));
@@ -207,7 +217,7 @@ fn what_somebody_looks_at_has_all_rows() {
     let function = LossFunction::Rows(RowLoss::MeanSquaredError);
     let loss = OutputLoss { function, weight: 1.0 };
     let outputs = [OutputPlan { loss: Some(loss), ..OutputPlan::default() }];
-    assert_eq!(linear(&case(transformers(), &outputs)), (2 * 6 + 2 * 10 + 1, 2 * 6 + 2 * 2));
+    assert_eq!(linear(&case(transformers(&[]), &outputs)), (2 * 6 + 2 * 10 + 1, 2 * 6 + 2 * 2));
     // A model that gives its memory too.
     let mut document = Document::default();
     let mut x = embedded(&mut document, "source", 0.1);

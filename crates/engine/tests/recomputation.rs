@@ -52,7 +52,12 @@ fn translator(recompute: bool) -> String {
     let mut read = embedded(&mut document, "source", WIDTH);
     let changes: [&[(&str, Value)]; 4] = [
         &[after.clone(), ("rotary", json!("halves"))],
-        &[("activation", json!("gelu")), ("useBias", json!(false))],
+        &[
+            ("activation", json!("gelu")),
+            ("useBias", json!(false)),
+            ("useGate", json!(true)),
+            ("slidingWindow", json!(3)),
+        ],
         &[("activation", json!("tanh")), ("keyDim", json!(4)), ("rotary", json!("interleaved"))],
         &[after.clone(), ("activation", json!("linear")), ("activationDropout", json!(0.0))],
     ];
@@ -60,8 +65,9 @@ fn translator(recompute: bool) -> String {
         read = call(&mut document, "transformerEncoder", transformer(recompute, changed), &[read]);
     }
     let mut written = embedded(&mut document, "target", WIDTH);
-    let silu = [("activation", json!("silu")), ("dropout", json!(0.0))];
-    written = call(&mut document, "transformerDecoder", transformer(recompute, &[after]), &[written, read]);
+    let silu = [("activation", json!("silu")), ("dropout", json!(0.0)), ("logitSoftCap", json!(0.5))];
+    let gated = [after, ("useGate", json!(true)), ("slidingWindow", json!(2))];
+    written = call(&mut document, "transformerDecoder", transformer(recompute, &gated), &[written, read]);
     // One that is not marked between two that are.
     written = call(&mut document, "transformerDecoder", transformer(false, &[]), &[written, read]);
     written = call(&mut document, "transformerDecoder", transformer(recompute, &silu), &[written]);

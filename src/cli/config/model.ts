@@ -5,6 +5,15 @@ import type { Origin } from "./check.ts";
 import { flag, integer, number, oneOf, rate } from "./kinds.ts";
 import { isFields } from "./places.ts";
 
+/** Tokens that a token sees, for all layers or one after the other. */
+function windows() {
+  const fits = (value: unknown) => value === null || (Number.isSafeInteger(value) && (value as number) >= 1);
+  return v.custom<number | null | (number | null)[]>(
+    (value) => fits(value) || (Array.isArray(value) && value.length > 0 && value.every(fits)),
+    "an integer of at least 1, null, or a list of these",
+  );
+}
+
 /** What only a model of type `transformer` has; what is left out follows from the preset, or from the library. */
 export const transformerEntries = {
   preset: v.optional(oneOf(["transformer-tiny", "transformer-small", "transformer-base"])),
@@ -21,6 +30,9 @@ export const transformerEntries = {
   positions: v.optional(oneOf(["sinusoidal", "sinusoidalHalves", "learned", "rotary", "buckets", "alibi"])),
   positionBuckets: v.optional(integer(2)),
   positionMaxDistance: v.optional(integer(1)),
+  slidingWindow: v.optional(windows()),
+  logitSoftCap: v.optional(number(0)),
+  useGate: v.optional(flag()),
   maxLength: v.optional(integer(1)),
   outputBias: v.optional(flag()),
   recompute: v.optional(flag()),

@@ -53,6 +53,7 @@ const model = v.strictObject({
   encoderUnits: v.optional(integer(1)),
   bridge: v.optional(oneOf(["lastState", "dense"])),
   attention: v.optional(oneOf(["none", "dot", "luong", "bahdanau"]), "none"),
+  inputFeeding: v.optional(oneOf(["lastLayer", "firstLayer"])),
   embeddingDim: v.optional(integer(1)),
   tiedEmbeddings: v.optional(tied(), false),
   sourceEmbeddings: v.optional(text("the name of an initialiser, or glove:FILE")),

@@ -59,7 +59,7 @@ export function transformerLanguageModel(options: TransformerLanguageModelOption
   const call = distanceCall("token", tokens, checked, false);
   let x = positioned("token", embed(tokens), checked);
   for (let index = 1; index <= layers; index++) {
-    x = transformerDecoder({ ...checked.layer, name: `decoder${index}` })(x, call);
+    x = transformerDecoder({ ...checked.layer(index), name: `decoder${index}` })(x, call);
   }
   return model({
     inputs: tokens,

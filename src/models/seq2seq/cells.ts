@@ -66,6 +66,26 @@ export function decoderLayer(
   return called(layerOf(cell, { ...setup, returnState: false }), x, { initialState });
 }
 
+/** All layers of the decoder, of which the last looks at the steps of the encoder and its output is fed to the first. */
+export function attentionDecoder(
+  setup: {
+    readonly name: string;
+    readonly cell: Cell;
+    readonly units: number;
+    readonly layers: number;
+    readonly attention: AttentionForm;
+    readonly dropout: number;
+    readonly recurrentDropout: number;
+  },
+  x: SymbolicTensor,
+  memory: SymbolicTensor,
+  initialState: readonly SymbolicTensor[],
+): SymbolicTensor {
+  const { cell, ...options } = setup;
+  const layer = attentionRnn({ ...options, cell: cell === "gru" ? "gru" : "lstm", returnSequences: true });
+  return layer(x, memory, { initialState });
+}
+
 /** A layer of the decoder that looks at the steps of the encoder, from given states. */
 export function attentionDecoderLayer(
   setup: {

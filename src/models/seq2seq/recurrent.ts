@@ -9,6 +9,7 @@ import { booleanOption, checkKeys, integerOption, nameOption, numberOption } fro
 import { model } from "../define.ts";
 import type { Model } from "../model.ts";
 import {
+  attentionDecoder,
   attentionDecoderLayer,
   type Cell,
   cells,
@@ -18,6 +19,9 @@ import {
   type SeqAttention,
   seqAttentions,
 } from "./cells.ts";
+
+/** Which decoder layer gets the output of the attention in the next step: the last one, which attends, or the first one. */
+export type InputFeeding = "lastLayer" | "firstLayer";
 
 /** Options of {@link Seq2Seq.recurrent}. */
 export interface RecurrentSeq2SeqOptions {
@@ -58,10 +62,16 @@ export interface RecurrentSeq2SeqOptions {
   /**
    * How the decoder looks at the steps of the encoder: not at all (`"none"`: it sees the encoder's last states alone), as Luong et
    * al. 2015 (`"dot"`, which needs encoder outputs of `units` features, or `"luong"`, their "general" form, of any size; in the last
-   * decoder layer, with input feeding), or as Bahdanau et al. 2015 (`"bahdanau"`, in the first decoder layer). Cells `"lstm"` and
+   * decoder layer, see `inputFeeding`), or as Bahdanau et al. 2015 (`"bahdanau"`, in the first decoder layer). Cells `"lstm"` and
    * `"gru"` alone. Default `"none"`.
    */
   attention?: SeqAttention;
+  /**
+   * Which decoder layer gets the output of `"dot"` and `"luong"` attention in the next step: that which attends, `"lastLayer"`, or
+   * `"firstLayer"`, so that all of them know where the step before looked (Luong et al. 2015, section 3.3); the decoder is then one
+   * `layers.attentionRnn`, whose `dropout` is also of what is fed. With one layer both are the same. Default `"lastLayer"`.
+   */
+  inputFeeding?: InputFeeding;
   /** Name of the model; default `"seq2seq"`. */
   name?: string;
 }
@@ -85,6 +95,7 @@ const keys: (keyof RecurrentSeq2SeqOptions)[] = [
   "recurrentDropout",
   "outputDropout",
   "attention",
+  "inputFeeding",
   "name",
 ];
 
@@ -126,14 +137,21 @@ export function recurrentModel(options: RecurrentSeq2SeqOptions): Model {
 
   const place = attention === "none" ? undefined : attention === "bahdanau" ? 0 : layers - 1;
   let written = targetTable(targetIds);
-  for (const [index, last] of states.entries()) {
-    const initial = bridge === "lastState" ? last : last.map((state, place) => bridged(state, index, place, checked));
-    const name = numbered("decoder", index, layers);
-    if (index === place) {
-      const looks = { name, cell, units, attention: forms[attention], ...rates };
-      written = attentionDecoderLayer(looks, written, read, initial);
-    } else {
-      written = decoderLayer(cell, { name, units, ...rates, returnSequences: true }, written, initial);
+  const begun = states.map((last, index) =>
+    bridge === "lastState" ? last : last.map((state, place) => bridged(state, index, place, checked)),
+  );
+  if (checked.inputFeeding === "firstLayer" && layers > 1) {
+    const looks = { name: "decoder", cell, units, layers, attention: forms[attention], ...rates };
+    written = attentionDecoder(looks, written, read, begun.flat());
+  } else {
+    for (const [index, initial] of begun.entries()) {
+      const name = numbered("decoder", index, layers);
+      if (index === place) {
+        const looks = { name, cell, units, attention: forms[attention], ...rates };
+        written = attentionDecoderLayer(looks, written, read, initial);
+      } else {
+        written = decoderLayer(cell, { name, units, ...rates, returnSequences: true }, written, initial);
+      }
     }
   }
   if (outputDropout > 0) written = dropout({ name: "outputDropout", rate: outputDropout })(written);
@@ -168,6 +186,7 @@ interface Checked {
   readonly recurrentDropout: number;
   readonly outputDropout: number;
   readonly attention: SeqAttention;
+  readonly inputFeeding: InputFeeding;
   readonly name: string;
 }
 
@@ -218,6 +237,7 @@ function check(options: RecurrentSeq2SeqOptions): Checked {
     recurrentDropout: rate("recurrentDropout", options.recurrentDropout),
     outputDropout: rate("outputDropout", options.outputDropout),
     attention,
+    inputFeeding: checkFeeding(attention, options.inputFeeding),
     name: options.name ?? "seq2seq",
   };
 }
@@ -234,6 +254,14 @@ function checkAttention(attention: SeqAttention, cell: Cell, units: number, size
         `set encoderUnits, or attention: "luong"`,
     );
   }
+}
+
+function checkFeeding(attention: SeqAttention, given: InputFeeding | undefined): InputFeeding {
+  const feeding = nameOption(where, "inputFeeding", given ?? "lastLayer", ["lastLayer", "firstLayer"]);
+  if (given !== undefined && attention !== "dot" && attention !== "luong") {
+    throw new OptionError(`${where}: inputFeeding is for attention "dot" and "luong", got "${attention}"`);
+  }
+  return feeding;
 }
 
 function rate(name: string, value: number | undefined): number {

@@ -82,14 +82,14 @@ export function transformerModel(options: TransformerSeq2SeqOptions): Model {
   const readCall = distanceCall("source", sourceIds, checked, true);
   let read = positioned("source", tables.source(sourceIds), checked);
   for (let index = 1; index <= encoderLayers; index++) {
-    read = transformerEncoder({ ...checked.layer, name: `encoder${index}` })(read, readCall);
+    read = transformerEncoder({ ...checked.layer(index), name: `encoder${index}` })(read, readCall);
   }
   const memory = finished("encoder", read, checked);
 
   const writtenCall = distanceCall("target", targetIds, checked, false);
   let written = positioned("target", tables.target(targetIds), checked);
   for (let index = 1; index <= decoderLayers; index++) {
-    written = transformerDecoder({ ...checked.layer, name: `decoder${index}` })(written, memory, writtenCall);
+    written = transformerDecoder({ ...checked.layer(index), name: `decoder${index}` })(written, memory, writtenCall);
   }
   const probabilities = tables.probabilities(finished("decoder", written, checked));
   return model({ inputs: [sourceIds, targetIds], outputs: probabilities, name: all.name ?? "seq2seq" });

@@ -44,6 +44,12 @@ impl RandomState {
         RandomKey { seed: self.seed, step: self.step, node: (node * 4 + part) as u32 }
     }
 
+    /// A number of a node for the streams of one of its cells: no node of a plan of so many has it, and the first cell has that
+    /// of the node itself.
+    pub(crate) fn cell_node(node: usize, cell: usize, nodes: usize) -> usize {
+        node + cell * nodes
+    }
+
     /// The same of a layer that may have a seed of its own: its numbers do not depend on where it is in the model.
     pub(crate) fn own_key(self, seed: Option<u64>, node: usize) -> RandomKey {
         match seed {

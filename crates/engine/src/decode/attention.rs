@@ -40,6 +40,9 @@ impl Builder<'_> {
         if [query, key, value].iter().any(|&input| self.dependent[input] && self.time[input] != Some(1)) {
             return refuse("the steps of the decoder's input are on another axis than 1");
         }
+        if self.plan.values[query].shape[0] != self.batch {
+            return refuse("it attends within rows of another batch than that of the decoder's input");
+        }
         if self.dependent[key] != self.dependent[value] {
             return refuse(
                 "of its key and value, one is of the decoder's steps and one is a sequence of another origin",

@@ -9,7 +9,7 @@ use crate::{
     error::{Code, Error, Result},
     layers::{LayerKind, Signature},
     plan::{AttentionPlan, Node, Operation, Plan, RecurrentPlan, ValueId},
-    shape::ElementType,
+    shape::{Dimension, ElementType},
 };
 
 /// How a node is treated while decoding.
@@ -60,6 +60,8 @@ pub(super) struct Builder<'a> {
     pub(super) constant: Vec<bool>,
     /// The axis on which a dependent value has the decoder's steps; `None` if it is the same at each.
     pub(super) time: Vec<Option<usize>>,
+    /// The batch of the decoder's input.
+    pub(super) batch: Dimension,
     /// Values within layers at each step.
     folded: Vec<bool>,
     pub(super) step: Plan,
@@ -107,6 +109,7 @@ impl Incremental {
             dependent,
             constant: super::tensor::constants(plan),
             time: vec![Some(1); plan.values.len()],
+            batch: plan.values[token].shape[0].clone(),
             folded: folded(plan),
             step: Plan {
                 layers: plan.layers.clone(),
@@ -347,8 +350,7 @@ impl Builder<'_> {
             return refuse("its initial states depend on all of the decoder's input");
         }
         let x = self.take(node.inputs[0])?;
-        let shape =
-            vec![self.plan.values[node.inputs[0]].shape[0].clone(), crate::shape::Dimension::Size(options.units)];
+        let shape = vec![self.plan.values[node.inputs[0]].shape[0].clone(), Dimension::Size(options.units)];
         let signature = Signature { shape, dtype: ElementType::Float32, masked: false };
         let mut inputs = vec![x];
         for index in 1..=options.cell.states() {

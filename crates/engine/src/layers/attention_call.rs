@@ -18,6 +18,19 @@ pub enum Role {
     AttentionBias,
 }
 
+impl Role {
+    /// As messages call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Query => "the query",
+            Self::Value => "the value",
+            Self::Key => "the key",
+            Self::AttentionMask => "attentionMask",
+            Self::AttentionBias => "attentionBias",
+        }
+    }
+}
+
 /// Options of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -47,6 +47,9 @@ pub struct AttentionRnnOptions {
     cell: CellName,
     /// Features of its output and states.
     pub units: usize,
+    /// Cells, each above the one before: the first is fed the output, the last attends.
+    #[serde(default = "one")]
+    pub layers: usize,
     /// The form of the attention.
     pub attention: AttentionForm,
     /// Hidden features of additive scores; other forms have none.
@@ -100,6 +103,13 @@ pub struct AttentionRnnOptions {
     pub return_attention_scores: bool,
 }
 
+/// Most cells above one another.
+const MAXIMUM_LAYERS: usize = 64;
+
+fn one() -> usize {
+    1
+}
+
 impl AttentionRnnOptions {
     pub(super) fn check(&self) -> std::result::Result<(), String> {
         let lstm = self.cell == CellName::Lstm;
@@ -117,6 +127,12 @@ impl AttentionRnnOptions {
             if size == Some(0) {
                 return Err(format!("{name} must be at least 1, got 0"));
             }
+        }
+        if !(1..=MAXIMUM_LAYERS).contains(&self.layers) {
+            return Err(format!("layers must be from 1 to {MAXIMUM_LAYERS}, got {}", self.layers));
+        }
+        if self.layers > 1 && !self.input_feeding {
+            return Err("layers above 1 need inputFeeding: stack other layers on it instead".to_owned());
         }
         for (name, rate) in [("dropout", self.dropout), ("recurrentDropout", self.recurrent_dropout)] {
             if !(0.0..1.0).contains(&rate) {
@@ -138,10 +154,15 @@ impl AttentionRnnOptions {
         }
     }
 
-    /// States from step to step: those of the cell, and the output if it is fed to the next step.
+    /// States from step to step: those of the cells, and the output if it is fed to the next step.
     #[must_use]
     pub fn states(&self) -> usize {
-        self.cell().states() + usize::from(self.input_feeding)
+        self.cell_states() + usize::from(self.input_feeding)
+    }
+
+    /// States of all cells.
+    fn cell_states(&self) -> usize {
+        self.layers * self.cell().states()
     }
 
     /// Features of the keys, if they are a projection of the memory.
@@ -157,7 +178,7 @@ impl AttentionRnnOptions {
     /// Weights before that of the keys, which is the last.
     #[must_use]
     pub fn first_key_weight(&self) -> usize {
-        2 + usize::from(self.use_bias)
+        self.layers * (2 + usize::from(self.use_bias))
             + if self.attention.additive() { 2 } else { 0 }
             + usize::from(self.attention.after())
     }
@@ -166,7 +187,7 @@ impl AttentionRnnOptions {
         let [x, memory, states @ ..] = inputs else {
             return Err(format!("expected a sequence and a memory to attend over, got {} inputs", inputs.len()));
         };
-        let cell_states = self.cell().states();
+        let cell_states = self.cell_states();
         if ![0, cell_states, self.states()].contains(&states.len()) {
             let or = if self.input_feeding { format!(" or {}", self.states()) } else { String::new() };
             return Err(format!("expected no initial states or {cell_states}{or}, got {}", states.len()));
@@ -235,19 +256,24 @@ impl AttentionRnnOptions {
             WeightSpecification::new(name, shape, &self.kernel_initializer)
                 .governed(&self.kernel_regularizer, &self.kernel_constraint)
         };
-        let recurrent = WeightSpecification::new("recurrentKernel", vec![units, gates], &self.recurrent_initializer);
-        let mut weights = vec![
-            kernel("kernel", vec![features + fed, gates]),
-            recurrent.governed(&self.recurrent_regularizer, &self.recurrent_constraint),
-        ];
-        if self.use_bias {
-            let mut start = self.bias_initializer.clone();
-            if self.unit_forget_bias == Some(true) {
-                start = serde_json::json!({ "type": "forgetBias", "of": start });
+        let mut weights = Vec::new();
+        for layer in 1..=self.layers {
+            // Those of the first cell have the names of a layer with one.
+            let (prefix, features) =
+                if layer == 1 { (String::new(), features + fed) } else { (format!("cell{layer}/"), units) };
+            weights.push(kernel(&format!("{prefix}kernel"), vec![features, gates]));
+            let name = format!("{prefix}recurrentKernel");
+            let recurrent = WeightSpecification::new(&name, vec![units, gates], &self.recurrent_initializer);
+            weights.push(recurrent.governed(&self.recurrent_regularizer, &self.recurrent_constraint));
+            if self.use_bias {
+                let mut start = self.bias_initializer.clone();
+                if self.unit_forget_bias == Some(true) {
+                    start = serde_json::json!({ "type": "forgetBias", "of": start });
+                }
+                let shape = if self.reset_after == Some(true) { vec![2, gates] } else { vec![gates] };
+                let bias = WeightSpecification::new(&format!("{prefix}bias"), shape, &start);
+                weights.push(bias.governed(&self.bias_regularizer, &self.bias_constraint));
             }
-            let shape = if self.reset_after == Some(true) { vec![2, gates] } else { vec![gates] };
-            let bias = WeightSpecification::new("bias", shape, &start);
-            weights.push(bias.governed(&self.bias_regularizer, &self.bias_constraint));
         }
         if let Some(hidden) = self.attention_units {
             weights.push(kernel("query/kernel", vec![units, hidden]));

@@ -1,6 +1,7 @@
 //! Layers: options, shapes and weights. One file a layer; none of them computes.
 mod activation;
 mod attention;
+mod attention_axes;
 mod attention_call;
 mod attention_rnn;
 mod axes;
@@ -29,6 +30,7 @@ mod transformer;
 
 pub use activation::ActivationOptions;
 pub use attention::AttentionOptions;
+pub(crate) use attention_axes::AttentionAxes;
 pub use attention_call::{AttentionCall, Role};
 pub use attention_rnn::{AttentionForm, AttentionRnnOptions};
 pub use bidirectional::{BidirectionalOptions, Direction, MergeMode};
@@ -50,6 +52,7 @@ pub use reversible_embedding::ReversibleEmbeddingOptions;
 pub use rms_normalization::RmsNormalizationOptions;
 pub use scan::{Scan, ScanBody, ScanOptions};
 pub use softmax::SoftmaxOptions;
+pub(crate) use tensor::Step;
 pub use tensor::{TensorLayer, WeightOptions};
 pub use time_distributed::TimeDistributed;
 pub(crate) use transformer::{Part, bias_place, with_features};

@@ -2,12 +2,19 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{AttentionCall, Inference, Role, Signature, WeightSpecification, float, last_size, options, unify};
+use super::{
+    AttentionAxes, AttentionCall, Inference, Role, Signature, WeightSpecification,
+    attention_axes::{Scores, run},
+    float, last_size, options, unify,
+};
 use crate::{
     error::Result,
     graph::LayerDocument,
     shape::{Dimension, ElementType, Equality, Shape, count, describe},
 };
+
+/// Most axes that are attended over.
+const MAXIMUM_AXES: usize = 16;
 
 /// Options of `multiHeadAttention` and `groupedQueryAttention`.
 #[derive(Clone, Debug, Deserialize)]
@@ -28,6 +35,9 @@ pub struct MultiHeadAttentionOptions {
     /// Features of the output; `null`: those of the query.
     #[serde(default)]
     output_shape: Option<usize>,
+    /// Axes that are attended over, negative ones counted from the end; `None`: all between batch and features.
+    #[serde(default)]
+    attention_axes: Option<Vec<i64>>,
     /// Share of the scores that become 0 in training.
     pub dropout: f32,
     /// Whether the projections have biases.
@@ -93,6 +103,14 @@ impl MultiHeadAttentionOptions {
         if self.output_shape == Some(0) || self.grouped && self.output_shape.is_some() {
             return Err("outputShape must be at least 1, and is no option of groupedQueryAttention".to_owned());
         }
+        if let Some(axes) = &self.attention_axes {
+            if self.grouped {
+                return Err("unknown field `attentionAxes`".to_owned());
+            }
+            if !(1..=MAXIMUM_AXES).contains(&axes.len()) {
+                return Err(format!("attentionAxes must name 1 to {MAXIMUM_AXES} axes, got {}", axes.len()));
+            }
+        }
         if !self.heads().is_multiple_of(self.key_value_heads()) {
             return Err(format!(
                 "numQueryHeads must be a multiple of numKeyValueHeads, got {} and {}",
@@ -103,12 +121,7 @@ impl MultiHeadAttentionOptions {
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(format!("dropout must be at least 0 and below 1, got {}", self.dropout));
         }
-        if self.sliding_window == Some(0) {
-            return Err("slidingWindow must be at least 1, got 0".to_owned());
-        }
-        if let Some(cap) = self.logit_soft_cap.filter(|cap| !(*cap > 0.0 && cap.is_finite())) {
-            return Err(format!("logitSoftCap must be a number above 0, got {cap}"));
-        }
+        check_limits(self.sliding_window, self.logit_soft_cap)?;
         count(&[self.heads(), self.key_width().max(self.value_width())]).map_err(|error| error.message).map(|_| ())
     }
 
@@ -152,18 +165,48 @@ impl MultiHeadAttentionOptions {
         weights
     }
 
+    /// Axes that are attended over in a call with inputs of so many.
+    pub(crate) fn axes(&self, rank: usize) -> std::result::Result<AttentionAxes, String> {
+        AttentionAxes::new(self.attention_axes.as_deref(), rank)
+    }
+
     pub(super) fn infer(&self, inputs: &[Signature]) -> std::result::Result<Inference, String> {
         let mut equal = Vec::new();
-        let AttentionShapes { batch, queries, keys } = AttentionShapes::new(&self.call, inputs, &mut equal)?;
-        let heads = Dimension::Size(self.heads());
-        let scores = vec![batch.clone(), heads, queries.clone(), keys];
-        check_scores(&self.call, inputs, &scores, &mut equal)?;
+        let scores = match inputs {
+            [query, _, ..] if query.shape.len() > 3 => self.scores_over(inputs, &mut equal)?,
+            _ => {
+                let AttentionShapes { batch, queries, keys } = AttentionShapes::new(&self.call, inputs, &mut equal)?;
+                self.axes(3)?;
+                let scores = vec![batch, Dimension::Size(self.heads()), queries, keys];
+                check_scores(&self.call, inputs, &scores, &mut equal)?;
+                scores
+            }
+        };
         let (query, value) = (&inputs[0], &inputs[1]);
         let key = self.call.place(Role::Key).map_or(value, |place| &inputs[place]);
         let width = match self.output_shape {
             Some(width) => width,
             None => last_size(query)?,
         };
+        let weights = self.weights([query, key, value], width)?;
+        let mut output = query.shape.clone();
+        if let Some(last) = output.last_mut() {
+            *last = Dimension::Size(width);
+        }
+        let mut inference = Inference::single(output, ElementType::Float32, query.masked);
+        if self.call.return_attention_scores {
+            inference.outputs.push(Signature { shape: scores, dtype: ElementType::Float32, masked: false });
+        }
+        inference.weights = weights;
+        inference.equal = equal;
+        Ok(inference)
+    }
+
+    fn weights(
+        &self,
+        [query, key, value]: [&Signature; 3],
+        width: usize,
+    ) -> std::result::Result<Vec<WeightSpecification>, String> {
         let (heads, shared) = (self.heads(), self.key_value_heads());
         let (key_width, value_width) = (self.key_width(), self.value_width());
         let mut weights = Vec::new();
@@ -180,14 +223,58 @@ impl MultiHeadAttentionOptions {
         }
         count(&[heads, value_width, width]).map_err(|error| error.message)?;
         weights.extend(self.projection("attentionOutput", vec![heads, value_width, width], vec![width]));
-        let output = vec![batch, queries, Dimension::Size(width)];
-        let mut inference = Inference::single(output, ElementType::Float32, query.masked);
-        if self.call.return_attention_scores {
-            inference.outputs.push(Signature { shape: scores, dtype: ElementType::Float32, masked: false });
+        Ok(weights)
+    }
+
+    /// Sizes of the scores of inputs of more axes than that of time, and whether they can be folded.
+    fn scores_over(&self, inputs: &[Signature], equal: &mut Vec<Equality>) -> std::result::Result<Shape, String> {
+        if self.grouped {
+            return Err(format!(
+                "expected the query to be a sequence of shape [batch, time, features], got {}: attention over more than \
+                 one axis is that of multiHeadAttention",
+                describe(&inputs[0].shape)
+            ));
         }
-        inference.weights = weights;
-        inference.equal = equal;
-        Ok(inference)
+        if inputs.len() != self.call.inputs.len() {
+            return Err(format!("expected {} inputs, got {}", self.call.inputs.len(), inputs.len()));
+        }
+        let axes = self.axes(inputs[0].shape.len())?;
+        if axes.count() > 1 && (self.call.use_causal_mask || self.sliding_window.is_some()) {
+            let option = if self.call.use_causal_mask { "useCausalMask" } else { "slidingWindow" };
+            return Err(format!(
+                "{option} needs one axis that is attended over, which has an order: say attentionAxes, got {} axes for \
+                 inputs of shape {}",
+                axes.count(),
+                describe(&inputs[0].shape)
+            ));
+        }
+        let Scores { shape, equal: of_scores } = axes.scores(&self.call, inputs, self.heads())?;
+        equal.extend(of_scores);
+        // What is folded fits if its inputs do; their sizes may be too many factors to be written down.
+        let mut unnoted = Vec::new();
+        let (query, value) = (&inputs[0], &inputs[1]);
+        let [folded, keys] = [query, value].map(|x| run(&axes.fold(x.masked), &[x], &mut Vec::new()));
+        let (folded, keys) = (folded?, keys?);
+        run(&axes.unfold(query.masked), &[&folded, query], &mut unnoted)?;
+        let [batch, queries] = [folded.shape[0].clone(), folded.shape[1].clone()];
+        let scores = vec![batch, Dimension::Size(self.heads()), queries, keys.shape[1].clone()];
+        let scores = Signature { shape: scores, dtype: ElementType::Float32, masked: false };
+        run(&axes.unfold_scores(), &[&scores, query, value], &mut unnoted)?;
+        for (_, input) in self.call.inputs.iter().zip(inputs).filter(|(role, _)| **role > Role::Key) {
+            run(&axes.fold_scores(input), &[input, query, value], &mut unnoted)?;
+        }
+        Ok(shape)
+    }
+}
+
+/// Checks a window and a cap of scores, as far as there are any.
+pub(super) fn check_limits(window: Option<usize>, cap: Option<f32>) -> std::result::Result<(), String> {
+    if window == Some(0) {
+        return Err("slidingWindow must be at least 1, got 0".to_owned());
+    }
+    match cap.filter(|cap| !(*cap > 0.0 && cap.is_finite())) {
+        Some(cap) => Err(format!("logitSoftCap must be a number above 0, got {cap}")),
+        None => Ok(()),
     }
 }
 
@@ -211,18 +298,14 @@ impl AttentionShapes {
             return Err(format!("expected {} inputs, got {}", call.inputs.len(), inputs.len()));
         }
         for (role, input) in call.inputs.iter().zip(inputs) {
-            let name = match role {
-                Role::Query => "the query",
-                Role::Value => "the value",
-                Role::Key => "the key",
-                Role::AttentionMask | Role::AttentionBias => continue,
-            };
+            if matches!(role, Role::AttentionMask | Role::AttentionBias) {
+                continue;
+            }
+            let name = role.name();
             float(input, name)?;
             if input.shape.len() != 3 {
-                let more =
-                    if input.shape.len() > 3 { ": attention over more than one axis is not supported" } else { "" };
                 return Err(format!(
-                    "expected {name} to be a sequence of shape [batch, time, features], got {}{more}",
+                    "expected {name} to be a sequence of shape [batch, time, features], got {}",
                     describe(&input.shape)
                 ));
             }

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::{
     AttentionCall, Inference, Role, Signature, WeightSpecification, activation, float, last_size,
-    multi_head_attention::check_scores, options, unify,
+    multi_head_attention::{check_limits, check_scores},
+    options, unify,
 };
 use crate::{
     error::Result as EngineResult,
@@ -38,6 +39,15 @@ pub struct TransformerOptions {
     pub use_bias: bool,
     /// How pairs of features of queries and keys of the sequence itself are turned by their positions; `None`: they are not.
     pub rotary: Option<Rotary>,
+    /// Steps of the sequence itself see one another only if they are fewer than so many apart; `None`: at any distance.
+    #[serde(default)]
+    pub sliding_window: Option<usize>,
+    /// Between minus and plus which scaled scores are brought softly; `None`: they are left as they are.
+    #[serde(default)]
+    pub logit_soft_cap: Option<f32>,
+    /// Whether what the heads of an attention give is multiplied by the sigmoid of a projection of its query.
+    #[serde(default)]
+    pub use_gate: bool,
     /// How kernels begin.
     pub kernel_initializer: Value,
     /// How biases begin.
@@ -69,9 +79,6 @@ pub(crate) enum Part {
     Normalization(usize),
 }
 
-/// Names of the parts of attention to what a prefix says.
-const PROJECTIONS: [&str; 4] = ["query", "key", "value", "attentionOutput"];
-
 impl TransformerOptions {
     pub(super) fn parse(layer: &LayerDocument) -> EngineResult<Self> {
         let read: Self = options(layer)?;
@@ -99,6 +106,7 @@ impl TransformerOptions {
         if !(self.layer_norm_epsilon >= 0.0 && self.layer_norm_epsilon.is_finite()) {
             return Err(format!("layerNormEpsilon must be a number of at least 0, got {}", self.layer_norm_epsilon));
         }
+        check_limits(self.sliding_window, self.logit_soft_cap)?;
         activation::check_name(&self.activation)
     }
 
@@ -117,7 +125,8 @@ impl TransformerOptions {
 
     /// Parts with weights of a layer for `width` features that attends to `memory` features, in the order of the weights.
     ///
-    /// The orders are those of KerasHub's `TransformerEncoder` and `TransformerDecoder`.
+    /// The orders are those of KerasHub's `TransformerEncoder` and `TransformerDecoder`; a gate is where Keras'
+    /// `MultiHeadAttention` has it.
     pub(crate) fn parts(&self, width: usize, memory: Option<usize>) -> Result<Vec<(String, Part)>, String> {
         let head = self.head_width(width)?;
         if self.rotary.is_some() && !head.is_multiple_of(2) {
@@ -128,13 +137,12 @@ impl TransformerOptions {
         let inner = self.num_heads.checked_mul(head).ok_or("the heads are too wide")?;
         let mut parts = Vec::new();
         let attention = |name: &str, keys: usize, parts: &mut Vec<(String, Part)>| {
-            let sizes = [(width, inner), (keys, inner), (keys, inner), (inner, width)];
-            parts.extend(
-                PROJECTIONS
-                    .iter()
-                    .zip(sizes)
-                    .map(|(part, (from, to))| (format!("{name}/{part}"), Part::Linear(from, to))),
-            );
+            let gate = self.use_gate.then_some(("gate", width, inner));
+            let projections = [("query", width, inner), ("key", keys, inner)]
+                .into_iter()
+                .chain(gate)
+                .chain([("value", keys, inner), ("attentionOutput", inner, width)]);
+            parts.extend(projections.map(|(part, from, to)| (format!("{name}/{part}"), Part::Linear(from, to))));
             parts.push((format!("{name}LayerNorm"), Part::Normalization(width)));
         };
         attention("selfAttention", width, &mut parts);

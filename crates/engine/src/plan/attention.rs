@@ -77,8 +77,15 @@ impl Plan {
     ) -> Vec<ValueId> {
         let call = &options.call;
         let input = |role: Role| call.place(role).map(|place| inputs[place]);
-        let (query, value) = (inputs[0], inputs[1]);
-        let key = input(Role::Key).unwrap_or(value);
+        // Inference has checked both.
+        let axes = options.axes(self.values[inputs[0]].shape.len()).ok().filter(|axes| !axes.are_time());
+        let (mask, bias) = (input(Role::AttentionMask), input(Role::AttentionBias));
+        let whole = (inputs[0], inputs[1]);
+        let key = input(Role::Key).unwrap_or(inputs[1]);
+        let ([query, value, key], [mask, bias]) = match &axes {
+            Some(axes) => self.fold_attention(axes, layer, [whole.0, whole.1, key], [mask, bias]),
+            None => ([whole.0, whole.1, key], [mask, bias]),
+        };
         let each = options.weight_count();
         let shared = options.key_value_heads();
         let gate = options.use_gate.then_some((query, options.heads() * options.value_width()));
@@ -92,11 +99,10 @@ impl Plan {
             taken.extend(self.projection(layer, number * each, each, source, signature));
         }
         let gate = gate.map(|_| taken.remove(2));
-        let (mask, bias) = (input(Role::AttentionMask), input(Role::AttentionBias));
         taken.extend([mask, bias].into_iter().flatten());
         // Where Keras calls its softmax layer, a query that sees no key gives zeros; where it calls
         // `dot_product_attention`, the mean of all values.
-        let through_softmax = options.dropout > 0.0 || call.return_attention_scores;
+        let through_softmax = options.dropout > 0.0 || call.return_attention_scores || axes.is_some();
         let plan = AttentionPlan {
             heads: options.heads(),
             key_value_heads: shared,
@@ -116,12 +122,13 @@ impl Plan {
             scores: call.return_attention_scores,
             cache: None,
         };
-        let mut shape = outputs[0].shape.clone();
-        if let Some(last) = shape.last_mut() {
-            *last = Dimension::Size(options.heads() * options.value_width());
-        }
-        let mixed = Signature { shape, dtype: ElementType::Float32, masked: outputs[0].masked };
-        let given = std::iter::once(mixed).chain(outputs[1..].iter().cloned()).collect();
+        let mixed = with_features(&self.values[query], options.heads() * options.value_width());
+        let scores = call.return_attention_scores.then(|| {
+            let [batch, queries] = [mixed.shape[0].clone(), mixed.shape[1].clone()];
+            let shape = vec![batch, Dimension::Size(options.heads()), queries, self.values[value].shape[1].clone()];
+            Signature { shape, dtype: ElementType::Float32, masked: false }
+        });
+        let given = std::iter::once(mixed).chain(scores).collect();
         let mut made = self.push(Operation::Attention(plan), layer, taken, given);
         let scores = made.split_off(1);
         let mut mixed = made[0];
@@ -132,9 +139,16 @@ impl Plan {
             let signature = self.values[mixed].clone();
             mixed = self.push(Operation::Gate, layer, vec![mixed, opened[0]], vec![signature])[0];
         }
-        let mut values = self.projection(layer, projections * each, each, mixed, outputs[0].clone());
+        let width = outputs[0].shape.last().cloned();
+        let mut output = self.values[mixed].clone();
+        output.shape.pop();
+        output.shape.extend(width);
+        let mut values = self.projection(layer, projections * each, each, mixed, output);
         values.extend(scores);
-        values
+        match &axes {
+            Some(axes) => self.unfold_attention(axes, layer, &values, whole),
+            None => values,
+        }
     }
 
     /// Attention without projections; `outputs` are those of the layer.

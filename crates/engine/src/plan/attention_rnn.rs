@@ -16,7 +16,9 @@ pub struct AttentionRnnPlan {
     pub cell: Cell,
     /// Features of outputs and states.
     pub units: usize,
-    /// Whether the cell has a bias: its third weight.
+    /// Cells, each above the one before: the first is fed the output, the last attends.
+    pub layers: usize,
+    /// Whether the cells have a bias: the third weight of each.
     pub use_bias: bool,
     /// Share of what goes into the cell that becomes 0 in training, for all steps alike.
     pub dropout: f32,
@@ -39,8 +41,6 @@ pub struct AttentionRnnPlan {
 /// Places of the weights of an [`AttentionRnnPlan`]; what it lacks is `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttentionRnnWeights {
-    /// Of the bias of the cell.
-    pub bias: Option<usize>,
     /// Of the projection of the queries.
     pub query: Option<usize>,
     /// Of the factors of the hidden features.
@@ -53,20 +53,33 @@ impl AttentionRnnPlan {
     /// States from step to step.
     #[must_use]
     pub fn state_count(&self) -> usize {
-        self.cell.states() + usize::from(self.feed)
+        self.layers * self.cell.states() + usize::from(self.feed)
     }
 
-    /// Where its weights are behind kernel and recurrent kernel.
+    /// Where kernel, recurrent kernel and bias of a cell are.
+    #[must_use]
+    pub fn cell_weights(&self, cell: usize) -> [Option<usize>; 3] {
+        let first = cell * (2 + usize::from(self.use_bias));
+        [Some(first), Some(first + 1), self.use_bias.then_some(first + 2)]
+    }
+
+    /// Features that go into a cell, for an input and a memory of so many.
+    #[must_use]
+    pub fn cell_input(&self, cell: usize, [input, memory]: [usize; 2]) -> usize {
+        if cell == 0 { input + self.fed(memory) } else { self.units }
+    }
+
+    /// Where its weights are behind those of the cells.
     #[must_use]
     pub fn weights(&self) -> AttentionRnnWeights {
-        let mut next = 2;
+        let mut next = self.layers * (2 + usize::from(self.use_bias));
         let mut place = |there: bool| {
             let place = there.then_some(next);
             next += usize::from(there);
             place
         };
-        let (bias, query, scale) = (place(self.use_bias), place(self.additive), place(self.additive));
-        AttentionRnnWeights { bias, query, scale, combine: place(self.after) }
+        let (query, scale) = (place(self.additive), place(self.additive));
+        AttentionRnnWeights { query, scale, combine: place(self.after) }
     }
 
     /// Features that complete the input of the cell, for a memory of so many features.
@@ -79,7 +92,7 @@ impl AttentionRnnPlan {
         }
     }
 
-    /// Its cell as a recurrent layer of its own.
+    /// Each of its cells as a recurrent layer of its own.
     pub(crate) fn recurrent(&self) -> RecurrentPlan {
         RecurrentPlan {
             cell: self.cell,
@@ -122,6 +135,7 @@ impl Plan {
         let plan = AttentionRnnPlan {
             cell: options.cell(),
             units: options.units,
+            layers: options.layers,
             use_bias: options.use_bias,
             dropout: options.dropout,
             recurrent_dropout: options.recurrent_dropout,

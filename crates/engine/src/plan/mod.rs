@@ -4,6 +4,7 @@
 //! differentiation see the parts. Values are numbered; each has a signature.
 mod activity;
 mod attention;
+mod attention_axes;
 mod attention_rnn;
 mod extension;
 mod loss;

@@ -90,6 +90,10 @@ impl Expansion<'_> {
             query = self.push(Operation::Rotate(rotation), vec![query], inner);
             key = self.push(Operation::Rotate(rotation), vec![key], inner);
         }
+        let gate = self.options.use_gate.then(|| {
+            let gate = self.linear(&format!("{name}/gate"), x, inner);
+            self.push(Operation::Activate(Activation::Sigmoid), vec![gate], inner)
+        });
         let value = self.linear(&format!("{name}/value"), memory, inner);
         let plan = AttentionPlan {
             heads,
@@ -98,8 +102,8 @@ impl Expansion<'_> {
             value_width: self.head,
             scale: (1.0 / (self.head as f64).sqrt()) as f32,
             causal,
-            window: None,
-            cap: None,
+            window: self.options.sliding_window.filter(|_| x == memory),
+            cap: self.options.logit_soft_cap,
             dropout: self.options.attention_dropout,
             seed: None,
             empty: Empty::Zero,
@@ -111,7 +115,10 @@ impl Expansion<'_> {
             cache: None,
         };
         let taken = [query, key, value].into_iter().chain(bias).collect();
-        let mixed = self.push(Operation::Attention(plan), taken, inner);
+        let mut mixed = self.push(Operation::Attention(plan), taken, inner);
+        if let Some(gate) = gate {
+            mixed = self.push(Operation::Gate, vec![mixed, gate], inner);
+        }
         self.linear(&format!("{name}/attentionOutput"), mixed, self.width)
     }
 

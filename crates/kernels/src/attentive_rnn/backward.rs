@@ -1,17 +1,21 @@
 //! The attention of a step of neighbouring blocks, backward.
 #![allow(unsafe_op_in_unsafe_fn, reason = "panels are raw memory under the contract of `BackwardAround`")]
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
-use super::{AttentiveShape, KeptParts, Layer, Order, Score, memory::Positions, panel};
+use super::{AttentiveShape, CellGradients, KeptParts, Layer, Order, Score, memory::Positions, panel};
 use crate::{
-    recurrent::{BackwardAround, BackwardStep, Plan, To, rows},
+    Context,
+    recurrent::{
+        Backward, BackwardAround, BackwardCell, BackwardLayer, BackwardRunning, BackwardStep, LayerGradients,
+        LayerOutputGradients, Plan, PreparedBackward, To, rows,
+    },
     shared::Shared,
     simd::{LANES, Lanes},
     tile::{Ahead, Left, Out, Product, Right, Start},
 };
 
-/// The layer with its own gradients.
-pub(super) struct Attend<'a> {
+/// The layer with its own gradients: what all cells have in common.
+pub(super) struct Around<'a> {
     pub layer: Layer<'a>,
     pub positions: &'a Positions,
     /// Of the outputs, of `Order::After`.
@@ -25,8 +29,110 @@ pub(super) struct Attend<'a> {
     pub dscale: Shared<'a>,
 }
 
+/// What is around the cell that attends.
+struct Attend<'a, C> {
+    around: Around<'a>,
+    /// The cells under it, upwards.
+    below: Vec<BackwardLayer<'a, C, Passed>>,
+}
+
+impl<'a, C> Deref for Attend<'a, C> {
+    type Target = Around<'a>;
+
+    fn deref(&self) -> &Around<'a> {
+        &self.around
+    }
+}
+
+/// Around a cell that hands gradients of its inputs on: features from `first` on.
+struct Passed {
+    first: usize,
+    features: usize,
+    /// All features of its inputs.
+    input: usize,
+}
+
+impl Passed {
+    /// Adds the panels of the gradients to others, `[block of the piece][features][16]`.
+    ///
+    /// # Safety
+    /// Both hold the panels of the run; the path `L` is available.
+    #[inline(always)]
+    unsafe fn add<L: Lanes>(&self, to: *mut f32, at: BackwardStep<'_>, dx: *const f32) {
+        for block in 0..at.run.blocks {
+            let to = to.add((at.offset + block) * self.features * LANES);
+            let dx = dx.add((block * self.input + self.first) * LANES);
+            for place in (0..self.features * LANES).step_by(LANES) {
+                L::load(to.add(place)).add(L::load(dx.add(place))).store(to.add(place));
+            }
+        }
+    }
+}
+
+impl BackwardAround for Passed {
+    /// What the gradients are added to, set before the first step.
+    type Memory = *mut f32;
+
+    fn floats(&self, _: usize) -> usize {
+        0
+    }
+
+    #[inline(always)]
+    unsafe fn begin<L: Lanes>(&self, _: &Plan, _: *mut f32, _: Range<usize>) -> *mut f32 {
+        std::ptr::null_mut()
+    }
+
+    #[inline(always)]
+    unsafe fn arrive<L: Lanes>(&self, _: &*mut f32, _: &Plan, _: usize, _: Range<usize>) {}
+
+    #[inline(always)]
+    unsafe fn before<L: Lanes>(&self, _: &*mut f32, _: BackwardStep<'_>) {}
+
+    #[inline(always)]
+    unsafe fn after<L: Lanes>(&self, memory: &*mut f32, at: BackwardStep<'_>, dx: *const f32) {
+        self.add::<L>(*memory, at, dx);
+    }
+
+    #[inline(always)]
+    unsafe fn end<L: Lanes>(&self, _: &Plan, _: &*mut f32, _: Range<usize>) {}
+}
+
+/// The gradients of a cell of this number.
+pub(super) fn of_cell((number, to): (usize, CellGradients<'_>)) -> LayerGradients<'_> {
+    let CellGradients { dh0, dc0, dkernel, drecurrent, dbias, drecurrent_bias } = to;
+    LayerGradients { dx: None, dh0, dc0, dkernel, drecurrent, dbias, drecurrent_bias, passes_dx: number > 0 }
+}
+
+/// Runs the cells backward, the first one first in the lists, then the gradients of their weights.
+pub(super) fn run<P: PreparedBackward>(
+    context: &Context,
+    mut cells: Vec<P>,
+    d: Vec<LayerOutputGradients<'_>>,
+    to: Vec<LayerGradients<'_>>,
+    around: Around<'_>,
+) {
+    let AttentiveShape { input, units, .. } = around.layer.shape;
+    let operands = cells.iter_mut().zip(d.into_iter().zip(to));
+    let mut passes: Vec<(Backward<'_>, P::Cell<'_>)> = operands.map(|(cell, (d, to))| cell.parts(d, to)).collect();
+    let last = passes.pop();
+    let passed: Vec<Passed> = (0..passes.len())
+        .map(|number| match number {
+            0 => Passed { first: input, features: units, input: input + units },
+            _ => Passed { first: 0, features: units, input: units },
+        })
+        .collect();
+    let below = passes.iter().zip(&passed);
+    let below = below.map(|((backward, cell), around)| BackwardLayer::new(backward, cell, around)).collect();
+    if let Some((backward, cell)) = &last {
+        backward.run(context, cell, &Attend { around, below });
+    }
+    passes.iter().for_each(|(backward, _)| backward.weights(context));
+}
+
 /// Memory of a piece.
-pub(super) struct Memory {
+struct Memory<'a, C: BackwardCell> {
+    /// The cells under the one that attends.
+    below: Vec<BackwardRunning<'a, C, Passed>>,
     /// `[block][sources][keys][16]`; the panels of the memory if both are the same.
     keys: *mut f32,
     /// `[block][sources][memory][16]`.
@@ -45,7 +151,7 @@ pub(super) struct Memory {
     first: usize,
 }
 
-impl Attend<'_> {
+impl Around<'_> {
     /// Floats of the parts of [`Memory`], in its order.
     fn sizes(&self, blocks: usize) -> [usize; 8] {
         let AttentiveShape { sources, units, memory, keys, .. } = self.layer.shape;
@@ -58,15 +164,16 @@ impl Attend<'_> {
     }
 }
 
-impl BackwardAround for Attend<'_> {
-    type Memory = Memory;
+impl<'a, C: BackwardCell> BackwardAround for Attend<'a, C> {
+    type Memory = Memory<'a, C>;
 
     fn floats(&self, blocks: usize) -> usize {
-        self.sizes(blocks).iter().sum()
+        let below: usize = self.below.iter().map(|layer| layer.floats(blocks)).sum();
+        self.sizes(blocks).iter().sum::<usize>() + below
     }
 
     #[inline(always)]
-    unsafe fn begin<L: Lanes>(&self, plan: &Plan, memory: *mut f32, blocks: Range<usize>) -> Memory {
+    unsafe fn begin<L: Lanes>(&self, plan: &Plan, memory: *mut f32, blocks: Range<usize>) -> Memory<'a, C> {
         let AttentiveShape { sources, units, memory: width, keys: key_width, .. } = self.layer.shape;
         let mut rest = memory;
         let sizes = self.sizes(blocks.len());
@@ -90,7 +197,16 @@ impl BackwardAround for Attend<'_> {
                 rows::pack::<L>(doutput.add(index * units * LANES), &rows, units, None);
             }
         }
+        let mut below: Vec<BackwardRunning<'a, C, Passed>> = Vec::with_capacity(self.below.len());
+        for layer in &self.below {
+            let mut running = layer.begin::<L>(rest, blocks.clone());
+            // What goes into the first cell besides its inputs is the output of the step before.
+            running.outer = below.last().map_or(doutput, BackwardRunning::dhidden);
+            below.push(running);
+            rest = rest.wrapping_add(layer.floats(blocks.len()));
+        }
         Memory {
+            below,
             keys: if same { memory } else { keys },
             memory,
             dkeys: self.dkeys.map(|_| dkeys),
@@ -104,7 +220,7 @@ impl BackwardAround for Attend<'_> {
     }
 
     #[inline(always)]
-    unsafe fn arrive<L: Lanes>(&self, memory: &Memory, plan: &Plan, step: usize, blocks: Range<usize>) {
+    unsafe fn arrive<L: Lanes>(&self, memory: &Memory<'a, C>, plan: &Plan, step: usize, blocks: Range<usize>) {
         let units = self.layer.shape.units;
         for (index, block) in blocks.enumerate() {
             if let Some(rows) = plan.output_gradients(self.dy, false, step, block) {
@@ -114,8 +230,10 @@ impl BackwardAround for Attend<'_> {
     }
 
     #[inline(always)]
-    unsafe fn before<L: Lanes>(&self, memory: &Memory, at: BackwardStep<'_>) {
-        let Order::After { combine, .. } = self.layer.weights.order else { return };
+    unsafe fn before<L: Lanes>(&self, memory: &Memory<'a, C>, at: BackwardStep<'_>) {
+        let Order::After { combine, .. } = self.layer.weights.order else {
+            return;
+        };
         let AttentiveShape { units, memory: width, .. } = self.layer.shape;
         let plan = at.backward.plan;
         let dsums = self.kept.outputs.at(at.run.slot * units * LANES);
@@ -149,28 +267,36 @@ impl BackwardAround for Attend<'_> {
     }
 
     #[inline(always)]
-    unsafe fn after<L: Lanes>(&self, memory: &Memory, at: BackwardStep<'_>, dx: *const f32) {
+    unsafe fn after<L: Lanes>(&self, memory: &Memory<'a, C>, at: BackwardStep<'_>, dx: *const f32) {
         let AttentiveShape { input, units, .. } = self.layer.shape;
+        if let Some(below) = memory.below.last() {
+            Passed { first: 0, features: units, input: units }.add::<L>(below.dhidden(), at, dx);
+            return;
+        }
         let fed = self.layer.fed();
         let dfed = dx.wrapping_add(input * LANES);
         let stride = (input + fed) * LANES;
         match self.layer.weights.order {
             Order::Before => self.attend::<L>(memory, at, dfed, stride),
             Order::After { feed: true, .. } => {
-                for block in 0..at.run.blocks {
-                    let doutput = memory.doutput.add((at.offset + block) * units * LANES);
-                    for place in (0..units * LANES).step_by(LANES) {
-                        let sum = L::load(doutput.add(place)).add(L::load(dfed.add(block * stride + place)));
-                        sum.store(doutput.add(place));
-                    }
-                }
+                Passed { first: input, features: units, input: input + fed }.add::<L>(memory.doutput, at, dx);
             }
             Order::After { feed: false, .. } => {}
         }
     }
 
     #[inline(always)]
-    unsafe fn end<L: Lanes>(&self, plan: &Plan, memory: &Memory, blocks: Range<usize>) {
+    unsafe fn leave<L: Lanes>(&self, memory: &Memory<'a, C>, step: usize) {
+        for below in memory.below.iter().rev() {
+            below.step::<L>(step);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn end<L: Lanes>(&self, plan: &Plan, memory: &Memory<'a, C>, blocks: Range<usize>) {
+        for below in &memory.below {
+            below.end::<L>();
+        }
         let AttentiveShape { sources, units, memory: width, keys: key_width, .. } = self.layer.shape;
         for (index, block) in blocks.enumerate() {
             let parts = [(memory.dkeys, self.dkeys, key_width), (memory.dmemory, self.dmemory, width)];
@@ -189,12 +315,18 @@ impl BackwardAround for Attend<'_> {
     }
 }
 
-impl Attend<'_> {
+impl<'a, C: BackwardCell> Attend<'a, C> {
     /// From the gradients of the contexts of neighbouring blocks, `stride` floats apart, to those of memory, keys and query;
     /// the latter is added to `at.dhidden`.
     #[inline(always)]
-    unsafe fn attend<L: Lanes>(&self, memory: &Memory, at: BackwardStep<'_>, dcontext: *const f32, stride: usize) {
-        let Self { layer, positions, kept, .. } = self;
+    unsafe fn attend<L: Lanes>(
+        &self,
+        memory: &Memory<'a, C>,
+        at: BackwardStep<'_>,
+        dcontext: *const f32,
+        stride: usize,
+    ) {
+        let Around { layer, positions, kept, .. } = &self.around;
         let AttentiveShape { sources, units, memory: width, keys: key_width, .. } = layer.shape;
         let plan = at.backward.plan;
         for block in 0..at.run.blocks {

@@ -1,12 +1,12 @@
 //! The attention of a step of neighbouring blocks, forward.
 #![allow(unsafe_op_in_unsafe_fn, reason = "panels are raw memory under the contract of `ForwardAround`")]
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
 use super::{AttentiveShape, KeptParts, Layer, Order, Score, memory::Positions, panel};
 use crate::{
-    math,
+    Context, math,
     recurrent::{
-        ForwardAround, Plan, Run, Step,
+        Forward, ForwardAround, ForwardCell, ForwardLayer, ForwardRunning, LayerOutputs, Plan, Prepared, Run, Step,
         rows::{self, Targets},
     },
     shared::Shared,
@@ -14,8 +14,8 @@ use crate::{
     tile::{Ahead, Left, Out, Product, Right, Start},
 };
 
-/// The layer with its own outputs and what it keeps.
-pub(super) struct Attend<'a> {
+/// The layer with its own outputs and what it keeps: what all cells have in common.
+pub(super) struct Around<'a> {
     pub layer: Layer<'a>,
     pub positions: &'a Positions,
     /// Outputs, of `Order::After`.
@@ -28,8 +28,97 @@ pub(super) struct Attend<'a> {
     pub kept: Option<KeptParts<'a>>,
 }
 
+/// A cell under the one that attends.
+type Below<'a, C> = ForwardLayer<'a, C, Completed<'a>>;
+
+/// What is around the cell that attends.
+struct Attend<'a, C> {
+    around: Around<'a>,
+    /// The cells under it, upwards.
+    below: Vec<Below<'a, C>>,
+}
+
+impl<'a, C> Deref for Attend<'a, C> {
+    type Target = Around<'a>;
+
+    fn deref(&self) -> &Around<'a> {
+        &self.around
+    }
+}
+
+/// Around a cell whose inputs are completed with panels, those of another cell or of the output before.
+pub(super) struct Completed<'a> {
+    layer: Layer<'a>,
+    /// The first feature that is completed, and how many are.
+    features: (usize, usize),
+    /// As [`Around::fed`].
+    fed: Option<Shared<'a>>,
+}
+
+impl ForwardAround for Completed<'_> {
+    /// `[block of the piece][features][16]`, set before each step.
+    type Memory = *const f32;
+
+    fn floats(&self, _: usize) -> usize {
+        0
+    }
+
+    #[inline(always)]
+    unsafe fn begin<L: Lanes>(&self, _: &Plan, _: *mut f32, _: Range<usize>) -> *const f32 {
+        std::ptr::null()
+    }
+
+    #[inline(always)]
+    unsafe fn before<L: Lanes>(&self, memory: &mut *const f32, at: Step<'_>) {
+        let (first, features) = self.features;
+        for block in 0..at.run.blocks {
+            let from = memory.add((at.offset + block) * features * LANES);
+            at.complete::<L>(block, first, from, features);
+            if let Some(fed) = self.fed {
+                let targets = self.layer.targets(fed, features, at, block);
+                rows::unpack::<L>(from, &targets, features, false, |_| None);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn after<L: Lanes>(&self, _: &mut *const f32, _: Step<'_>) {}
+
+    #[inline(always)]
+    unsafe fn end<L: Lanes>(&self, _: &Plan, _: &*const f32, _: Range<usize>) {}
+}
+
+/// Runs the cells, the first one first, and gives what they keep.
+pub(super) fn run<P: Prepared>(
+    context: &Context,
+    mut cells: Vec<P>,
+    outputs: Vec<LayerOutputs<'_>>,
+    around: Around<'_>,
+) -> Vec<P::Saved> {
+    let AttentiveShape { input, units, .. } = around.layer.shape;
+    let mut passes: Vec<(Forward<'_>, P::Cell<'_>)> =
+        cells.iter_mut().zip(outputs).map(|(cell, to)| cell.parts(to)).collect();
+    let last = passes.pop();
+    let completed: Vec<Completed<'_>> = (0..passes.len())
+        .map(|number| Completed {
+            layer: around.layer,
+            features: if number == 0 { (input, units) } else { (0, units) },
+            fed: around.fed.filter(|_| number == 0),
+        })
+        .collect();
+    let below = passes.iter().zip(&completed);
+    let below = below.map(|((forward, cell), around)| ForwardLayer { forward, cell, around }).collect();
+    if let Some((forward, cell)) = &last {
+        forward.run(context, cell, &Attend { around, below });
+    }
+    drop((passes, last));
+    cells.into_iter().map(P::saved).collect()
+}
+
 /// Memory of a piece.
-pub(super) struct Memory {
+struct Memory<'a, C: ForwardCell> {
+    /// The cells under the one that attends.
+    below: Vec<ForwardRunning<'a, C, Completed<'a>>>,
     first: usize,
     /// `[block][sources][keys][16]`; the panels of the memory if both are the same.
     keys: *mut f32,
@@ -63,17 +152,28 @@ impl Layer<'_> {
         [key_panels, blocks * sources * memory, sources, queries, blocks * memory, after, after]
             .map(|size| size * LANES)
     }
+
+    /// The rows of a step in a matrix `[batch, steps, features]`.
+    #[inline(always)]
+    fn targets(&self, matrix: Shared<'_>, features: usize, at: Step<'_>, block: usize) -> Targets {
+        let steps = self.shape.steps;
+        std::array::from_fn(|lane| {
+            let row = at.plan.valid_row(at.step, at.run.first + block, lane)?;
+            Some(matrix.at((row * steps + at.step) * features))
+        })
+    }
 }
 
-impl ForwardAround for Attend<'_> {
-    type Memory = Memory;
+impl<'a, C: ForwardCell> ForwardAround for Attend<'a, C> {
+    type Memory = Memory<'a, C>;
 
     fn floats(&self, blocks: usize) -> usize {
-        self.layer.sizes(blocks).iter().sum()
+        let below: usize = self.below.iter().map(|layer| layer.floats(blocks)).sum();
+        self.layer.sizes(blocks).iter().sum::<usize>() + below
     }
 
     #[inline(always)]
-    unsafe fn begin<L: Lanes>(&self, plan: &Plan, memory: *mut f32, blocks: Range<usize>) -> Memory {
+    unsafe fn begin<L: Lanes>(&self, plan: &Plan, memory: *mut f32, blocks: Range<usize>) -> Memory<'a, C> {
         let AttentiveShape { steps, sources, units, memory: width, keys: key_width, .. } = self.layer.shape;
         let mut rest = memory;
         let [keys, memory, scores, queries, context, output, combined] = self.layer.sizes(blocks.len()).map(|size| {
@@ -99,13 +199,34 @@ impl ForwardAround for Attend<'_> {
                 }
             }
         }
+        let mut below = Vec::with_capacity(self.below.len());
+        for layer in &self.below {
+            below.push(layer.begin::<L>(rest, blocks.clone()));
+            rest = rest.wrapping_add(layer.floats(blocks.len()));
+        }
         let keys = if same { memory } else { keys };
-        Memory { first: blocks.start, keys, memory, scores, queries, context, output, combined }
+        Memory { below, first: blocks.start, keys, memory, scores, queries, context, output, combined }
     }
 
     #[inline(always)]
-    unsafe fn before<L: Lanes>(&self, memory: &mut Memory, at: Step<'_>) {
+    unsafe fn arrive<L: Lanes>(&self, memory: &mut Memory<'a, C>, step: usize) {
+        let mut from = memory.output.cast_const();
+        for below in &mut memory.below {
+            below.outer = from;
+            below.step::<L>(step);
+            from = below.hidden();
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn before<L: Lanes>(&self, memory: &mut Memory<'a, C>, at: Step<'_>) {
         let AttentiveShape { input, units, memory: width, .. } = self.layer.shape;
+        if let Some(below) = memory.below.last() {
+            for block in 0..at.run.blocks {
+                at.complete::<L>(block, 0, below.hidden().add((at.offset + block) * units * LANES), units);
+            }
+            return;
+        }
         let fed = self.layer.fed();
         if fed == 0 {
             return;
@@ -121,15 +242,17 @@ impl ForwardAround for Attend<'_> {
             };
             at.complete::<L>(block, input, from, fed);
             if let Some(kept) = self.fed {
-                let targets = self.targets(kept, fed, at, block);
+                let targets = self.layer.targets(kept, fed, at, block);
                 rows::unpack::<L>(from, &targets, fed, false, |_| None);
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn after<L: Lanes>(&self, memory: &mut Memory, at: Step<'_>) {
-        let Order::After { combine, .. } = self.layer.weights.order else { return };
+    unsafe fn after<L: Lanes>(&self, memory: &mut Memory<'a, C>, at: Step<'_>) {
+        let Order::After { combine, .. } = self.layer.weights.order else {
+            return;
+        };
         let AttentiveShape { units, memory: width, .. } = self.layer.shape;
         self.attend::<L>(memory, at, at.after);
         let combined = memory.combined.add(at.offset * units * LANES);
@@ -173,8 +296,11 @@ impl ForwardAround for Attend<'_> {
     }
 
     #[inline(always)]
-    unsafe fn end<L: Lanes>(&self, plan: &Plan, memory: &Memory, blocks: Range<usize>) {
+    unsafe fn end<L: Lanes>(&self, plan: &Plan, memory: &Memory<'a, C>, blocks: Range<usize>) {
         let AttentiveShape { steps, units, .. } = self.layer.shape;
+        for below in &memory.below {
+            below.end::<L>();
+        }
         for (index, block) in blocks.enumerate() {
             for step in 0..steps {
                 plan.repeat_outputs(self.y, false, step, block);
@@ -187,11 +313,11 @@ impl ForwardAround for Attend<'_> {
     }
 }
 
-impl Attend<'_> {
+impl<'a, C: ForwardCell> Attend<'a, C> {
     /// Weights and contexts of neighbouring blocks for queries from the panels of a state.
     #[inline(always)]
-    unsafe fn attend<L: Lanes>(&self, memory: &Memory, at: Step<'_>, hidden: *const f32) {
-        let Self { layer, positions, kept, .. } = self;
+    unsafe fn attend<L: Lanes>(&self, memory: &Memory<'a, C>, at: Step<'_>, hidden: *const f32) {
+        let Around { layer, positions, kept, .. } = &self.around;
         let AttentiveShape { sources, units, memory: width, keys: key_width, .. } = layer.shape;
         let mut queries = hidden;
         if let Score::Additive { query, .. } = layer.weights.score {
@@ -252,21 +378,13 @@ impl Attend<'_> {
         let AttentiveShape { steps, sources, .. } = self.layer.shape;
         let Some(shown) = self.shown else { return };
         for lane in 0..LANES {
-            let Some(row) = at.plan.valid_row(at.step, at.run.first + block, lane) else { continue };
+            let Some(row) = at.plan.valid_row(at.step, at.run.first + block, lane) else {
+                continue;
+            };
             let to = shown.part((row * steps + at.step) * sources, sources);
             for (index, &(source, _)) in self.positions.of(at.run.first + block).iter().enumerate() {
                 to[source] = *weights.add(index * LANES + lane);
             }
         }
-    }
-
-    /// The rows of a step in a matrix `[batch, steps, features]`.
-    #[inline(always)]
-    fn targets(&self, matrix: Shared<'_>, features: usize, at: Step<'_>, block: usize) -> Targets {
-        let steps = self.layer.shape.steps;
-        std::array::from_fn(|lane| {
-            let row = at.plan.valid_row(at.step, at.run.first + block, lane)?;
-            Some(matrix.at((row * steps + at.step) * features))
-        })
     }
 }

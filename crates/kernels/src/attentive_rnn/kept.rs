@@ -4,20 +4,23 @@ use super::{AttentiveShape, Layer, Order, Score, memory::Positions};
 use super::{backward, forward};
 use crate::{buffer::Buffer, gru::GruSaved, lstm::LstmSaved, panels::panels_length, shared::Shared, simd::LANES};
 
+/// What the cells keep, the first one first.
 #[derive(Debug)]
-pub(super) enum CellSaved {
-    Lstm(Box<LstmSaved>),
-    Gru(Box<GruSaved>),
+pub(super) enum CellsSaved {
+    Lstm(Vec<LstmSaved>),
+    Gru(Vec<GruSaved>),
 }
 
 /// What [`forward`] keeps for [`backward`].
 #[derive(Debug)]
 pub struct AttentiveSaved {
-    pub(super) cell: CellSaved,
+    pub(super) cells: CellsSaved,
     pub(super) positions: Positions,
     pub(super) slots: usize,
     /// `[batch, steps, input + fed]`, empty if nothing is fed.
     pub(super) inputs: Buffer,
+    /// `[batch, steps, units]`: what each cell but the last gives the one above.
+    pub(super) between: Vec<Buffer>,
     pub(super) kept: Kept,
 }
 

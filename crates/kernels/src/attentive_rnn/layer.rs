@@ -1,5 +1,7 @@
 //! A layer with everything that goes in, as its kernels need it.
-use super::{AttentiveInputs, AttentiveShape, AttentiveWeights, Cell, Order, Score, fits, rows_into};
+use super::{
+    AttentiveInputs, AttentiveShape, AttentiveWeights, Cell, CellInputs, CellWeights, Order, Score, fits, rows_into,
+};
 use crate::{
     Context,
     buffer::Buffer,
@@ -45,9 +47,13 @@ impl<'a> Layer<'a> {
             Order::Before => assert!(self.inputs.a0.is_none(), "attentive_rnn: a0 without an output that is fed"),
             Order::After { combine, .. } => fits("combine", Some(combine), units * (memory + units)),
         }
+        let (weights, inputs) = (self.weights.above.len(), self.inputs.above.len());
+        assert_eq!(weights, inputs, "attentive_rnn: weights and inputs of the cells above");
+        let feeds = matches!(self.weights.order, Order::After { feed: true, .. });
+        assert!(weights == 0 || feeds, "attentive_rnn: cells above without an output that is fed");
     }
 
-    /// The shape that the cell sees.
+    /// The shape that the first cell sees.
     pub(super) fn cell_shape(&self) -> recurrent::Shape {
         let AttentiveShape { batch, steps, input, units, .. } = self.shape;
         recurrent::Shape { batch, steps, input: input + self.fed(), units }
@@ -57,27 +63,53 @@ impl<'a> Layer<'a> {
         Plan::new(self.cell_shape(), false, self.inputs.mask, context.pool.threads())
     }
 
-    pub(super) fn lstm<'b>(&'b self, x: &'b [f32]) -> (LstmWeights<'b>, LstmInputs<'b>) {
-        let AttentiveWeights { kernel, recurrent, bias, .. } = self.weights;
-        let AttentiveInputs { h0, c0, mask, .. } = self.inputs;
-        (LstmWeights { kernel, recurrent, bias }, LstmInputs { x, h0, c0, mask })
+    /// How many cells there are.
+    pub(super) fn cells(&self) -> usize {
+        1 + self.weights.above.len()
     }
 
-    pub(super) fn gru<'b>(&'b self, x: &'b [f32]) -> (GruWeights<'b>, GruInputs<'b>) {
-        let AttentiveWeights { kernel, recurrent, bias, recurrent_bias, .. } = self.weights;
-        let AttentiveInputs { h0, mask, .. } = self.inputs;
-        (GruWeights { kernel, recurrent, bias, recurrent_bias }, GruInputs { x, h0, mask })
+    /// The shape that a cell sees.
+    pub(super) fn shape_of(&self, number: usize) -> recurrent::Shape {
+        let shape = self.cell_shape();
+        if number > 0 { recurrent::Shape { input: shape.units, ..shape } } else { shape }
     }
 
-    pub(super) fn lstm_options(&self) -> LstmOptions<'a> {
-        let AttentiveInputs { dropout, recurrent_dropout, .. } = self.inputs;
-        LstmOptions { dropout, recurrent_dropout, ..LstmOptions::default() }
+    fn weights_of(&self, number: usize) -> CellWeights<'a> {
+        let AttentiveWeights { kernel, recurrent, bias, recurrent_bias, above, .. } = self.weights;
+        let first = CellWeights { kernel, recurrent, bias, recurrent_bias };
+        number.checked_sub(1).and_then(|place| above.get(place)).copied().unwrap_or(first)
     }
 
-    pub(super) fn gru_options(&self) -> GruOptions<'a> {
-        let AttentiveInputs { dropout, recurrent_dropout, .. } = self.inputs;
+    pub(super) fn inputs_of(&self, number: usize) -> CellInputs<'a> {
+        let AttentiveInputs { h0, c0, dropout, recurrent_dropout, above, .. } = self.inputs;
+        let first = CellInputs { h0, c0, dropout, recurrent_dropout };
+        number.checked_sub(1).and_then(|place| above.get(place)).copied().unwrap_or(first)
+    }
+
+    /// A cell with inputs as an LSTM.
+    pub(super) fn lstm<'b>(&self, number: usize, x: &'b [f32]) -> (LstmWeights<'b>, LstmInputs<'b>, LstmOptions<'b>)
+    where
+        'a: 'b,
+    {
+        let CellWeights { kernel, recurrent, bias, recurrent_bias } = self.weights_of(number);
+        let CellInputs { h0, c0, dropout, recurrent_dropout } = self.inputs_of(number);
+        assert!(recurrent_bias.is_none(), "attentive_rnn: an LSTM has no recurrent bias");
+        let options = LstmOptions { dropout, recurrent_dropout, ..LstmOptions::default() };
+        (LstmWeights { kernel, recurrent, bias }, LstmInputs { x, h0, c0, mask: self.inputs.mask }, options)
+    }
+
+    /// A cell with inputs as a GRU.
+    pub(super) fn gru<'b>(&self, number: usize, x: &'b [f32]) -> (GruWeights<'b>, GruInputs<'b>, GruOptions<'b>)
+    where
+        'a: 'b,
+    {
+        let CellWeights { kernel, recurrent, bias, recurrent_bias } = self.weights_of(number);
+        let CellInputs { h0, c0, dropout, recurrent_dropout } = self.inputs_of(number);
+        assert!(c0.is_none(), "attentive_rnn: a GRU has no cell state");
         let reset_after = self.cell != Cell::Gru { reset_after: false };
-        GruOptions { reset_after, dropout, recurrent_dropout, ..GruOptions::default() }
+        let options = GruOptions { reset_after, dropout, recurrent_dropout, ..GruOptions::default() };
+        let inputs = GruInputs { x, h0, mask: self.inputs.mask };
+        (GruWeights { kernel, recurrent, bias, recurrent_bias }, inputs, options)
     }
 
     /// `[batch, steps, input + fed]` with `x`, and room for what is fed; empty if nothing is.

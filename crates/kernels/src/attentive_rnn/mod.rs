@@ -17,6 +17,9 @@
 //! - [`Order::After`] (Luong et al. 2015, section 3): `h_t = cell([x_t; a_{t-1}], h_{t-1})`, or `cell(x_t, h_{t-1})` without
 //!   input feeding (section 3.3), then `c_t` from the query `h_t`, and the output is `a_t = tanh(W_c [c_t; h_t])` (eq. 5).
 //!
+//! With input feeding there may be more cells, one above the other: in each step the first takes `[x_t; a_{t-1}]`, each other the
+//! output of the one below, and the last one's output is the query, as in the stacked LSTMs of Luong et al. 2015.
+//!
 //! Dropout is that of the cell: one choice of features for all steps, of all that goes into it (what is fed too) and of `h_{t-1}`.
 //!
 //! A row whose positions are all masked has weights and a context of 0. The lanes are rows of the batch as in
@@ -38,19 +41,19 @@ mod tests;
 use crate::{
     Context, Destination,
     buffer::Buffer,
-    gru::{self, GruGradients, GruOutputGradients, GruOutputs},
-    lstm::{self, LstmGradients, LstmOutputGradients, LstmOutputs},
-    recurrent::To,
+    gru::{GruBackward, GruForward, GruSaved},
+    lstm::{LstmBackward, LstmForward, LstmSaved},
+    recurrent::{LayerGradients, LayerOutputGradients, LayerOutputs, To},
     shared::Shared,
     simd::LANES,
 };
 pub use kept::AttentiveSaved;
-use kept::{CellSaved, Kept, KeptParts};
+use kept::{CellsSaved, Kept, KeptParts};
 use layer::Layer;
 use memory::Positions;
 pub use operands::{
     AttentiveGradients, AttentiveInputs, AttentiveOutputGradients, AttentiveOutputs, AttentiveShape, AttentiveWeights,
-    Cell, Order, Score,
+    Cell, CellGradients, CellInputs, CellOutputGradients, CellOutputs, CellWeights, Order, Score,
 };
 
 /// Panics unless a slice, if there is one, has a length.
@@ -62,7 +65,9 @@ fn fits<T>(what: &str, slice: Option<&[T]>, length: usize) {
 
 /// Sets features `first ..` of the rows of a wider matrix to `width` features, `group` rows in a piece of work.
 fn rows_into(context: &Context, group: usize, from: &[f32], to: &mut [f32], (first, width): (usize, usize)) {
-    let Some(rows) = from.len().checked_div(width) else { return };
+    let Some(rows) = from.len().checked_div(width) else {
+        return;
+    };
     let stride = to.len().checked_div(rows).unwrap_or_default();
     let to = Shared::new(to);
     context.pool.run(rows.div_ceil(group.max(1)), &|piece| {
@@ -88,7 +93,7 @@ fn rows_into(context: &Context, group: usize, from: &[f32], to: &mut [f32], (fir
 /// # Source
 /// Bahdanau, Cho, Bengio 2015, "Neural machine translation by jointly learning to align and translate"; Luong, Pham, Manning
 /// 2015, "Effective approaches to attention-based neural machine translation", global attention. The cells are those of
-/// [`lstm`] and [`gru`] with the usual activations, and their dropout as in Keras.
+/// [`crate::lstm`] and [`crate::gru`] with the usual activations, and their dropout as in Keras.
 pub fn forward(
     context: &Context,
     cell: Cell,
@@ -101,7 +106,7 @@ pub fn forward(
     let layer = Layer { cell, shape, weights, inputs };
     layer.check();
     let AttentiveShape { batch, steps, sources, units, .. } = shape;
-    let AttentiveOutputs { y, h, c, a, weights: shown } = outputs;
+    let AttentiveOutputs { y, h, c, a, weights: shown, above } = outputs;
     fits("y", y.as_deref(), batch * steps * units);
     fits("a", a.as_deref(), batch * units);
     fits("weights", shown.as_deref(), batch * steps * sources);
@@ -113,8 +118,21 @@ pub fn forward(
     let mut kept = saved.as_ref().map(|_| Kept::new(&layer, plan.slots()));
     let before = matches!(weights.order, Order::Before);
     assert!(a.is_none() || !before, "attentive_rnn: a without an output that is fed");
+    assert!(above.is_empty() || above.len() == weights.above.len(), "attentive_rnn: outputs of the cells above");
     let (y_cell, y_own) = if before { (y, None) } else { (None, y) };
-    let around = forward::Attend {
+    let keeps = saved.is_some();
+    let rows = if keeps { batch * steps * units } else { 0 };
+    let mut between: Vec<Buffer> = weights.above.iter().map(|_| Buffer::new(rows)).collect();
+    let states = std::iter::once(CellOutputs { h, c }).chain(above).chain(std::iter::repeat_with(CellOutputs::default));
+    let mut outputs: Vec<LayerOutputs<'_>> =
+        (0..layer.cells()).zip(states).map(|(_, CellOutputs { h, c })| LayerOutputs { y: None, h, c }).collect();
+    if let Some(last) = outputs.last_mut() {
+        last.y = y_cell;
+    }
+    for (output, rows) in outputs.iter_mut().zip(between.iter_mut().filter(|_| keeps)) {
+        output.y = Some(rows);
+    }
+    let around = forward::Around {
         layer,
         positions: &positions,
         y: y_own.map(Shared::new),
@@ -123,29 +141,27 @@ pub fn forward(
         fed: (!fed.is_empty()).then(|| Shared::new(&mut fed)),
         kept: kept.as_mut().map(Kept::share),
     };
-    let cell_shape = layer.cell_shape();
-    let cell_saved = match cell {
+    let inputs_of = |number: usize| if number == 0 { x } else { &[] };
+    let numbers = 0..layer.cells();
+    let cells = match cell {
         Cell::Lstm => {
-            let (weights, inputs) = layer.lstm(x);
-            let outputs = LstmOutputs { y: y_cell, h, c };
-            let (options, mut own) = (layer.lstm_options(), None);
-            let keep = saved.as_ref().map(|_| &mut own);
-            lstm::forward_around(context, cell_shape, weights, inputs, options, outputs, keep, &around);
-            own.map(|own| CellSaved::Lstm(Box::new(own)))
+            let prepare = |number: usize| {
+                let (weights, inputs, options) = layer.lstm(number, inputs_of(number));
+                LstmForward::new(context, (layer.shape_of(number), number > 0), weights, inputs, options, keeps)
+            };
+            CellsSaved::Lstm(forward::run(context, numbers.map(prepare).collect(), outputs, around))
         }
         Cell::Gru { .. } => {
-            assert!(inputs.c0.is_none() && c.is_none(), "attentive_rnn: a GRU has no cell state");
-            let (weights, inputs) = layer.gru(x);
-            let outputs = GruOutputs { y: y_cell, h };
-            let (options, mut own) = (layer.gru_options(), None);
-            let keep = saved.as_ref().map(|_| &mut own);
-            gru::forward_around(context, cell_shape, weights, inputs, options, outputs, keep, &around);
-            own.map(|own| CellSaved::Gru(Box::new(own)))
+            let prepare = |number: usize| {
+                let (weights, inputs, options) = layer.gru(number, inputs_of(number));
+                GruForward::new(context, (layer.shape_of(number), number > 0), weights, inputs, options, keeps)
+            };
+            CellsSaved::Gru(forward::run(context, numbers.map(prepare).collect(), outputs, around))
         }
     };
-    if let (Some(saved), Some(cell), Some(kept)) = (saved, cell_saved, kept) {
+    if let (Some(saved), Some(kept)) = (saved, kept) {
         rows_into(context, steps, &fed, &mut joined, (shape.input, layer.fed()));
-        *saved = Some(AttentiveSaved { cell, positions, slots: plan.slots(), inputs: joined, kept });
+        *saved = Some(AttentiveSaved { cells, positions, slots: plan.slots(), inputs: joined, between, kept });
     }
 }
 
@@ -170,13 +186,18 @@ pub fn backward(
     let layer = Layer { cell, shape, weights, inputs };
     layer.check();
     let AttentiveShape { batch, steps, sources, input, units, memory, keys } = shape;
-    let AttentiveSaved { cell: cell_saved, positions, slots, inputs: joined, mut kept } = saved;
-    let AttentiveOutputGradients { dy, dh, dc, da } = output_gradients;
+    let AttentiveSaved { cells, positions, slots, inputs: joined, between, mut kept } = saved;
+    let AttentiveOutputGradients { dy, dh, dc, da, above: d_above } = output_gradients;
     fits("dy", dy, batch * steps * units);
     fits("da", da, batch * units);
-    assert_eq!(kept.weights.len(), slots * sources * LANES, "attentive_rnn: saved for other sizes");
+    let same = kept.weights.len() == slots * sources * LANES && between.len() == weights.above.len();
+    assert!(same, "attentive_rnn: saved for other sizes");
+    for (what, count) in [("output gradients", d_above.len()), ("gradients", gradients.above.len())] {
+        assert!(count == 0 || count == weights.above.len(), "attentive_rnn: {what} of the cells above");
+    }
     let AttentiveGradients { dx, dkeys, dmemory, dh0, dc0, da0, dkernel, drecurrent, dbias, drecurrent_bias, .. } =
         gradients;
+    let AttentiveGradients { above, .. } = gradients;
     let destination = |what: &str, to: &Option<Destination<'_>>, length: usize| {
         fits(what, to.as_ref().map(|to| &*to.data), length);
     };
@@ -193,7 +214,7 @@ pub fn backward(
     let mut djoined = Buffer::new(if fed == 0 { 0 } else { batch * steps * (input + fed) });
     let additive = matches!(weights.score, Score::Additive { .. });
     let mut dscale_blocks = Buffer::zeros(if additive { positions.blocks() * keys * LANES } else { 0 });
-    let around = backward::Attend {
+    let around = backward::Around {
         layer,
         positions: &positions,
         dy: if before { None } else { dy },
@@ -209,23 +230,35 @@ pub fn backward(
     } else {
         (&joined[..], Some(Destination { data: &mut djoined, accumulate: false }), dx)
     };
-    let dy = if before { dy } else { None };
-    let cell_shape = layer.cell_shape();
-    match cell_saved {
-        CellSaved::Lstm(saved) => {
-            let (weights, inputs) = layer.lstm(x);
-            let outputs = LstmOutputGradients { dy, dh, dc };
-            let gradients = LstmGradients { dx: cell_dx, dh0, dc0, dkernel, drecurrent, dbias };
-            let options = layer.lstm_options();
-            lstm::backward_around(context, cell_shape, weights, inputs, options, *saved, outputs, gradients, &around);
+    let first = CellOutputGradients { dh, dc };
+    let d =
+        std::iter::once(first).chain(d_above.iter().copied()).chain(std::iter::repeat(CellOutputGradients::default()));
+    let mut d: Vec<LayerOutputGradients<'_>> =
+        d.take(layer.cells()).map(|CellOutputGradients { dh, dc }| LayerOutputGradients { dy: None, dh, dc }).collect();
+    if let Some(last) = d.last_mut() {
+        last.dy = if before { dy } else { None };
+    }
+    let first = CellGradients { dh0, dc0, dkernel, drecurrent, dbias, drecurrent_bias };
+    let to = std::iter::once(first).chain(above).chain(std::iter::repeat_with(CellGradients::default));
+    let mut to: Vec<LayerGradients<'_>> = to.take(layer.cells()).enumerate().map(backward::of_cell).collect();
+    if let Some(first) = to.first_mut() {
+        first.dx = cell_dx;
+    }
+    let inputs_of = |number: usize| number.checked_sub(1).and_then(|place| between.get(place)).map_or(x, |rows| rows);
+    match cells {
+        CellsSaved::Lstm(saved) => {
+            let prepare = |(number, saved): (usize, LstmSaved)| {
+                let (weights, inputs, options) = layer.lstm(number, inputs_of(number));
+                LstmBackward::new(layer.shape_of(number), weights, inputs, options, saved)
+            };
+            backward::run(context, saved.into_iter().enumerate().map(prepare).collect(), d, to, around);
         }
-        CellSaved::Gru(saved) => {
-            assert!(dc.is_none() && dc0.is_none(), "attentive_rnn: a GRU has no cell state");
-            let (weights, inputs) = layer.gru(x);
-            let outputs = GruOutputGradients { dy, dh };
-            let gradients = GruGradients { dx: cell_dx, dh0, dkernel, drecurrent, dbias, drecurrent_bias };
-            let options = layer.gru_options();
-            gru::backward_around(context, cell_shape, weights, inputs, options, *saved, outputs, gradients, &around);
+        CellsSaved::Gru(saved) => {
+            let prepare = |(number, saved): (usize, GruSaved)| {
+                let (weights, inputs, options) = layer.gru(number, inputs_of(number));
+                GruBackward::new(layer.shape_of(number), weights, inputs, options, saved)
+            };
+            backward::run(context, saved.into_iter().enumerate().map(prepare).collect(), d, to, around);
         }
     }
     if let Some(dx) = own_dx {

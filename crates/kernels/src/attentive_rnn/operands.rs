@@ -76,6 +76,67 @@ pub enum Score<'a> {
     },
 }
 
+/// Weights of a cell above the first, in the layouts of [`gru`] and [`lstm`].
+#[derive(Clone, Copy, Debug)]
+pub struct CellWeights<'a> {
+    /// `[gates * units, units]`.
+    pub kernel: &'a [f32],
+    /// `[gates * units, units]`.
+    pub recurrent: &'a [f32],
+    /// `[gates * units]`.
+    pub bias: Option<&'a [f32]>,
+    /// `[gates * units]`, of a GRU with `reset_after`.
+    pub recurrent_bias: Option<&'a [f32]>,
+}
+
+/// What goes into a cell above the first besides the output of the one below.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CellInputs<'a> {
+    /// Initial output, `[batch, units]`; zeros if left out.
+    pub h0: Option<&'a [f32]>,
+    /// Initial cell state of an LSTM, `[batch, units]`; zeros if left out.
+    pub c0: Option<&'a [f32]>,
+    /// Factors of dropout for the outputs of the cell below, `units` features, as [`lstm::LstmOptions::dropout`].
+    pub dropout: Option<&'a [f32]>,
+    /// As [`AttentiveInputs::recurrent_dropout`].
+    pub recurrent_dropout: Option<&'a [f32]>,
+}
+
+/// Last states of a cell above the first.
+#[derive(Debug, Default)]
+pub struct CellOutputs<'a> {
+    /// Its output, `[batch, units]`.
+    pub h: Option<&'a mut [f32]>,
+    /// Its cell state, of an LSTM, `[batch, units]`.
+    pub c: Option<&'a mut [f32]>,
+}
+
+/// Gradients of the last states of a cell above the first.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CellOutputGradients<'a> {
+    /// `[batch, units]`.
+    pub dh: Option<&'a [f32]>,
+    /// `[batch, units]`.
+    pub dc: Option<&'a [f32]>,
+}
+
+/// Gradients of a cell above the first, with the shapes of what they belong to.
+#[derive(Debug, Default)]
+pub struct CellGradients<'a> {
+    /// Of its initial output.
+    pub dh0: Option<Destination<'a>>,
+    /// Of its initial cell state.
+    pub dc0: Option<Destination<'a>>,
+    /// Of its kernel.
+    pub dkernel: Option<Destination<'a>>,
+    /// Of its recurrent kernel.
+    pub drecurrent: Option<Destination<'a>>,
+    /// Of its bias.
+    pub dbias: Option<Destination<'a>>,
+    /// Of its recurrent bias.
+    pub drecurrent_bias: Option<Destination<'a>>,
+}
+
 /// Weights, in the layouts of [`gru`] and [`lstm`].
 #[derive(Clone, Copy, Debug)]
 pub struct AttentiveWeights<'a> {
@@ -92,6 +153,9 @@ pub struct AttentiveWeights<'a> {
     pub score: Score<'a>,
     /// When a step attends.
     pub order: Order<'a>,
+    /// Cells above the one of these weights, upwards: each takes the output of the one below, and the last one attends. Only
+    /// with an output that is fed.
+    pub above: &'a [CellWeights<'a>],
 }
 
 /// Inputs.
@@ -118,6 +182,8 @@ pub struct AttentiveInputs<'a> {
     pub dropout: Option<&'a [f32]>,
     /// Factors for the outputs of the cell that go into the next step, as [`lstm::LstmOptions::recurrent_dropout`].
     pub recurrent_dropout: Option<&'a [f32]>,
+    /// For each cell above the first.
+    pub above: &'a [CellInputs<'a>],
 }
 
 /// The results that are asked for.
@@ -133,6 +199,8 @@ pub struct AttentiveOutputs<'a> {
     pub a: Option<&'a mut [f32]>,
     /// Weights of the positions, `[batch, steps, sources]`; 0 at masked steps.
     pub weights: Option<&'a mut [f32]>,
+    /// Of each cell above the first; empty if none of them is wanted.
+    pub above: Vec<CellOutputs<'a>>,
 }
 
 /// Gradients of the results; what is left out counts as zeros. The weights of the positions have none.
@@ -146,6 +214,8 @@ pub struct AttentiveOutputGradients<'a> {
     pub dc: Option<&'a [f32]>,
     /// `[batch, units]`.
     pub da: Option<&'a [f32]>,
+    /// Of each cell above the first; empty if there are none.
+    pub above: &'a [CellOutputGradients<'a>],
 }
 
 /// The gradients that are asked for, with the shapes of what they belong to.
@@ -177,4 +247,6 @@ pub struct AttentiveGradients<'a> {
     pub dscale: Option<Destination<'a>>,
     /// Of `W_c`.
     pub dcombine: Option<Destination<'a>>,
+    /// Of each cell above the first; empty if none of them is wanted.
+    pub above: Vec<CellGradients<'a>>,
 }

@@ -10,13 +10,13 @@ pub(super) struct Reference {
     pub before: bool,
     pub feed: bool,
     pub additive: bool,
-    /// In the order of [`FIELDS`].
-    pub fields: [Vec<f64>; 13],
+    /// In the order of [`FIELDS`], then those of [`CELL_FIELDS`] of each cell above the first.
+    pub fields: Vec<Vec<f64>>,
     pub memory_mask: Option<Vec<u8>>,
     pub mask: Option<Vec<u8>>,
-    /// Factors of dropout, as in `AttentiveInputs`.
-    pub dropout: Option<Vec<f32>>,
-    pub recurrent_dropout: Option<Vec<f32>>,
+    /// Factors of dropout of each cell, as in `AttentiveInputs`.
+    pub dropout: Vec<Option<Vec<f32>>>,
+    pub recurrent_dropout: Vec<Option<Vec<f32>>>,
 }
 
 /// What has a gradient.
@@ -35,6 +35,19 @@ pub(super) const FIELDS: [&str; 13] = [
     "scale",
     "combine",
 ];
+
+/// What has a gradient in a cell above the first, which has these among [`FIELDS`].
+pub(super) const CELL_FIELDS: [&str; 6] = ["h0", "c0", "kernel", "recurrent", "bias", "recurrent_bias"];
+
+/// The field of a cell.
+pub(super) fn cell_field(cell: usize, field: usize) -> usize {
+    if cell == 0 { [3, 4, 6, 7, 8, 9][field] } else { FIELDS.len() + (cell - 1) * CELL_FIELDS.len() + field }
+}
+
+/// The name of a field.
+pub(super) fn field_name(field: usize) -> &'static str {
+    field.checked_sub(FIELDS.len()).map_or_else(|| FIELDS[field], |field| CELL_FIELDS[field % CELL_FIELDS.len()])
+}
 
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
@@ -86,29 +99,33 @@ impl Reference {
 
     /// What goes into a gate in a row of the batch: `x` times its factors of dropout.
     fn dropped(&self, factors: Option<&Vec<f32>>, row: usize, gate: usize, x: &[f64]) -> Vec<f64> {
-        let Some(factors) = factors else { return x.to_vec() };
+        let Some(factors) = factors else {
+            return x.to_vec();
+        };
         let length = self.shape.batch * x.len();
         let first = if factors.len() > length { gate * length } else { 0 } + row * x.len();
         x.iter().zip(&factors[first..]).map(|(x, &factor)| x * f64::from(factor)).collect()
     }
 
-    /// Output and cell state after a step of the cell in a row of the batch.
-    fn step(&self, batch_row: usize, input: &[f64], h: &[f64], c: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    /// Output and cell state after a step of a cell in a row of the batch.
+    fn step(&self, cell: usize, batch_row: usize, input: &[f64], h: &[f64], c: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let units = self.shape.units;
-        let bias = |field: usize, row: usize| self.fields[field].get(row).copied().unwrap_or_default();
+        let field = |field: usize| &self.fields[cell_field(cell, field)];
+        let bias = |number: usize, row: usize| field(number).get(row).copied().unwrap_or_default();
+        let factors = self.dropout[cell].as_ref();
         let inputs: Vec<Vec<f64>> =
-            (0..self.cell.gates()).map(|gate| self.dropped(self.dropout.as_ref(), batch_row, gate, input)).collect();
+            (0..self.cell.gates()).map(|gate| self.dropped(factors, batch_row, gate, input)).collect();
         let x_sum = |row: usize| {
-            let weights = &self.fields[6][row * input.len()..][..input.len()];
-            dot(weights, &inputs[row / units]) + bias(8, row)
+            let weights = &field(2)[row * input.len()..][..input.len()];
+            dot(weights, &inputs[row / units]) + bias(4, row)
         };
         let recurrent = |row: usize, h: &[f64]| {
-            let h = self.dropped(self.recurrent_dropout.as_ref(), batch_row, row / units, h);
-            dot(&self.fields[7][row * units..][..units], &h)
+            let h = self.dropped(self.recurrent_dropout[cell].as_ref(), batch_row, row / units, h);
+            dot(&field(3)[row * units..][..units], &h)
         };
         let gate = |gate: usize, unit: usize, h: &[f64]| {
             let row = gate * units + unit;
-            x_sum(row) + recurrent(row, h) + bias(9, row)
+            x_sum(row) + recurrent(row, h) + bias(5, row)
         };
         match self.cell {
             Cell::Lstm => {
@@ -122,7 +139,7 @@ impl Reference {
                 let output = |u: usize| {
                     let row = 2 * units + u;
                     let sum = if reset_after {
-                        x_sum(row) + r[u] * (recurrent(row, h) + bias(9, row))
+                        x_sum(row) + r[u] * (recurrent(row, h) + bias(5, row))
                     } else {
                         gate(2, u, &reset)
                     };
@@ -134,12 +151,16 @@ impl Reference {
         }
     }
 
-    /// y, h, c, a, weights.
-    pub(super) fn forward(&self) -> [Vec<f64>; 5] {
+    /// y, h, c, a, weights, then h and c of each cell above the first.
+    pub(super) fn forward(&self) -> Vec<Vec<f64>> {
         let AttentiveShape { batch, steps, sources, input, units, .. } = self.shape;
-        let mut outputs: [Vec<f64>; 5] = std::array::from_fn(|_| Vec::new());
+        let cells = self.dropout.len();
+        let mut outputs: Vec<Vec<f64>> = vec![Vec::new(); 5 + 2 * (cells - 1)];
         for row in 0..batch {
-            let [mut h, mut c, mut a] = [3, 4, 5].map(|field| self.features(field, row, units).to_vec());
+            let start = |field: usize| self.features(field, row, units).to_vec();
+            let mut states: Vec<[Vec<f64>; 2]> =
+                (0..cells).map(|cell| [0, 1].map(|field| start(cell_field(cell, field)))).collect();
+            let mut a = start(5);
             let mut shown = vec![0.0; units];
             for step in 0..steps {
                 let mut weights = vec![0.0; sources];
@@ -147,17 +168,20 @@ impl Reference {
                     let mut into = self.features(0, row * steps + step, input).to_vec();
                     if self.before {
                         let context;
-                        (weights, context) = self.attend(row, &h);
+                        (weights, context) = self.attend(row, &states[0][0]);
                         into.extend(context);
                     } else if self.feed {
                         into.extend(&a);
                     }
-                    (h, c) = self.step(row, &into, &h, &c);
-                    shown.clone_from(&h);
+                    for (cell, [h, c]) in states.iter_mut().enumerate() {
+                        (*h, *c) = self.step(cell, row, &into, h, c);
+                        into.clone_from(h);
+                    }
+                    shown.clone_from(&into);
                     if !self.before {
                         let mut context;
-                        (weights, context) = self.attend(row, &h);
-                        context.extend(&h);
+                        (weights, context) = self.attend(row, &into);
+                        context.extend(&into);
                         a = product(&self.fields[12], &context).into_iter().map(f64::tanh).collect();
                         shown.clone_from(&a);
                     }
@@ -165,8 +189,10 @@ impl Reference {
                 outputs[0].extend(&shown);
                 outputs[4].extend(weights);
             }
-            for (to, state) in outputs[1..4].iter_mut().zip([h, c, a]) {
-                to.extend(state);
+            let above = states.split_off(1).into_iter().flatten();
+            let first = states.into_iter().flatten();
+            for (to, state) in [1, 2, 3].into_iter().chain(5..).zip(first.chain([a]).chain(above)) {
+                outputs[to].extend(state);
             }
         }
         outputs

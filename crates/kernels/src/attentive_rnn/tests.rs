@@ -2,8 +2,8 @@ mod case;
 
 use super::{
     AttentiveGradients, AttentiveInputs, AttentiveOutputGradients, AttentiveOutputs, AttentiveShape, AttentiveWeights,
-    Cell, Order, Score, backward, forward,
-    reference::{FIELDS, Reference},
+    Cell, CellGradients, CellInputs, CellOutputGradients, CellOutputs, CellWeights, Order, Score, backward, forward,
+    reference::{CELL_FIELDS, FIELDS, Reference, cell_field, field_name},
 };
 use crate::{
     Context, Destination,
@@ -107,7 +107,7 @@ fn padding_changes_nothing() {
         for context in contexts() {
             let (all, found) = (case.run(&context), padded.run(&context));
             // h, c, a and the gradients of weights and initial states.
-            for index in (1..4).chain(8..18) {
+            for index in (1..4).chain(8..all.len()) {
                 assert_eq!(bits(&found[index]), bits(&all[index]), "result {index}, {variant:?}");
             }
             let dx = longer(&all[5], 4 * 3, 2 * 3, start);
@@ -140,18 +140,29 @@ fn single_steps_equal_the_sequence() {
         for context in contexts() {
             let all = case.run(&context);
             let [mut h, mut c, mut a] = [3, 4, 5].map(|field| case.fields[field].clone());
+            let cells = case.variant.cells();
+            let mut above: Vec<[Vec<f32>; 2]> =
+                (1..cells).map(|cell| [0, 1].map(|field| case.fields[cell_field(cell, field)].clone())).collect();
+            let weights_above = case.weights_above();
             for time in 0..steps {
                 let of_step = |matrix: &[f32], width: usize| -> Vec<f32> {
                     (0..batch).flat_map(|row| &matrix[(row * steps + time) * width..][..width]).copied().collect()
                 };
                 let x = of_step(&case.fields[0], input);
                 let before = [h.clone(), c.clone(), a.clone()];
+                let above_before = above.clone();
+                let inputs_above: Vec<CellInputs<'_>> = case
+                    .inputs_above()
+                    .into_iter()
+                    .zip(&above_before)
+                    .map(|(inputs, [h0, c0])| CellInputs { h0: Some(h0), c0: lstm.then_some(c0), ..inputs })
+                    .collect();
                 let inputs = AttentiveInputs {
                     x: &x,
                     h0: Some(&before[0]),
                     c0: lstm.then_some(&before[1]),
                     a0: after.then_some(&before[2]),
-                    ..case.inputs()
+                    ..case.inputs(&inputs_above)
                 };
                 let mut y = vec![0.0; batch * units];
                 let outputs = AttentiveOutputs {
@@ -160,12 +171,16 @@ fn single_steps_equal_the_sequence() {
                     c: lstm.then_some(&mut c),
                     a: after.then_some(&mut a),
                     weights: None,
+                    above: above.iter_mut().map(|[h, c]| CellOutputs { h: Some(h), c: lstm.then_some(c) }).collect(),
                 };
                 let one = AttentiveShape { steps: 1, ..shape };
-                forward(&context, variant.cell, one, case.weights(), inputs, outputs, None);
+                forward(&context, variant.cell, one, case.weights(&weights_above), inputs, outputs, None);
                 assert_eq!(bits(&y), bits(&of_step(&all[0], units)), "{variant:?}");
             }
             assert_eq!(bits(&h), bits(&all[1]));
+            for (state, expected) in above.iter().flatten().zip(&all[5 + case.fields.len()..]).step_by(2) {
+                assert_eq!(bits(state), bits(expected), "{variant:?}");
+            }
         }
     }
 }
@@ -187,6 +202,7 @@ fn a_row_without_any_position_has_no_weights_and_no_context() {
         accumulate: false,
         dropout: false,
         recurrent_dropout: false,
+        above: 0,
     };
     let mut case = Case::new(&mut random, shape, variant);
     case.memory_mask = Some(vec![1, 1, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0]);
@@ -213,14 +229,18 @@ fn gradients_can_be_left_out() {
         let run = |gradients: AttentiveGradients<'_>| {
             let mut saved = None;
             let keep = Some(&mut saved);
-            forward(&context, variant.cell, shape, case.weights(), case.inputs(), AttentiveOutputs::default(), keep);
+            let (weights, inputs) = (case.weights_above(), case.inputs_above());
+            let (weights, inputs) = (case.weights(&weights), case.inputs(&inputs));
+            forward(&context, variant.cell, shape, weights, inputs, AttentiveOutputs::default(), keep);
+            let above = case.output_gradients_above();
             let d = AttentiveOutputGradients {
                 dy: Some(&case.d[0]),
                 dh: Some(&case.d[1]),
                 dc: variant.lstm().then_some(&case.d[2]),
                 da: (!variant.before).then_some(&case.d[3]),
+                above: &above,
             };
-            let (weights, inputs, saved) = (case.weights(), case.inputs(), saved.expect("kept"));
+            let saved = saved.expect("kept");
             backward(&context, variant.cell, shape, weights, inputs, saved, d, gradients);
         };
         run(AttentiveGradients::default());
@@ -272,4 +292,50 @@ fn a_wide_layer_equals_the_reference() {
             }
         }
     }
+}
+
+#[test]
+fn cells_above_equal_the_reference() {
+    let mut random = Random::new(89);
+    for (round, above) in [1, 2, 3, 1, 2, 3].into_iter().enumerate() {
+        let mut shape = AttentiveShape { batch: 21, steps: 4, sources: 3, input: 6, units: 19, memory: 7, keys: 8 };
+        let variant = Variant {
+            before: false,
+            feed: true,
+            above,
+            mask: round % 4,
+            dropout: round % 2 == 0,
+            recurrent_dropout: round > 3,
+            states: round != 1,
+            ..variant(&mut random)
+        };
+        if !variant.additive {
+            shape.keys = shape.units;
+        }
+        let case = Case::new(&mut random, shape, variant);
+        for context in contexts() {
+            let found = case.run(&context);
+            case.check(&found);
+            if context.pool.threads() == 2 {
+                case.check_gradients(&mut Random::new(round as u64), &found, 8);
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "cells above without an output that is fed")]
+fn cells_above_need_an_output_that_is_fed() {
+    let mut random = Random::new(97);
+    let shape = AttentiveShape { batch: 1, steps: 1, sources: 1, input: 1, units: 2, memory: 2, keys: 2 };
+    let variant =
+        Variant { before: false, feed: true, above: 1, additive: false, shared: false, ..variant(&mut random) };
+    let case = Case::new(&mut random, shape, variant);
+    let (weights, inputs) = (case.weights_above(), case.inputs_above());
+    let mut weights = case.weights(&weights);
+    if let Order::After { feed, .. } = &mut weights.order {
+        *feed = false;
+    }
+    let context = Context::new(1, crate::simd::Simd::best());
+    forward(&context, variant.cell, shape, weights, case.inputs(&inputs), AttentiveOutputs::default(), None);
 }

@@ -13,12 +13,12 @@ use crate::{
 };
 
 /// The layer.
-pub(super) struct Cell<'a> {
-    pub layer: Layer<'a>,
+pub(crate) struct Cell<'a> {
+    pub(super) layer: Layer<'a>,
 }
 
 /// Memory of a piece, `[block][units][16]`.
-pub(super) struct Memory {
+pub(crate) struct Memory {
     /// Output before the step.
     before: *mut f32,
     /// Gradient of what the reset gate lets through.

@@ -17,11 +17,11 @@ use crate::{
 const CHUNK: usize = 48;
 
 /// The layer with what it keeps besides the outputs.
-pub(super) struct Cell<'a> {
-    pub layer: Layer<'a>,
+pub(crate) struct Cell<'a> {
+    pub(super) layer: Layer<'a>,
     /// What the sums start from, `[panels * units]`.
-    pub bias: Option<&'a [f32]>,
-    pub saved: Option<Parts<'a>>,
+    pub(super) bias: Option<&'a [f32]>,
+    pub(super) saved: Option<Parts<'a>>,
 }
 
 /// Buffers of `GruSaved`.
@@ -31,7 +31,7 @@ pub(super) struct Parts<'a> {
 }
 
 /// Memory of a piece.
-pub(super) struct Memory {
+pub(crate) struct Memory {
     /// `[block][units][16]`: output before the step times the reset gate, if it comes before the product.
     reset: *mut f32,
     /// `[block][panels][height][16]`, if gates are not kept.

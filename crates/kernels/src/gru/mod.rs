@@ -19,7 +19,10 @@ use crate::{
     activation::Activation,
     buffer::Buffer,
     panels::panels_length,
-    recurrent::{Activations, Backward, BackwardAround, Forward, ForwardAround, Gradients, Plan, Sequence},
+    recurrent::{
+        Activations, Backward, Forward, Gradients, LayerGradients, LayerOutputGradients, LayerOutputs, Plan, Prepared,
+        PreparedBackward, Sequence,
+    },
     shared::Shared,
     simd::LANES,
 };
@@ -142,8 +145,8 @@ struct Layer<'a> {
 }
 
 impl<'a> Layer<'a> {
-    /// What goes into it, of the right lengths.
-    fn checked(&self) -> Sequence<'a> {
+    /// What goes into it, of the right lengths; `inner`: without inputs.
+    fn checked(&self, inner: bool) -> Sequence<'a> {
         let sequence = Sequence {
             name: "gru",
             gates: 3,
@@ -151,6 +154,7 @@ impl<'a> Layer<'a> {
             kernel: self.weights.kernel,
             recurrent: self.weights.recurrent,
             x: self.inputs.x,
+            inner,
             h0: self.inputs.h0,
             mask: self.inputs.mask,
             reverse: self.options.reverse,
@@ -220,44 +224,76 @@ pub fn forward(
     outputs: GruOutputs<'_>,
     saved: Option<&mut Option<GruSaved>>,
 ) {
-    forward_around(context, shape, weights, inputs, options, outputs, saved, &());
+    let GruOutputs { y, h } = outputs;
+    let mut pass = GruForward::new(context, (shape, false), weights, inputs, options, saved.is_some());
+    let (forward, cell) = pass.parts(LayerOutputs { y, h, c: None });
+    forward.run(context, &cell, &());
+    if let Some(saved) = saved {
+        *saved = Some(pass.saved());
+    }
 }
 
-/// [`forward`] with something around each step.
-#[allow(clippy::too_many_arguments, reason = "operands of one formula")]
-pub(crate) fn forward_around<A: ForwardAround + Sync>(
-    context: &Context,
-    shape: GruShape,
-    weights: GruWeights<'_>,
-    inputs: GruInputs<'_>,
-    options: GruOptions<'_>,
-    outputs: GruOutputs<'_>,
-    saved: Option<&mut Option<GruSaved>>,
-    around: &A,
-) {
-    let layer = Layer { shape, weights, inputs, options };
-    let sequence = layer.checked();
-    let GruShape { batch, steps, units, .. } = shape;
-    let GruOutputs { y, h } = outputs;
-    sequence.fits("y", y.as_deref(), batch * steps * units);
-    sequence.fits("h", h.as_deref(), batch * units);
-    let plan = sequence.plan(context);
-    let keep = |length: usize| Buffer::new(if saved.is_some() { length } else { 0 });
-    let tiles = plan.slots() * panels_length(units, LANES);
-    let mut gates = keep(plan.slots() * layer.panels() * units * LANES);
-    let mut hidden = keep(tiles);
-    let mut reset = keep(if options.reset_after { 0 } else { tiles });
-    let bias = layer.bias();
-    let kept = saved.as_ref().map(|_| [&mut gates, &mut hidden, &mut reset].map(|buffer| Shared::new(buffer)));
-    let cell = forward::Cell {
-        layer,
-        bias: bias.as_deref(),
-        saved: kept.map(|[gates, _, reset]| forward::Parts { gates, reset }),
-    };
-    let [y, h] = [y, h].map(|to| to.map(Shared::new));
-    Forward { sequence, plan: &plan, y, h, before: kept.map(|[_, hidden, _]| hidden) }.run(context, &cell, around);
-    if let Some(saved) = saved {
-        *saved = Some(GruSaved { plan, gates, hidden, reset });
+/// A forward pass that is prepared.
+pub(crate) struct GruForward<'a> {
+    layer: Layer<'a>,
+    sequence: Sequence<'a>,
+    bias: Option<Vec<f32>>,
+    plan: Plan,
+    keeps: bool,
+    gates: Buffer,
+    hidden: Buffer,
+    reset: Buffer,
+}
+
+impl<'a> GruForward<'a> {
+    /// As [`forward`]; `inner`: there are no inputs, what is around the cell gives them.
+    pub(crate) fn new(
+        context: &Context,
+        (shape, inner): (GruShape, bool),
+        weights: GruWeights<'a>,
+        inputs: GruInputs<'a>,
+        options: GruOptions<'a>,
+        keeps: bool,
+    ) -> Self {
+        let layer = Layer { shape, weights, inputs, options };
+        let sequence = layer.checked(inner);
+        let plan = sequence.plan(context);
+        let keep = |length: usize| Buffer::new(if keeps { length } else { 0 });
+        let tiles = plan.slots() * panels_length(shape.units, LANES);
+        let gates = keep(plan.slots() * layer.panels() * shape.units * LANES);
+        let hidden = keep(tiles);
+        let reset = keep(if options.reset_after { 0 } else { tiles });
+        let bias = layer.bias();
+        Self { layer, sequence, bias, plan, keeps, gates, hidden, reset }
+    }
+}
+
+impl<'a> Prepared for GruForward<'a> {
+    type Cell<'b>
+        = forward::Cell<'b>
+    where
+        Self: 'b;
+    type Saved = GruSaved;
+
+    fn parts<'b>(&'b mut self, to: LayerOutputs<'b>) -> (Forward<'b>, forward::Cell<'b>) {
+        let Self { layer, sequence, bias, plan, keeps, gates, hidden, reset } = self;
+        let LayerOutputs { y, h, c } = to;
+        let GruShape { batch, steps, units, .. } = layer.shape;
+        assert!(c.is_none(), "gru: it has no cell state");
+        sequence.fits("y", y.as_deref(), batch * steps * units);
+        sequence.fits("h", h.as_deref(), batch * units);
+        let kept = keeps.then(|| [gates, hidden, reset].map(|buffer| Shared::new(buffer)));
+        let cell = forward::Cell {
+            layer: *layer,
+            bias: bias.as_deref(),
+            saved: kept.map(|[gates, _, reset]| forward::Parts { gates, reset }),
+        };
+        let [y, h] = [y, h].map(|to| to.map(Shared::new));
+        (Forward { sequence: *sequence, plan, y, h, before: kept.map(|[_, hidden, _]| hidden) }, cell)
+    }
+
+    fn saved(self) -> GruSaved {
+        GruSaved { plan: self.plan, gates: self.gates, hidden: self.hidden, reset: self.reset }
     }
 }
 
@@ -303,45 +339,73 @@ pub fn backward(
     output_gradients: GruOutputGradients<'_>,
     gradients: GruGradients<'_>,
 ) {
-    backward_around(context, shape, weights, inputs, options, saved, output_gradients, gradients, &());
+    let GruOutputGradients { dy, dh } = output_gradients;
+    let GruGradients { dx, dh0, dkernel, drecurrent, dbias, drecurrent_bias } = gradients;
+    let mut pass = GruBackward::new(shape, weights, inputs, options, saved);
+    let to = LayerGradients { dx, dh0, dc0: None, dkernel, drecurrent, dbias, drecurrent_bias, passes_dx: false };
+    let (backward, cell) = pass.parts(LayerOutputGradients { dy, dh, dc: None }, to);
+    backward.run(context, &cell, &());
 }
 
-/// [`backward`] with something around each step.
-#[allow(clippy::too_many_arguments, reason = "operands and destinations of one formula")]
-pub(crate) fn backward_around<A: BackwardAround + Sync>(
-    context: &Context,
-    shape: GruShape,
-    weights: GruWeights<'_>,
-    inputs: GruInputs<'_>,
-    options: GruOptions<'_>,
+/// A backward pass that is prepared.
+pub(crate) struct GruBackward<'a> {
+    layer: Layer<'a>,
+    sequence: Sequence<'a>,
     saved: GruSaved,
-    output_gradients: GruOutputGradients<'_>,
-    gradients: GruGradients<'_>,
-    around: &A,
-) {
-    let layer = Layer { shape, weights, inputs, options };
-    let sequence = layer.checked();
-    let GruShape { batch, steps, units, .. } = shape;
-    let GruSaved { plan, mut gates, hidden, reset } = saved;
-    let fits = plan.shape() == shape && gates.len() == plan.slots() * layer.panels() * units * LANES;
-    assert!(fits, "gru: saved for other sizes");
-    let GruOutputGradients { dy, dh } = output_gradients;
-    sequence.fits("dy", dy, batch * steps * units);
-    sequence.fits("dh", dh, batch * units);
-    let GruGradients { dx, dh0, dkernel, drecurrent, dbias, drecurrent_bias } = gradients;
-    assert!(options.reset_after || drecurrent_bias.is_none(), "gru: drecurrent_bias without reset_after");
-    let to = Gradients { dx, dh0, dkernel, drecurrent, dbias, drecurrent_bias }.check(&sequence);
-    let backward = Backward {
-        sequence,
-        plan: &plan,
-        sums: Shared::new(&mut gates),
-        panels: layer.panels(),
-        places: if options.reset_after { &[[0, 0], [1, 1], [2, 3]] } else { &[[0, 0], [1, 1], [2, 2]] },
-        before: &hidden,
-        last_before: (!options.reset_after).then_some(&reset[..]),
-        dy,
-        dh,
-        to,
-    };
-    backward.run(context, &backward::Cell { layer }, around);
+}
+
+impl<'a> GruBackward<'a> {
+    /// As [`backward`].
+    pub(crate) fn new(
+        shape: GruShape,
+        weights: GruWeights<'a>,
+        inputs: GruInputs<'a>,
+        options: GruOptions<'a>,
+        saved: GruSaved,
+    ) -> Self {
+        let layer = Layer { shape, weights, inputs, options };
+        let sequence = layer.checked(false);
+        let GruSaved { plan, gates, .. } = &saved;
+        let fits = plan.shape() == shape && gates.len() == plan.slots() * layer.panels() * shape.units * LANES;
+        assert!(fits, "gru: saved for other sizes");
+        Self { layer, sequence, saved }
+    }
+}
+
+impl<'a> PreparedBackward for GruBackward<'a> {
+    type Cell<'b>
+        = backward::Cell<'b>
+    where
+        Self: 'b;
+
+    fn parts<'b>(
+        &'b mut self,
+        d: LayerOutputGradients<'b>,
+        to: LayerGradients<'b>,
+    ) -> (Backward<'b>, backward::Cell<'b>) {
+        let Self { layer, sequence, saved: GruSaved { plan, gates, hidden, reset } } = self;
+        let GruShape { batch, steps, units, .. } = layer.shape;
+        let LayerOutputGradients { dy, dh, dc } = d;
+        let LayerGradients { dx, dh0, dc0, dkernel, drecurrent, dbias, drecurrent_bias, passes_dx } = to;
+        assert!(dc.is_none() && dc0.is_none(), "gru: it has no cell state");
+        sequence.fits("dy", dy, batch * steps * units);
+        sequence.fits("dh", dh, batch * units);
+        let reset_after = layer.options.reset_after;
+        assert!(reset_after || drecurrent_bias.is_none(), "gru: drecurrent_bias without reset_after");
+        let to = Gradients { dx, dh0, dkernel, drecurrent, dbias, drecurrent_bias }.check(sequence);
+        let backward = Backward {
+            sequence: *sequence,
+            plan,
+            sums: Shared::new(gates),
+            panels: layer.panels(),
+            places: if reset_after { &[[0, 0], [1, 1], [2, 3]] } else { &[[0, 0], [1, 1], [2, 2]] },
+            before: hidden,
+            last_before: (!reset_after).then_some(&reset[..]),
+            dy,
+            dh,
+            to,
+            passes_dx,
+        };
+        (backward, backward::Cell { layer: *layer })
+    }
 }

@@ -9,12 +9,12 @@ use crate::{
 };
 
 /// The layer with the gradients of its cell states.
-pub(super) struct Cell<'a> {
-    pub layer: Layer<'a>,
+pub(crate) struct Cell<'a> {
+    pub(super) layer: Layer<'a>,
     /// As `LstmSaved::cells`.
-    pub cells: &'a [f32],
-    pub dc: Option<&'a [f32]>,
-    pub dc0: Option<To<'a>>,
+    pub(super) cells: &'a [f32],
+    pub(super) dc: Option<&'a [f32]>,
+    pub(super) dc0: Option<To<'a>>,
 }
 
 impl BackwardCell for Cell<'_> {

@@ -14,10 +14,10 @@ use crate::{
 const CHUNK: usize = 48;
 
 /// The layer with what it keeps besides the outputs.
-pub(super) struct Cell<'a> {
-    pub layer: Layer<'a>,
-    pub c: Option<Shared<'a>>,
-    pub saved: Option<Parts<'a>>,
+pub(crate) struct Cell<'a> {
+    pub(super) layer: Layer<'a>,
+    pub(super) c: Option<Shared<'a>>,
+    pub(super) saved: Option<Parts<'a>>,
 }
 
 /// Buffers of `LstmSaved`.
@@ -27,7 +27,7 @@ pub(super) struct Parts<'a> {
 }
 
 /// Memory of a piece.
-pub(super) struct Memory {
+pub(crate) struct Memory {
     /// Cell state of each block; moves on with each slot if all are kept.
     cell: [*mut f32; PIECE_BLOCKS],
     /// `[block][4 CHUNK][16]`, if gates are not kept.

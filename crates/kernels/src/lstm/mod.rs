@@ -16,7 +16,10 @@ use crate::{
     activation::Activation,
     buffer::Buffer,
     panels::panels_length,
-    recurrent::{Activations, Backward, BackwardAround, Forward, ForwardAround, Gradients, Plan, Sequence, To},
+    recurrent::{
+        Activations, Backward, Forward, Gradients, LayerGradients, LayerOutputGradients, LayerOutputs, Plan, Prepared,
+        PreparedBackward, Sequence, To,
+    },
     shared::Shared,
     simd::LANES,
 };
@@ -138,7 +141,7 @@ struct Layer<'a> {
 }
 
 impl<'a> Layer<'a> {
-    fn sequence(&self) -> Sequence<'a> {
+    fn sequence(&self, inner: bool) -> Sequence<'a> {
         Sequence {
             name: "lstm",
             gates: 4,
@@ -146,6 +149,7 @@ impl<'a> Layer<'a> {
             kernel: self.weights.kernel,
             recurrent: self.weights.recurrent,
             x: self.inputs.x,
+            inner,
             h0: self.inputs.h0,
             mask: self.inputs.mask,
             reverse: self.options.reverse,
@@ -155,9 +159,9 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// What goes into it, of the right lengths.
-    fn checked(&self) -> Sequence<'a> {
-        let sequence = self.sequence();
+    /// What goes into it, of the right lengths; `inner`: without inputs.
+    fn checked(&self, inner: bool) -> Sequence<'a> {
+        let sequence = self.sequence(inner);
         sequence.check();
         sequence.fits("bias", self.weights.bias, 4 * self.shape.units);
         sequence.fits("c0", self.inputs.c0, self.shape.batch * self.shape.units);
@@ -190,44 +194,74 @@ pub fn forward(
     outputs: LstmOutputs<'_>,
     saved: Option<&mut Option<LstmSaved>>,
 ) {
-    forward_around(context, shape, weights, inputs, options, outputs, saved, &());
+    let LstmOutputs { y, h, c } = outputs;
+    let mut pass = LstmForward::new(context, (shape, false), weights, inputs, options, saved.is_some());
+    let (forward, cell) = pass.parts(LayerOutputs { y, h, c });
+    forward.run(context, &cell, &());
+    if let Some(saved) = saved {
+        *saved = Some(pass.saved());
+    }
 }
 
-/// [`forward`] with something around each step.
-#[allow(clippy::too_many_arguments, reason = "operands of one formula")]
-pub(crate) fn forward_around<A: ForwardAround + Sync>(
-    context: &Context,
-    shape: LstmShape,
-    weights: LstmWeights<'_>,
-    inputs: LstmInputs<'_>,
-    options: LstmOptions<'_>,
-    outputs: LstmOutputs<'_>,
-    saved: Option<&mut Option<LstmSaved>>,
-    around: &A,
-) {
-    let layer = Layer { shape, weights, inputs, options };
-    let sequence = layer.checked();
-    let LstmShape { batch, steps, units, .. } = shape;
-    let LstmOutputs { y, h, c } = outputs;
-    sequence.fits("y", y.as_deref(), batch * steps * units);
-    sequence.fits("h", h.as_deref(), batch * units);
-    sequence.fits("c", c.as_deref(), batch * units);
-    let plan = sequence.plan(context);
-    let keep = |length: usize| Buffer::new(if saved.is_some() { length } else { 0 });
-    let block = units * LANES;
-    let mut gates = keep(plan.slots() * 4 * block);
-    let mut cells = keep((plan.blocks() + plan.slots()) * block);
-    let mut hidden = keep(plan.slots() * panels_length(units, LANES));
-    let kept = saved.as_ref().map(|_| [&mut gates, &mut cells, &mut hidden].map(|buffer| Shared::new(buffer)));
-    let cell = forward::Cell {
-        layer,
-        c: c.map(Shared::new),
-        saved: kept.map(|[gates, cells, _]| forward::Parts { gates, cells }),
-    };
-    let [y, h] = [y, h].map(|to| to.map(Shared::new));
-    Forward { sequence, plan: &plan, y, h, before: kept.map(|[_, _, hidden]| hidden) }.run(context, &cell, around);
-    if let Some(saved) = saved {
-        *saved = Some(LstmSaved { plan, gates, cells, hidden });
+/// A forward pass that is prepared.
+pub(crate) struct LstmForward<'a> {
+    layer: Layer<'a>,
+    sequence: Sequence<'a>,
+    plan: Plan,
+    keeps: bool,
+    gates: Buffer,
+    cells: Buffer,
+    hidden: Buffer,
+}
+
+impl<'a> LstmForward<'a> {
+    /// As [`forward`]; `inner`: there are no inputs, what is around the cell gives them.
+    pub(crate) fn new(
+        context: &Context,
+        (shape, inner): (LstmShape, bool),
+        weights: LstmWeights<'a>,
+        inputs: LstmInputs<'a>,
+        options: LstmOptions<'a>,
+        keeps: bool,
+    ) -> Self {
+        let layer = Layer { shape, weights, inputs, options };
+        let sequence = layer.checked(inner);
+        let plan = sequence.plan(context);
+        let keep = |length: usize| Buffer::new(if keeps { length } else { 0 });
+        let block = shape.units * LANES;
+        let gates = keep(plan.slots() * 4 * block);
+        let cells = keep((plan.blocks() + plan.slots()) * block);
+        let hidden = keep(plan.slots() * panels_length(shape.units, LANES));
+        Self { layer, sequence, plan, keeps, gates, cells, hidden }
+    }
+}
+
+impl<'a> Prepared for LstmForward<'a> {
+    type Cell<'b>
+        = forward::Cell<'b>
+    where
+        Self: 'b;
+    type Saved = LstmSaved;
+
+    fn parts<'b>(&'b mut self, to: LayerOutputs<'b>) -> (Forward<'b>, forward::Cell<'b>) {
+        let Self { layer, sequence, plan, keeps, gates, cells, hidden } = self;
+        let LayerOutputs { y, h, c } = to;
+        let LstmShape { batch, steps, units, .. } = layer.shape;
+        sequence.fits("y", y.as_deref(), batch * steps * units);
+        sequence.fits("h", h.as_deref(), batch * units);
+        sequence.fits("c", c.as_deref(), batch * units);
+        let kept = keeps.then(|| [gates, cells, hidden].map(|buffer| Shared::new(buffer)));
+        let cell = forward::Cell {
+            layer: *layer,
+            c: c.map(Shared::new),
+            saved: kept.map(|[gates, cells, _]| forward::Parts { gates, cells }),
+        };
+        let [y, h] = [y, h].map(|to| to.map(Shared::new));
+        (Forward { sequence: *sequence, plan, y, h, before: kept.map(|[_, _, hidden]| hidden) }, cell)
+    }
+
+    fn saved(self) -> LstmSaved {
+        LstmSaved { plan: self.plan, gates: self.gates, cells: self.cells, hidden: self.hidden }
     }
 }
 
@@ -277,46 +311,73 @@ pub fn backward(
     output_gradients: LstmOutputGradients<'_>,
     gradients: LstmGradients<'_>,
 ) {
-    backward_around(context, shape, weights, inputs, options, saved, output_gradients, gradients, &());
+    let LstmOutputGradients { dy, dh, dc } = output_gradients;
+    let LstmGradients { dx, dh0, dc0, dkernel, drecurrent, dbias } = gradients;
+    let mut pass = LstmBackward::new(shape, weights, inputs, options, saved);
+    let to = LayerGradients { dx, dh0, dc0, dkernel, drecurrent, dbias, drecurrent_bias: None, passes_dx: false };
+    let (backward, cell) = pass.parts(LayerOutputGradients { dy, dh, dc }, to);
+    backward.run(context, &cell, &());
 }
 
-/// [`backward`] with something around each step.
-#[allow(clippy::too_many_arguments, reason = "operands and destinations of one formula")]
-pub(crate) fn backward_around<A: BackwardAround + Sync>(
-    context: &Context,
-    shape: LstmShape,
-    weights: LstmWeights<'_>,
-    inputs: LstmInputs<'_>,
-    options: LstmOptions<'_>,
+/// A backward pass that is prepared.
+pub(crate) struct LstmBackward<'a> {
+    layer: Layer<'a>,
+    sequence: Sequence<'a>,
     saved: LstmSaved,
-    output_gradients: LstmOutputGradients<'_>,
-    gradients: LstmGradients<'_>,
-    around: &A,
-) {
-    let layer = Layer { shape, weights, inputs, options };
-    let sequence = layer.checked();
-    let LstmShape { batch, steps, units, .. } = shape;
-    let LstmSaved { plan, mut gates, cells, hidden } = saved;
-    assert_eq!(gates.len(), plan.slots() * 4 * units * LANES, "lstm: saved for other sizes");
-    let LstmOutputGradients { dy, dh, dc } = output_gradients;
-    sequence.fits("dy", dy, batch * steps * units);
-    sequence.fits("dh", dh, batch * units);
-    sequence.fits("dc", dc, batch * units);
-    let LstmGradients { dx, dh0, dc0, dkernel, drecurrent, dbias } = gradients;
-    sequence.destination_fits("dc0", dc0.as_ref(), batch * units);
-    let to = Gradients { dx, dh0, dkernel, drecurrent, dbias, drecurrent_bias: None }.check(&sequence);
-    let cell = backward::Cell { layer, cells: &cells, dc, dc0: dc0.map(To::new) };
-    let backward = Backward {
-        sequence,
-        plan: &plan,
-        sums: Shared::new(&mut gates),
-        panels: 4,
-        places: &[[0, 0], [1, 1], [2, 2], [3, 3]],
-        before: &hidden,
-        last_before: None,
-        dy,
-        dh,
-        to,
-    };
-    backward.run(context, &cell, around);
+}
+
+impl<'a> LstmBackward<'a> {
+    /// As [`backward`].
+    pub(crate) fn new(
+        shape: LstmShape,
+        weights: LstmWeights<'a>,
+        inputs: LstmInputs<'a>,
+        options: LstmOptions<'a>,
+        saved: LstmSaved,
+    ) -> Self {
+        let layer = Layer { shape, weights, inputs, options };
+        let sequence = layer.checked(false);
+        let fits = saved.gates.len() == saved.plan.slots() * 4 * shape.units * LANES;
+        assert!(fits, "lstm: saved for other sizes");
+        Self { layer, sequence, saved }
+    }
+}
+
+impl<'a> PreparedBackward for LstmBackward<'a> {
+    type Cell<'b>
+        = backward::Cell<'b>
+    where
+        Self: 'b;
+
+    fn parts<'b>(
+        &'b mut self,
+        d: LayerOutputGradients<'b>,
+        to: LayerGradients<'b>,
+    ) -> (Backward<'b>, backward::Cell<'b>) {
+        let Self { layer, sequence, saved: LstmSaved { plan, gates, cells, hidden } } = self;
+        let LstmShape { batch, steps, units, .. } = layer.shape;
+        let LayerOutputGradients { dy, dh, dc } = d;
+        sequence.fits("dy", dy, batch * steps * units);
+        sequence.fits("dh", dh, batch * units);
+        sequence.fits("dc", dc, batch * units);
+        let LayerGradients { dx, dh0, dc0, dkernel, drecurrent, dbias, drecurrent_bias, passes_dx } = to;
+        assert!(drecurrent_bias.is_none(), "lstm: it has no recurrent bias");
+        sequence.destination_fits("dc0", dc0.as_ref(), batch * units);
+        let to = Gradients { dx, dh0, dkernel, drecurrent, dbias, drecurrent_bias: None }.check(sequence);
+        let cell = backward::Cell { layer: *layer, cells, dc, dc0: dc0.map(To::new) };
+        let backward = Backward {
+            sequence: *sequence,
+            plan,
+            sums: Shared::new(gates),
+            panels: 4,
+            places: &[[0, 0], [1, 1], [2, 2], [3, 3]],
+            before: hidden,
+            last_before: None,
+            dy,
+            dh,
+            to,
+            passes_dx,
+        };
+        (backward, cell)
+    }
 }

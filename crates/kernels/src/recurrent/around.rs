@@ -18,6 +18,13 @@ pub(crate) trait ForwardAround {
     /// It has [`ForwardAround::floats`]; no other piece has the blocks; the path `L` is available.
     unsafe fn begin<L: Lanes>(&self, plan: &Plan, memory: *mut f32, blocks: Range<usize>) -> Self::Memory;
 
+    /// At the beginning of a step, for all blocks of the piece.
+    ///
+    /// # Safety
+    /// As for [`ForwardAround::begin`].
+    #[inline(always)]
+    unsafe fn arrive<L: Lanes>(&self, _memory: &mut Self::Memory, _step: usize) {}
+
     /// Before the cell's step of neighbouring blocks; it may complete their inputs ([`Step::inputs`]).
     ///
     /// # Safety
@@ -69,6 +76,13 @@ pub(crate) trait BackwardAround {
     /// # Safety
     /// As for [`BackwardAround::begin`].
     unsafe fn after<L: Lanes>(&self, memory: &Self::Memory, at: BackwardStep<'_>, dx: *const f32);
+
+    /// At the end of a step, for all blocks of the piece.
+    ///
+    /// # Safety
+    /// As for [`BackwardAround::begin`].
+    #[inline(always)]
+    unsafe fn leave<L: Lanes>(&self, _memory: &Self::Memory, _step: usize) {}
 
     /// After the first step.
     ///

@@ -37,18 +37,35 @@ pub(crate) struct Backward<'a> {
     pub dy: Option<&'a [f32]>,
     pub dh: Option<&'a [f32]>,
     pub to: GradientsTo<'a>,
+    /// Whether what is around the cell needs the panels of the gradients of the inputs.
+    pub passes_dx: bool,
 }
 
-/// The gates as few parts: one for all whose sums are neighbours, or one each if they have `variants` of their operand.
-fn parts(places: impl Iterator<Item = usize>, variants: usize) -> Vec<Part> {
-    let mut parts: Vec<Part> = Vec::new();
-    for (gate, place) in places.enumerate() {
-        match parts.last_mut() {
-            Some(last) if variants == 1 && last.place + last.gates == place => last.gates += 1,
-            _ => parts.push(Part { gate, gates: 1, place }),
+/// Most gates of a cell.
+const GATES: usize = 4;
+
+/// Some parts.
+#[derive(Clone, Copy, Debug)]
+struct Parts {
+    all: [Part; GATES],
+    count: usize,
+}
+
+impl Parts {
+    /// The gates as few parts: one for all whose sums are neighbours, or one each if they have `variants` of their operand.
+    fn new(places: impl Iterator<Item = usize>, variants: usize) -> Self {
+        let mut parts = Self { all: [Part { gate: 0, gates: 0, place: 0 }; GATES], count: 0 };
+        for (gate, place) in places.enumerate() {
+            match parts.all[..parts.count].last_mut() {
+                Some(last) if variants == 1 && last.place + last.gates == place => last.gates += 1,
+                _ => {
+                    parts.all[parts.count] = Part { gate, gates: 1, place };
+                    parts.count += 1;
+                }
+            }
         }
+        parts
     }
-    parts
 }
 
 impl Backward<'_> {
@@ -59,15 +76,14 @@ impl Backward<'_> {
         cell: &C,
         around: &A,
     ) {
+        let layer = BackwardLayer::new(self, cell, around);
+        context.pool.run(self.plan.pieces(), &|piece| context.simd.run(BackwardPiece { layer, piece }));
+        self.weights(context);
+    }
+
+    /// The gradients of the weights, once all pieces are done.
+    pub(crate) fn weights(&self, context: &Context) {
         let Self { sequence, plan, places, to, .. } = self;
-        let hidden_gates = places.len() - usize::from(self.last_before.is_some());
-        let x_parts = parts(places.iter().map(|place| place[0]), sequence.x_operand().variants);
-        let hidden_parts =
-            parts(places[..hidden_gates].iter().map(|place| place[1]), sequence.hidden_operand().variants);
-        let (x_parts, hidden_parts) = (&x_parts[..], &hidden_parts[..]);
-        context.pool.run(plan.pieces(), &|piece| {
-            context.simd.run(BackwardPiece { backward: self, x_parts, hidden_parts, cell, around, piece });
-        });
         // SAFETY: all pieces are done.
         let sums = unsafe { self.sums.whole() };
         let gradients = WeightGradients {
@@ -86,6 +102,36 @@ impl Backward<'_> {
             drecurrent_bias: to.drecurrent_bias,
         };
         gradients.run(context);
+    }
+}
+
+/// A backward pass with its cell and what is around that.
+pub(crate) struct BackwardLayer<'a, C, A> {
+    backward: &'a Backward<'a>,
+    /// What the inputs are multiplied with.
+    x_parts: Parts,
+    /// What the outputs before the step are multiplied with.
+    hidden_parts: Parts,
+    cell: &'a C,
+    around: &'a A,
+}
+
+impl<C, A> Clone for BackwardLayer<'_, C, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C, A> Copy for BackwardLayer<'_, C, A> {}
+
+impl<'a, C, A> BackwardLayer<'a, C, A> {
+    pub(crate) fn new(backward: &'a Backward<'a>, cell: &'a C, around: &'a A) -> Self {
+        let Backward { sequence, places, .. } = backward;
+        let hidden_gates = places.len() - usize::from(backward.last_before.is_some());
+        let x_parts = Parts::new(places.iter().map(|place| place[0]), sequence.x_operand().variants);
+        let hidden_parts =
+            Parts::new(places[..hidden_gates].iter().map(|place| place[1]), sequence.hidden_operand().variants);
+        Self { backward, x_parts, hidden_parts, cell, around }
     }
 }
 
@@ -149,13 +195,7 @@ pub(crate) trait BackwardCell {
 
 /// One piece.
 struct BackwardPiece<'a, C, A> {
-    backward: &'a Backward<'a>,
-    /// What the inputs are multiplied with.
-    x_parts: &'a [Part],
-    /// What the outputs before the step are multiplied with.
-    hidden_parts: &'a [Part],
-    cell: &'a C,
-    around: &'a A,
+    layer: BackwardLayer<'a, C, A>,
     piece: usize,
 }
 
@@ -173,7 +213,7 @@ struct Memory {
 struct Transposed<'a> {
     weights: &'a [f32],
     operand: Operand<'a>,
-    parts: &'a [Part],
+    parts: Parts,
     factors: Option<*mut f32>,
     to: *mut f32,
     start: Start,
@@ -184,81 +224,130 @@ impl<C: BackwardCell, A: BackwardAround> Kernel for BackwardPiece<'_, C, A> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let Backward { sequence, plan, dh, to: GradientsTo { dh0, .. }, .. } = self.backward;
-        let Shape { steps, input, units, .. } = sequence.shape;
+        let Backward { sequence, plan, .. } = self.layer.backward;
         let blocks = plan.piece(self.piece);
-        let count = blocks.len();
-        let (xs, hs) = (count * input * LANES, count * units * LANES);
-        let x_variants = sequence.dropout.map_or(0, |_| sequence.x_operand().variants);
-        let h_variants = sequence.recurrent_dropout.map_or(0, |_| sequence.hidden_operand().variants);
-        let scratch = if x_variants + h_variants > 0 { xs.max(hs) } else { 0 };
-        let sizes =
-            [hs, xs, scratch, x_variants * xs, h_variants * hs, self.cell.floats(count), self.around.floats(count)];
-        let mut buffer = Buffer::new(sizes.iter().sum());
-        let mut rest = buffer.as_mut_ptr();
-        let [dhidden, dx, scratch, x_factors, hidden_factors, own, outer] = sizes.map(|size| {
-            let part = rest;
-            rest = rest.wrapping_add(size);
-            part
-        });
-        // SAFETY: the parts have the sizes that are described in `Memory`, and no other piece has these blocks.
+        let mut buffer = Buffer::new(self.layer.floats(blocks.len()));
+        // SAFETY: the memory has the size that is asked for, and no other piece has these blocks.
         unsafe {
-            let memory = Memory {
-                dhidden,
-                dx,
-                scratch,
-                x_factors: sequence.dropout.map(|factors| {
-                    plan.pack_factors::<L>(x_factors, factors, blocks.clone(), input);
-                    x_factors
-                }),
-                hidden_factors: sequence.recurrent_dropout.map(|factors| {
-                    plan.pack_factors::<L>(hidden_factors, factors, blocks.clone(), units);
-                    hidden_factors
-                }),
-            };
-            let own = self.cell.begin::<L>(plan, own, blocks.clone());
-            let outer = self.around.begin::<L>(plan, outer, blocks.clone());
-            for (index, block) in blocks.clone().enumerate() {
-                let rows = dh.map_or([None; LANES], |dh| plan.sources(dh, block, units));
-                rows::pack::<L>(dhidden.add(index * units * LANES), &rows, units, None);
+            let running = self.layer.begin::<L>(buffer.as_mut_ptr(), blocks);
+            for step in (0..sequence.shape.steps).rev() {
+                running.step::<L>(step);
             }
-            for step in (0..steps).rev() {
-                self.step::<L>(&memory, (&own, &outer), blocks.clone(), step);
-            }
-            self.cell.end::<L>(plan, &own, blocks.clone());
-            self.around.end::<L>(plan, &outer, blocks.clone());
-            for (index, block) in blocks.enumerate() {
-                let Some(to) = *dh0 else { continue };
-                let targets = plan.targets(to.data, block, units);
-                rows::unpack::<L>(dhidden.add(index * units * LANES), &targets, units, to.accumulate, |_| None);
-            }
+            running.end::<L>();
         }
     }
 }
 
-impl<C: BackwardCell, A: BackwardAround> BackwardPiece<'_, C, A> {
+/// A layer under way in a piece.
+pub(crate) struct BackwardRunning<'a, C: BackwardCell, A: BackwardAround> {
+    layer: BackwardLayer<'a, C, A>,
+    blocks: Range<usize>,
+    memory: Memory,
+    own: C::Memory,
+    /// Of what is around the cell.
+    pub outer: A::Memory,
+}
+
+impl<'a, C: BackwardCell, A: BackwardAround> BackwardLayer<'a, C, A> {
+    /// Floats of the parts of the memory of a piece of so many blocks, then of cell and surroundings.
+    fn sizes(&self, blocks: usize) -> [usize; 7] {
+        let Backward { sequence, .. } = self.backward;
+        let Shape { input, units, .. } = sequence.shape;
+        let (xs, hs) = (blocks * input * LANES, blocks * units * LANES);
+        let x_variants = sequence.dropout.map_or(0, |_| sequence.x_operand().variants);
+        let h_variants = sequence.recurrent_dropout.map_or(0, |_| sequence.hidden_operand().variants);
+        let scratch = if x_variants + h_variants > 0 { xs.max(hs) } else { 0 };
+        let (own, outer) = (self.cell.floats(blocks), self.around.floats(blocks));
+        [hs, xs, scratch, x_variants * xs, h_variants * hs, own, outer]
+    }
+
+    /// Floats of memory that a piece of so many blocks needs.
+    pub(crate) fn floats(&self, blocks: usize) -> usize {
+        self.sizes(blocks).iter().sum()
+    }
+
+    /// Before the last step.
+    ///
+    /// # Safety
+    /// The memory has [`BackwardLayer::floats`]; no other piece has the blocks; the path `L` is available.
     #[inline(always)]
-    unsafe fn step<L: Lanes>(
-        &self,
-        memory: &Memory,
-        (own, outer): (&C::Memory, &A::Memory),
-        blocks: Range<usize>,
-        step: usize,
-    ) {
-        let Backward { sequence, plan, dy, to: GradientsTo { dx, .. }, .. } = self.backward;
+    pub(crate) unsafe fn begin<L: Lanes>(self, memory: *mut f32, blocks: Range<usize>) -> BackwardRunning<'a, C, A> {
+        let Backward { sequence, plan, dh, .. } = self.backward;
+        let Shape { input, units, .. } = sequence.shape;
+        let mut rest = memory;
+        let [dhidden, dx, scratch, x_factors, hidden_factors, own, outer] = self.sizes(blocks.len()).map(|size| {
+            let part = rest;
+            rest = rest.wrapping_add(size);
+            part
+        });
+        let memory = Memory {
+            dhidden,
+            dx,
+            scratch,
+            x_factors: sequence.dropout.map(|factors| {
+                plan.pack_factors::<L>(x_factors, factors, blocks.clone(), input);
+                x_factors
+            }),
+            hidden_factors: sequence.recurrent_dropout.map(|factors| {
+                plan.pack_factors::<L>(hidden_factors, factors, blocks.clone(), units);
+                hidden_factors
+            }),
+        };
+        let own = self.cell.begin::<L>(plan, own, blocks.clone());
+        let outer = self.around.begin::<L>(plan, outer, blocks.clone());
+        for (index, block) in blocks.clone().enumerate() {
+            let rows = dh.map_or([None; LANES], |dh| plan.sources(dh, block, units));
+            rows::pack::<L>(dhidden.add(index * units * LANES), &rows, units, None);
+        }
+        BackwardRunning { layer: self, blocks, memory, own, outer }
+    }
+}
+
+impl<C: BackwardCell, A: BackwardAround> BackwardRunning<'_, C, A> {
+    /// Panels of the gradients of the outputs after the steps to come, `[block of the piece][units][16]`.
+    pub(crate) fn dhidden(&self) -> *mut f32 {
+        self.memory.dhidden
+    }
+
+    /// After the first step.
+    ///
+    /// # Safety
+    /// As for [`BackwardLayer::begin`].
+    #[inline(always)]
+    pub(crate) unsafe fn end<L: Lanes>(&self) {
+        let Backward { sequence, plan, to: GradientsTo { dh0, .. }, .. } = self.layer.backward;
         let units = sequence.shape.units;
+        self.layer.cell.end::<L>(plan, &self.own, self.blocks.clone());
+        self.layer.around.end::<L>(plan, &self.outer, self.blocks.clone());
+        for (index, block) in self.blocks.clone().enumerate() {
+            let Some(to) = *dh0 else { continue };
+            let targets = plan.targets(to.data, block, units);
+            rows::unpack::<L>(self.dhidden().add(index * units * LANES), &targets, units, to.accumulate, |_| None);
+        }
+    }
+
+    /// All runs of a step.
+    ///
+    /// # Safety
+    /// As for [`BackwardLayer::begin`].
+    #[inline(always)]
+    pub(crate) unsafe fn step<L: Lanes>(&self, step: usize) {
+        let Self { layer, memory, own, outer, .. } = self;
+        let Backward { sequence, plan, dy, to: GradientsTo { dx, .. }, .. } = layer.backward;
+        let units = sequence.shape.units;
+        let blocks = self.blocks.clone();
         for (index, block) in blocks.clone().enumerate() {
             if let Some(rows) = plan.output_gradients(*dy, sequence.zero_output_for_mask, step, block) {
                 rows::add::<L>(memory.dhidden.add(index * units * LANES), &rows, units);
             }
             plan.zero_input_gradients(*dx, step, block);
         }
-        self.around.arrive::<L>(outer, plan, step, blocks.clone());
+        layer.around.arrive::<L>(outer, plan, step, blocks.clone());
         for run in plan.runs(step, blocks.clone()) {
             let (count, offset) = (blocks.len(), run.first - blocks.start);
             let first = offset * units * LANES;
             let at = BackwardStep {
-                backward: self.backward,
+                backward: layer.backward,
                 step,
                 run,
                 offset,
@@ -266,40 +355,43 @@ impl<C: BackwardCell, A: BackwardAround> BackwardPiece<'_, C, A> {
                 hidden_factors: memory.hidden_factors.map(|factors| factors.add(first)),
                 hidden_stride: count * units * LANES,
             };
-            self.around.before::<L>(outer, at);
-            self.cell.step::<L>(own, at);
+            layer.around.before::<L>(outer, at);
+            layer.cell.step::<L>(own, at);
             self.products::<L>(memory, count, offset, step, run);
-            self.around.after::<L>(outer, at, memory.dx.add(offset * sequence.shape.input * LANES));
+            layer.around.after::<L>(outer, at, memory.dx.add(offset * sequence.shape.input * LANES));
         }
+        layer.around.leave::<L>(outer, step);
     }
 
     /// Gradients of the output before the step and of its inputs.
     #[inline(always)]
     unsafe fn products<L: Lanes>(&self, memory: &Memory, count: usize, offset: usize, step: usize, run: Run) {
-        let Self { backward: Backward { sequence, plan, to: GradientsTo { dx, dh0, .. }, .. }, .. } = self;
+        let Backward { sequence, plan, to: GradientsTo { dx, dh0, .. }, passes_dx, .. } = self.layer.backward;
         let input = sequence.shape.input;
         let is_first = (0..run.blocks).all(|index| plan.first_slot(run.first + index) == Some(run.slot + index));
         if dh0.is_some() || !is_first {
             let operands = Transposed {
                 weights: sequence.recurrent,
                 operand: sequence.hidden_operand(),
-                parts: self.hidden_parts,
+                parts: self.layer.hidden_parts,
                 factors: memory.hidden_factors,
                 to: memory.dhidden,
                 start: Start::Keep,
             };
             self.transposed::<L>(memory, count, offset, run, operands);
         }
-        if let Some(dx) = *dx {
+        if dx.is_some() || *passes_dx {
             let operands = Transposed {
                 weights: sequence.kernel,
                 operand: sequence.x_operand(),
-                parts: self.x_parts,
+                parts: self.layer.x_parts,
                 factors: memory.x_factors,
                 to: memory.dx,
                 start: Start::Zero,
             };
             self.transposed::<L>(memory, count, offset, run, operands);
+        }
+        if let Some(dx) = *dx {
             for index in 0..run.blocks {
                 let targets = plan.input_gradients(dx, step, run.first + index);
                 let panel = memory.dx.add((offset + index) * input * LANES);
@@ -317,7 +409,7 @@ impl<C: BackwardCell, A: BackwardAround> BackwardPiece<'_, C, A> {
         run: Run,
         operands: Transposed<'_>,
     ) {
-        let Backward { sequence, sums, panels, .. } = self.backward;
+        let Backward { sequence, sums, panels, .. } = self.layer.backward;
         let units = sequence.shape.units;
         let Transposed { weights, operand: Operand { features, variants, .. }, parts, factors, to, mut start } =
             operands;
@@ -326,7 +418,7 @@ impl<C: BackwardCell, A: BackwardAround> BackwardPiece<'_, C, A> {
         if factors.is_some() && matches!(start, Start::Zero) {
             std::slice::from_raw_parts_mut(to, run.blocks * panel).fill(0.0);
         }
-        for &Part { gate, gates, place } in parts {
+        for Part { gate, gates, place } in parts.all.into_iter().take(parts.count) {
             let (out, begin) = if factors.is_some() { (memory.scratch, Start::Zero) } else { (to, start) };
             let product = Product {
                 left: Left::columns(weights[gate * units * features..].as_ptr(), features),

@@ -26,10 +26,25 @@ pub(crate) struct Forward<'a> {
 impl Forward<'_> {
     /// Runs all pieces.
     pub(crate) fn run<C: ForwardCell + Sync, A: ForwardAround + Sync>(&self, context: &Context, cell: &C, around: &A) {
-        let forward = self;
-        context.pool.run(self.plan.pieces(), &|piece| context.simd.run(ForwardPiece { forward, cell, around, piece }));
+        let layer = ForwardLayer { forward: self, cell, around };
+        context.pool.run(self.plan.pieces(), &|piece| context.simd.run(ForwardPiece { layer, piece }));
     }
 }
+
+/// A forward pass with its cell and what is around that.
+pub(crate) struct ForwardLayer<'a, C, A> {
+    pub forward: &'a Forward<'a>,
+    pub cell: &'a C,
+    pub around: &'a A,
+}
+
+impl<C, A> Clone for ForwardLayer<'_, C, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C, A> Copy for ForwardLayer<'_, C, A> {}
 
 /// Neighbouring blocks in a step. Panels of a block are `[features][16]`; those of neighbours lie side by side.
 #[derive(Clone, Copy)]
@@ -119,9 +134,7 @@ pub(crate) trait ForwardCell {
 
 /// One piece.
 struct ForwardPiece<'a, C, A> {
-    forward: &'a Forward<'a>,
-    cell: &'a C,
-    around: &'a A,
+    layer: ForwardLayer<'a, C, A>,
     piece: usize,
 }
 
@@ -142,64 +155,113 @@ impl<C: ForwardCell, A: ForwardAround> Kernel for ForwardPiece<'_, C, A> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let Forward { sequence, plan, h, .. } = self.forward;
-        let Shape { steps, input, units, .. } = sequence.shape;
-        let blocks = plan.piece(self.piece);
-        let count = blocks.len();
-        let hs = count * units * LANES;
-        let xs = sequence.x_operand().variants * count * input * LANES;
-        let x_factors = if sequence.dropout.is_some() { xs } else { 0 };
-        let dropped = if sequence.recurrent_dropout.is_some() { sequence.hidden_operand().variants * hs } else { 0 };
-        let sizes = [hs, hs, xs, x_factors, dropped, dropped, self.cell.floats(count), self.around.floats(count)];
-        let mut buffer = Buffer::new(sizes.iter().sum());
-        let mut rest = buffer.as_mut_ptr();
-        let [h0, h1, x, x_factors, dropped, hidden_factors, own, outer] = sizes.map(|size| {
-            let part = rest;
-            rest = rest.wrapping_add(size);
-            part
-        });
-        // SAFETY: the parts have the sizes that are described in `Memory`, and no other piece has these blocks.
+        let blocks = self.layer.forward.plan.piece(self.piece);
+        let mut buffer = Buffer::new(self.layer.floats(blocks.len()));
+        // SAFETY: the memory has the size that is asked for, and no other piece has these blocks.
         unsafe {
-            let mut memory = Memory {
-                hidden: [h0, h1],
-                x,
-                x_factors: sequence.dropout.map(|factors| {
-                    plan.pack_factors::<L>(x_factors, factors, blocks.clone(), input);
-                    x_factors
-                }),
-                dropped,
-                hidden_factors: sequence.recurrent_dropout.map(|factors| {
-                    plan.pack_factors::<L>(hidden_factors, factors, blocks.clone(), units);
-                    hidden_factors
-                }),
-            };
-            let mut own = self.cell.begin::<L>(plan, own, blocks.clone());
-            let mut outer = self.around.begin::<L>(plan, outer, blocks.clone());
-            for (index, block) in blocks.clone().enumerate() {
-                let hidden = h0.add(index * units * LANES);
-                let rows = sequence.h0.map_or([None; LANES], |h0| plan.sources(h0, block, units));
-                rows::pack::<L>(hidden, &rows, units, None);
-                self.keep::<L>(hidden, &[None; LANES], plan.first_slot(block));
+            let mut running = self.layer.begin::<L>(buffer.as_mut_ptr(), blocks);
+            for step in 0..self.layer.forward.sequence.shape.steps {
+                running.step::<L>(step);
             }
-            for step in 0..steps {
-                self.step::<L>(&mut memory, (&mut own, &mut outer), blocks.clone(), step);
-            }
-            self.cell.end::<L>(plan, &own, blocks.clone());
-            self.around.end::<L>(plan, &outer, blocks.clone());
-            for (index, block) in blocks.enumerate() {
-                let Some(h) = *h else { continue };
-                let to = plan.targets(h, block, units);
-                rows::unpack::<L>(memory.hidden[0].add(index * units * LANES), &to, units, false, |_| None);
-            }
+            running.end::<L>();
         }
     }
 }
 
-impl<C: ForwardCell, A: ForwardAround> ForwardPiece<'_, C, A> {
+/// A layer under way in a piece.
+pub(crate) struct ForwardRunning<'a, C: ForwardCell, A: ForwardAround> {
+    layer: ForwardLayer<'a, C, A>,
+    blocks: Range<usize>,
+    memory: Memory,
+    own: C::Memory,
+    /// Of what is around the cell.
+    pub outer: A::Memory,
+}
+
+impl<'a, C: ForwardCell, A: ForwardAround> ForwardLayer<'a, C, A> {
+    /// Floats of the parts of the memory of a piece of so many blocks, then of cell and surroundings.
+    fn sizes(&self, blocks: usize) -> [usize; 8] {
+        let Forward { sequence, .. } = self.forward;
+        let Shape { input, units, .. } = sequence.shape;
+        let hs = blocks * units * LANES;
+        let xs = sequence.x_operand().variants * blocks * input * LANES;
+        let x_factors = if sequence.dropout.is_some() { xs } else { 0 };
+        let dropped = if sequence.recurrent_dropout.is_some() { sequence.hidden_operand().variants * hs } else { 0 };
+        [hs, hs, xs, x_factors, dropped, dropped, self.cell.floats(blocks), self.around.floats(blocks)]
+    }
+
+    /// Floats of memory that a piece of so many blocks needs.
+    pub(crate) fn floats(&self, blocks: usize) -> usize {
+        self.sizes(blocks).iter().sum()
+    }
+
+    /// Before the first step.
+    ///
+    /// # Safety
+    /// The memory has [`ForwardLayer::floats`]; no other piece has the blocks; the path `L` is available.
+    #[inline(always)]
+    pub(crate) unsafe fn begin<L: Lanes>(self, memory: *mut f32, blocks: Range<usize>) -> ForwardRunning<'a, C, A> {
+        let Forward { sequence, plan, .. } = self.forward;
+        let Shape { input, units, .. } = sequence.shape;
+        let mut rest = memory;
+        let [h0, h1, x, x_factors, dropped, hidden_factors, own, outer] = self.sizes(blocks.len()).map(|size| {
+            let part = rest;
+            rest = rest.wrapping_add(size);
+            part
+        });
+        let memory = Memory {
+            hidden: [h0, h1],
+            x,
+            x_factors: sequence.dropout.map(|factors| {
+                plan.pack_factors::<L>(x_factors, factors, blocks.clone(), input);
+                x_factors
+            }),
+            dropped,
+            hidden_factors: sequence.recurrent_dropout.map(|factors| {
+                plan.pack_factors::<L>(hidden_factors, factors, blocks.clone(), units);
+                hidden_factors
+            }),
+        };
+        let own = self.cell.begin::<L>(plan, own, blocks.clone());
+        let outer = self.around.begin::<L>(plan, outer, blocks.clone());
+        let running = ForwardRunning { layer: self, blocks, memory, own, outer };
+        for (index, block) in running.blocks.clone().enumerate() {
+            let hidden = h0.add(index * units * LANES);
+            let rows = sequence.h0.map_or([None; LANES], |h0| plan.sources(h0, block, units));
+            rows::pack::<L>(hidden, &rows, units, None);
+            running.keep::<L>(hidden, &[None; LANES], plan.first_slot(block));
+        }
+        running
+    }
+}
+
+impl<'a, C: ForwardCell, A: ForwardAround> ForwardRunning<'a, C, A> {
+    /// Panels of the outputs after the steps so far, `[block of the piece][units][16]`.
+    pub(crate) fn hidden(&self) -> *const f32 {
+        self.memory.hidden[0]
+    }
+
+    /// After the last step.
+    ///
+    /// # Safety
+    /// As for [`ForwardLayer::begin`].
+    #[inline(always)]
+    pub(crate) unsafe fn end<L: Lanes>(&self) {
+        let Forward { sequence, plan, h, .. } = self.layer.forward;
+        let units = sequence.shape.units;
+        self.layer.cell.end::<L>(plan, &self.own, self.blocks.clone());
+        self.layer.around.end::<L>(plan, &self.outer, self.blocks.clone());
+        for (index, block) in self.blocks.clone().enumerate() {
+            let Some(h) = *h else { continue };
+            let to = plan.targets(h, block, units);
+            rows::unpack::<L>(self.hidden().add(index * units * LANES), &to, units, false, |_| None);
+        }
+    }
+
     /// Writes an output panel to rows of `y`, and to where the backward pass wants it as the output before `next`.
     #[inline(always)]
     unsafe fn keep<L: Lanes>(&self, hidden: *const f32, targets: &Targets, next: Option<usize>) {
-        let Forward { sequence, plan, y, before, .. } = self.forward;
+        let Forward { sequence, plan, y, before, .. } = self.layer.forward;
         let before = before.zip(next);
         if before.is_none() && y.is_none() {
             return;
@@ -209,26 +271,26 @@ impl<C: ForwardCell, A: ForwardAround> ForwardPiece<'_, C, A> {
         });
     }
 
+    /// All runs of a step.
+    ///
+    /// # Safety
+    /// As for [`ForwardLayer::begin`].
     #[inline(always)]
-    unsafe fn step<L: Lanes>(
-        &self,
-        memory: &mut Memory,
-        (own, outer): (&mut C::Memory, &mut A::Memory),
-        blocks: Range<usize>,
-        step: usize,
-    ) {
-        let Forward { sequence, plan, y, .. } = self.forward;
+    pub(crate) unsafe fn step<L: Lanes>(&mut self, step: usize) {
+        let Forward { sequence, plan, y, .. } = self.layer.forward;
+        let blocks = self.blocks.clone();
         let panel = sequence.shape.units * LANES;
+        self.layer.around.arrive::<L>(&mut self.outer, step);
         let mut done = 0;
         for run in plan.runs(step, blocks.clone()) {
-            let at = self.operands::<L>(memory, blocks.clone(), step, run);
-            self.around.before::<L>(outer, at);
-            self.cell.step::<L>(own, at);
-            self.around.after::<L>(outer, at);
+            let at = self.operands::<L>(step, run);
+            self.layer.around.before::<L>(&mut self.outer, at);
+            self.layer.cell.step::<L>(&mut self.own, at);
+            self.layer.around.after::<L>(&mut self.outer, at);
             done += run.blocks;
         }
-        let [before, after] = memory.hidden;
-        for (index, block) in blocks.clone().enumerate() {
+        let [before, after] = self.memory.hidden;
+        for (index, block) in blocks.enumerate() {
             let hidden = after.add(index * panel);
             match plan.slot(step, block) {
                 Some(slot) => self.keep::<L>(hidden, &plan.outputs(*y, step, block), plan.next_slot(slot)),
@@ -238,18 +300,19 @@ impl<C: ForwardCell, A: ForwardAround> ForwardPiece<'_, C, A> {
             plan.repeat_outputs(*y, sequence.zero_output_for_mask, step, block);
         }
         if done > 0 {
-            memory.hidden.swap(0, 1);
+            self.memory.hidden.swap(0, 1);
         }
     }
 
     /// Packs the rows of `x`, and multiplies them and the output before the step with their dropout factors.
     #[inline(always)]
-    unsafe fn operands<L: Lanes>(&self, memory: &Memory, blocks: Range<usize>, step: usize, run: Run) -> Step<'_> {
-        let Forward { sequence, plan, .. } = self.forward;
+    unsafe fn operands<L: Lanes>(&self, step: usize, run: Run) -> Step<'a> {
+        let memory = &self.memory;
+        let Forward { sequence, plan, .. } = self.layer.forward;
         let Shape { input, units, .. } = sequence.shape;
-        let (count, offset) = (blocks.len(), run.first - blocks.start);
+        let (count, offset) = (self.blocks.len(), run.first - self.blocks.start);
         let [x_variants, hidden_variants] = [sequence.x_operand(), sequence.hidden_operand()].map(|x| x.variants);
-        for block in 0..run.blocks {
+        for block in 0..if sequence.inner { 0 } else { run.blocks } {
             let rows = plan.inputs(sequence.x, step, run.first + block);
             for variant in 0..x_variants {
                 let panel = (variant * count + offset + block) * input * LANES;

@@ -8,6 +8,7 @@ mod around;
 mod backward;
 mod forward;
 mod plan;
+mod prepared;
 pub(crate) mod rows;
 mod sequence;
 mod steps;
@@ -17,9 +18,10 @@ mod weights;
 
 pub(crate) use activations::{Activations, slope, value, value_and_slope};
 pub(crate) use around::{BackwardAround, ForwardAround};
-pub(crate) use backward::{Backward, BackwardCell, BackwardStep};
-pub(crate) use forward::{Forward, ForwardCell, Step};
+pub(crate) use backward::{Backward, BackwardCell, BackwardLayer, BackwardRunning, BackwardStep};
+pub(crate) use forward::{Forward, ForwardCell, ForwardLayer, ForwardRunning, Step};
 pub(crate) use plan::{PIECE_BLOCKS, Plan, Run};
+pub(crate) use prepared::{LayerGradients, LayerOutputGradients, LayerOutputs, Prepared, PreparedBackward};
 pub(crate) use sequence::{Gradients, GradientsTo, Sequence};
 pub(crate) use weights::{Operand, WeightGradients};
 

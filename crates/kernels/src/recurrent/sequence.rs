@@ -14,6 +14,8 @@ pub(crate) struct Sequence<'a> {
     pub recurrent: &'a [f32],
     /// `[batch, steps, input]`.
     pub x: &'a [f32],
+    /// There is no `x`: what is around the cell completes all of its inputs in each step.
+    pub inner: bool,
     /// `[batch, units]`.
     pub h0: Option<&'a [f32]>,
     /// `[batch, steps]`.
@@ -46,7 +48,7 @@ impl<'a> Sequence<'a> {
         let rows = self.gates * units;
         self.fits("kernel", Some(self.kernel), rows * input);
         self.fits("recurrent", Some(self.recurrent), rows * units);
-        self.fits("x", Some(self.x), batch * steps * input);
+        self.fits("x", Some(self.x), if self.inner { 0 } else { batch * steps * input });
         self.fits("h0", self.h0, batch * units);
         self.fits("mask", self.mask, batch * steps);
         let factors = [("dropout", self.dropout, input), ("recurrent_dropout", self.recurrent_dropout, units)];

@@ -125,6 +125,7 @@ fn checked<'a>(
         kernel: weights.kernel,
         recurrent: weights.recurrent,
         x: inputs.x,
+        inner: false,
         h0: inputs.h0,
         mask: inputs.mask,
         reverse: options.reverse,
@@ -220,6 +221,7 @@ pub fn backward(
         dy,
         dh,
         to,
+        passes_dx: false,
     };
     backward.run(context, &cell::BackwardStep { units, activation: options.activation }, &());
 }

@@ -7,6 +7,7 @@ use super::{
     recurrent::{Layer, select},
 };
 use crate::{
+    backend::RandomState,
     error::Result,
     plan::{AttentionRnnPlan, Node},
 };
@@ -30,13 +31,18 @@ struct Attended {
     context: Array, // [B, E]
 }
 
-/// A step, with all rows.
-struct Step {
-    /// Input of the cell.
+/// A step of a cell, with all rows.
+struct CellStep {
     input: Array,
-    /// States of the cell before it.
+    /// States before it.
     before: Vec<Array>,
     kept: Vec<Array>,
+}
+
+/// A step, with all rows.
+struct Step {
+    /// Of each cell, upwards.
+    cells: Vec<CellStep>,
     attended: Attended,
     /// Output, if the attention makes it.
     output: Option<Array>,
@@ -44,7 +50,8 @@ struct Step {
 
 /// A run through all steps.
 struct Steps {
-    layer: Layer,
+    /// The cells, upwards.
+    layers: Vec<Layer>,
     attention: Attention,
     steps: Vec<Step>,
     /// All outputs, the last states, and the weights of each step.
@@ -127,16 +134,23 @@ impl Run<'_> {
             scale: weight(places.scale)?,
             combine: weight(places.combine)?,
         };
-        let layer = self.recurrent_layer(index, node, plan.recurrent(), [batch, input + plan.fed(width)])?;
+        let layers = (0..plan.layers).map(|cell| {
+            let features = [batch, plan.cell_input(cell, [input, width])];
+            let index = RandomState::cell_node(index, cell, self.plan.nodes.len());
+            let [first, ..] = plan.cell_weights(cell);
+            self.recurrent_layer(index, node, plan.recurrent(), features, first.unwrap_or_default())
+        });
+        let layers = layers.collect::<Result<Vec<_>>>()?;
         let zeros = self.zeros(&[batch, plan.units])?;
         let mut states = (0..plan.state_count())
             .map(|state| self.state(node, 3 + state, &[batch, plan.units]))
             .collect::<Result<Vec<_>>>()?;
-        let count = plan.cell.states();
+        let each = plan.cell.states();
+        let count = plan.layers * each;
         let mask = self.mask(node.inputs[0]);
         let mut output = zeros;
         let mut run =
-            Steps { layer, attention, steps: Vec::new(), shown: Vec::new(), states: Vec::new(), weights: Vec::new() };
+            Steps { layers, attention, steps: Vec::new(), shown: Vec::new(), states: Vec::new(), weights: Vec::new() };
         for step in 0..steps {
             let column = self.step_mask(mask.as_ref(), steps, step)?;
             let column = column.as_ref();
@@ -147,25 +161,33 @@ impl Run<'_> {
             } else if plan.feed {
                 input = Array::cat(&[&input, &states[count]], 1)?;
             }
-            let before = states[..count].to_vec();
-            let (mut new, kept) = run.layer.step(&input, &before)?;
+            let (mut new, mut cells) = (Vec::with_capacity(count), Vec::with_capacity(plan.layers));
+            for (layer, before) in run.layers.iter().zip(states[..count].chunks_exact(each)) {
+                let before = before.to_vec();
+                let (after, kept) = layer.step(&input, &before)?;
+                cells.push(CellStep { input, before, kept });
+                input = after[0].clone();
+                new.extend(after);
+            }
+            // What the last cell gives.
+            let hidden = input;
             let (attended, made) = match (first, &run.attention.combine) {
                 (None, Some(combine)) => {
-                    let attended = run.attention.attend(&new[0])?;
-                    let joined = Array::cat(&[&attended.context, &new[0]], 1)?;
+                    let attended = run.attention.attend(&hidden)?;
+                    let joined = Array::cat(&[&attended.context, &hidden], 1)?;
                     (attended, Some(joined.matmul(&combine.t()?)?.tanh()?))
                 }
                 (Some(attended), _) => (attended, None),
-                (None, None) => (run.attention.attend(&new[0])?, None),
+                (None, None) => (run.attention.attend(&hidden)?, None),
             };
-            output = select(column, made.as_ref().unwrap_or(&new[0]), &output)?;
+            output = select(column, made.as_ref().unwrap_or(&hidden), &output)?;
             run.shown.push(output.clone());
             run.weights.push(select(column, &attended.weights, &attended.weights.zeros_like()?)?);
             if plan.feed {
                 new.extend(made.clone());
             }
             states = new.iter().zip(&states).map(|(new, old)| select(column, new, old)).collect::<Result<Vec<_>>>()?;
-            run.steps.push(Step { input, before, kept, attended, output: made });
+            run.steps.push(Step { cells, attended, output: made });
         }
         run.states = states;
         Ok(run)
@@ -203,7 +225,8 @@ impl Run<'_> {
         let (batch, steps, input) = x.dims3()?;
         let zeros = self.zeros(&[batch, plan.units])?;
         let run = self.attention_rnn_steps(index, node, &plan)?;
-        let (count, states) = (plan.cell.states(), plan.state_count());
+        let each = plan.cell.states();
+        let (count, states) = (plan.layers * each, plan.state_count());
         let mut dstates: Vec<Array> = (0..states)
             .map(|state| {
                 let given = if plan.states { gradients.get(1 + state).cloned().flatten() } else { None };
@@ -217,7 +240,9 @@ impl Run<'_> {
         let mask = self.mask(node.inputs[0]);
         let mut dx = vec![self.zeros(&[batch, input])?; steps];
         let mut sums = Sums::default();
-        let mut dcell = [None, None, None];
+        let mut dcells: Vec<[Option<Array>; 3]> = (0..plan.layers).map(|_| [None, None, None]).collect();
+        // The output of the last cell is its first state.
+        let last = count - each;
         let mut dcombine = None;
         for (step, at) in run.steps.iter().enumerate().rev() {
             let column = self.step_mask(mask.as_ref(), steps, step)?;
@@ -238,18 +263,26 @@ impl Run<'_> {
                     add_to(&mut dcombine, dsum.t()?.matmul(&joined)?)?;
                     let (dcontext, dhidden) = split(&dsum.matmul(combine)?, at.attended.context.dim(1)?)?;
                     let dquery = run.attention.backward(&at.attended, &dcontext, &mut sums)?;
-                    after[0] = ((&after[0] + dhidden)? + dquery)?;
+                    after[last] = ((&after[last] + dhidden)? + dquery)?;
                 }
-                _ => after[0] = (&after[0] + &repeated)?,
+                _ => after[last] = (&after[last] + &repeated)?,
             }
-            let after = after.iter().map(|d| select(column, d, &zeros)).collect::<Result<Vec<_>>>()?;
-            let found = run.layer.step_backward(&at.input, &at.before, &at.kept, &after)?;
-            let (own, fed) = split(&found.x, input)?;
-            dx[step] = own;
-            for (sum, gradient) in dcell.iter_mut().zip([found.kernel, found.recurrent, found.bias]) {
-                add_to(sum, gradient)?;
+            let mut after = after.iter().map(|d| select(column, d, &zeros)).collect::<Result<Vec<_>>>()?;
+            let mut before = vec![zeros.clone(); count];
+            let mut fed = zeros.clone();
+            for (cell, layer) in run.layers.iter().enumerate().rev() {
+                let (at, first) = (&at.cells[cell], cell * each);
+                let found = layer.step_backward(&at.input, &at.before, &at.kept, &after[first..first + each])?;
+                for (sum, gradient) in dcells[cell].iter_mut().zip([found.kernel, found.recurrent, found.bias]) {
+                    add_to(sum, gradient)?;
+                }
+                before[first..first + each].clone_from_slice(&found.before);
+                if cell == 0 {
+                    (dx[step], fed) = split(&found.x, input)?;
+                } else {
+                    after[first - each] = (&after[first - each] + found.x)?;
+                }
             }
-            let mut before = found.before;
             if !plan.after {
                 before[0] = (&before[0] + run.attention.backward(&at.attended, &fed, &mut sums)?)?;
             }
@@ -275,15 +308,14 @@ impl Run<'_> {
             self.add_gradient(value, gradient)?;
         }
         let places = plan.weights();
-        let [kernel, recurrent, bias] = dcell;
-        let weights = [
-            (Some(0), kernel),
-            (Some(1), recurrent),
-            (places.bias, bias),
-            (places.query, sums.query),
-            (places.scale, sums.scale),
-            (places.combine, dcombine),
-        ];
+        for (cell, gradients) in dcells.into_iter().enumerate() {
+            for (place, gradient) in plan.cell_weights(cell).into_iter().zip(gradients) {
+                if let Some((place, gradient)) = place.zip(gradient) {
+                    self.add_weight_gradient(node, place, gradient)?;
+                }
+            }
+        }
+        let weights = [(places.query, sums.query), (places.scale, sums.scale), (places.combine, dcombine)];
         for (place, gradient) in weights {
             if let Some((place, gradient)) = place.zip(gradient) {
                 self.add_weight_gradient(node, place, gradient)?;

@@ -200,14 +200,15 @@ impl Run<'_> {
         node: &Node,
         options: RecurrentPlan,
         [batch, input]: [usize; 2],
+        first_weight: usize,
     ) -> Result<Layer> {
         let state = [batch, options.units];
         let gates = options.cell.gates();
         Ok(Layer {
             options,
-            kernel: self.need_weight(node, 0)?,
-            recurrent: self.need_weight(node, 1)?,
-            bias: if options.use_bias { Some(self.need_weight(node, 2)?) } else { None },
+            kernel: self.need_weight(node, first_weight)?,
+            recurrent: self.need_weight(node, first_weight + 1)?,
+            bias: if options.use_bias { Some(self.need_weight(node, first_weight + 2)?) } else { None },
             dropout: self.recurrent_factors(index, options.dropout, options.input_variants(), [batch, input], 1)?,
             recurrent_dropout: self.recurrent_factors(index, options.recurrent_dropout, gates, state, 2)?,
         })
@@ -234,7 +235,7 @@ impl Run<'_> {
         let x = self.floats(node.inputs[0])?.clone();
         let (batch, steps, _) = x.dims3()?;
         let units = options.units;
-        let layer = self.recurrent_layer(index, node, options, [batch, x.dim(2)?])?;
+        let layer = self.recurrent_layer(index, node, options, [batch, x.dim(2)?], 0)?;
         let mask = self.mask(node.inputs[0]);
         let stateful = options.stateful && self.states.are_carried();
         let mut states = self.initial_states(index, node, options, batch)?;

@@ -19,6 +19,8 @@ pub(super) struct Variant {
     /// Whether there is dropout of what goes into the cell, and of the outputs before.
     pub(super) dropout: bool,
     pub(super) recurrent_dropout: bool,
+    /// Cells above the first, if the output is fed.
+    pub(super) above: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -26,16 +28,19 @@ pub(super) struct Case {
     pub(super) shape: AttentiveShape,
     pub(super) variant: Variant,
     /// As `Reference::fields`; states that are left out are zeros.
-    pub(super) fields: [Vec<f32>; 13],
+    pub(super) fields: Vec<Vec<f32>>,
     pub(super) memory_mask: Option<Vec<u8>>,
     pub(super) mask: Option<Vec<u8>>,
     /// Of y, h, c, a.
     pub(super) d: [Vec<f32>; 4],
-    pub(super) dropout: Option<Vec<f32>>,
-    pub(super) recurrent_dropout: Option<Vec<f32>>,
+    /// Of h and c of each cell above the first.
+    pub(super) d_above: Vec<[Vec<f32>; 2]>,
+    /// Of each cell.
+    pub(super) dropout: Vec<Option<Vec<f32>>>,
+    pub(super) recurrent_dropout: Vec<Option<Vec<f32>>>,
 }
 
-/// What a run gives: y, h, c, a, weights, then the gradients in the order of `FIELDS`.
+/// What a run gives: y, h, c, a, weights, then the gradients in the order of the fields, then h and c of cells above.
 pub(super) type Results = Vec<Vec<f32>>;
 
 pub(super) fn variant(random: &mut Random) -> Variant {
@@ -44,6 +49,7 @@ pub(super) fn variant(random: &mut Random) -> Variant {
     let [before, feed, additive, bias, states, shared, accumulate] = [(); 7].map(|()| flag());
     let [mask, memory_mask] = [(); 2].map(|()| random.below(5));
     let [dropout, recurrent_dropout] = [(); 2].map(|()| random.below(3) == 0);
+    let above = random.below(4).min(2);
     Variant {
         cell,
         before,
@@ -57,6 +63,7 @@ pub(super) fn variant(random: &mut Random) -> Variant {
         accumulate,
         dropout,
         recurrent_dropout,
+        above,
     }
 }
 
@@ -73,9 +80,15 @@ impl Variant {
         }
     }
 
+    /// Cells.
+    pub(super) fn cells(&self) -> usize {
+        if self.before || !self.feed { 1 } else { 1 + self.above }
+    }
+
     /// Whether a field exists.
     pub(super) fn has(&self, field: usize) -> bool {
-        match field {
+        let of_cell = field.checked_sub(FIELDS.len()).map(|field| cell_field(0, field % CELL_FIELDS.len()));
+        match of_cell.unwrap_or(field) {
             3 => self.states,
             4 => self.states && self.lstm(),
             5 => self.states && !self.before,
@@ -107,13 +120,21 @@ impl Case {
             keys,
             units * (memory + units),
         ];
-        let mut fields: [Vec<f32>; 13] = std::array::from_fn(|field| {
-            let scale = if field > 5 { 1.2 / (units as f32).sqrt() } else { 1.0 };
-            scaled(random, lengths[field], scale)
-        });
+        let cells = variant.cells();
+        let of_cell = [batch * units, batch * units, gates * units, gates * units, gates, gates];
+        let of_cells = (1..cells).flat_map(|_| of_cell);
+        let is_state = |field: usize| match field.checked_sub(FIELDS.len()) {
+            Some(field) => field % CELL_FIELDS.len() < 2,
+            None => (3..6).contains(&field),
+        };
+        let field = |(field, length): (usize, usize)| {
+            let scale = if is_state(field) || field < 3 { 1.0 } else { 1.2 / (units as f32).sqrt() };
+            scaled(random, length, scale)
+        };
+        let mut fields: Vec<Vec<f32>> = lengths.into_iter().chain(of_cells).enumerate().map(field).collect();
         for (index, field) in fields.iter_mut().enumerate().filter(|&(index, _)| !variant.has(index)) {
             // Initial states are zeros if left out, weights are empty.
-            if (3..6).contains(&index) {
+            if is_state(index) {
                 field.fill(0.0);
             } else {
                 field.clear();
@@ -124,16 +145,19 @@ impl Case {
         }
         // As in Keras: each gate has its own factors if there is recurrent dropout.
         let variants = if variant.recurrent_dropout { variant.cell.gates() } else { 1 };
-        let into = batch * (input + variant.fed(shape));
+        let into = |cell: usize| batch * if cell == 0 { input + variant.fed(shape) } else { units };
+        let dropout = if variant.dropout { variants } else { 0 };
+        let recurrent_dropout = if variant.recurrent_dropout { variants } else { 0 };
         let mut case = Self {
             shape,
             variant,
             fields,
-            dropout: factors(random, if variant.dropout { variants } else { 0 }, into),
-            recurrent_dropout: factors(random, if variant.recurrent_dropout { variants } else { 0 }, batch * units),
+            dropout: (0..cells).map(|cell| factors(random, dropout, into(cell))).collect(),
+            recurrent_dropout: (0..cells).map(|_| factors(random, recurrent_dropout, batch * units)).collect(),
             memory_mask: mask(random, variant.memory_mask, batch, sources),
             mask: mask(random, variant.mask, batch, steps),
             d: [batch * steps * units, batch * units, batch * units, batch * units].map(|length| random.floats(length)),
+            d_above: (1..cells).map(|_| [(); 2].map(|()| random.floats(batch * units))).collect(),
         };
         spoil(&mut case.fields[0], case.mask.as_deref(), input);
         for (field, width) in [(1, keys), (2, memory)] {
@@ -150,7 +174,7 @@ impl Case {
             before: self.variant.before,
             feed: self.variant.feed,
             additive: self.variant.additive,
-            fields: std::array::from_fn(|field| self.fields[field].iter().map(clean).collect()),
+            fields: self.fields.iter().map(|field| field.iter().map(clean).collect()).collect(),
             memory_mask: self.memory_mask.clone(),
             mask: self.mask.clone(),
             dropout: self.dropout.clone(),
@@ -162,7 +186,38 @@ impl Case {
         self.variant.has(field).then_some(&self.fields[field][..])
     }
 
-    pub(super) fn weights(&self) -> AttentiveWeights<'_> {
+    /// Weights of the cells above the first.
+    pub(super) fn weights_above(&self) -> Vec<CellWeights<'_>> {
+        let of = |cell: usize| {
+            let field = |field: usize| cell_field(cell, field);
+            CellWeights {
+                kernel: &self.fields[field(2)],
+                recurrent: &self.fields[field(3)],
+                bias: self.some(field(4)),
+                recurrent_bias: self.some(field(5)),
+            }
+        };
+        (1..self.variant.cells()).map(of).collect()
+    }
+
+    /// What goes into them.
+    pub(super) fn inputs_above(&self) -> Vec<CellInputs<'_>> {
+        let of = |cell: usize| CellInputs {
+            h0: self.some(cell_field(cell, 0)),
+            c0: self.some(cell_field(cell, 1)),
+            dropout: self.dropout[cell].as_deref(),
+            recurrent_dropout: self.recurrent_dropout[cell].as_deref(),
+        };
+        (1..self.variant.cells()).map(of).collect()
+    }
+
+    /// Gradients of their states.
+    pub(super) fn output_gradients_above(&self) -> Vec<CellOutputGradients<'_>> {
+        let lstm = self.variant.lstm();
+        self.d_above.iter().map(|[dh, dc]| CellOutputGradients { dh: Some(dh), dc: lstm.then_some(dc) }).collect()
+    }
+
+    pub(super) fn weights<'a>(&'a self, above: &'a [CellWeights<'a>]) -> AttentiveWeights<'a> {
         let f = &self.fields;
         AttentiveWeights {
             kernel: &f[6],
@@ -175,10 +230,11 @@ impl Case {
             } else {
                 Order::After { combine: &f[12], feed: self.variant.feed }
             },
+            above,
         }
     }
 
-    pub(super) fn inputs(&self) -> AttentiveInputs<'_> {
+    pub(super) fn inputs<'a>(&'a self, above: &'a [CellInputs<'a>]) -> AttentiveInputs<'a> {
         let memory = &self.fields[2];
         let shared = self.variant.shared && self.shape.keys == self.shape.memory;
         AttentiveInputs {
@@ -190,8 +246,9 @@ impl Case {
             h0: self.some(3),
             c0: self.some(4),
             a0: self.some(5),
-            dropout: self.dropout.as_deref(),
-            recurrent_dropout: self.recurrent_dropout.as_deref(),
+            dropout: self.dropout[0].as_deref(),
+            recurrent_dropout: self.recurrent_dropout[0].as_deref(),
+            above,
         }
     }
 
@@ -201,21 +258,31 @@ impl Case {
         let mut results: Results = lengths.iter().map(|&length| vec![f32::NAN; length]).collect();
         let lstm = self.variant.lstm();
         let after = !self.variant.before;
+        let (weights_above, inputs_above) = (self.weights_above(), self.inputs_above());
+        let (own_weights, own_inputs) = (self.weights(&weights_above), self.inputs(&inputs_above));
+        let mut states: Results = vec![vec![f32::NAN; batch * units]; 2 * (self.variant.cells() - 1)];
         let mut saved = None;
         for keep in [None, Some(&mut saved)] {
-            let earlier = keep.as_ref().map(|_| results.iter().map(|values| bits(values)).collect::<Vec<_>>());
+            let all = |results: &Results, states: &Results| -> Vec<_> {
+                results.iter().chain(states).map(|values| bits(values)).collect()
+            };
+            let earlier = keep.as_ref().map(|_| all(&results, &states));
             let [y, h, c, a, weights] = &mut results[..] else { unreachable!() };
+            let above = states.chunks_exact_mut(2).map(|pair| {
+                let [h, c] = pair else { unreachable!() };
+                CellOutputs { h: Some(h), c: lstm.then_some(c) }
+            });
             let outputs = AttentiveOutputs {
                 y: Some(y),
                 h: Some(h),
                 c: lstm.then_some(c),
                 a: after.then_some(a),
                 weights: Some(weights),
+                above: above.collect(),
             };
-            forward(context, self.variant.cell, self.shape, self.weights(), self.inputs(), outputs, keep);
+            forward(context, self.variant.cell, self.shape, own_weights, own_inputs, outputs, keep);
             if let Some(earlier) = earlier {
-                let found: Vec<_> = results.iter().map(|values| bits(values)).collect();
-                assert_eq!(found, earlier, "training and inference differ");
+                assert_eq!(all(&results, &states), earlier, "training and inference differ");
             }
         }
         let start = if self.variant.accumulate { 0.5 } else { f32::NAN };
@@ -224,7 +291,7 @@ impl Case {
             .iter_mut()
             .enumerate()
             .map(|(field, data)| {
-                let wanted = self.variant.has(field) || field == 3 || field == 4 && lstm || field == 5 && after;
+                let wanted = self.wants(field);
                 wanted.then_some(Destination { data, accumulate: self.variant.accumulate })
             })
             .collect();
@@ -243,31 +310,66 @@ impl Case {
             dquery: to(10),
             dscale: to(11),
             dcombine: to(12),
+            above: (1..self.variant.cells())
+                .map(|cell| CellGradients {
+                    dh0: to(cell_field(cell, 0)),
+                    dc0: to(cell_field(cell, 1)),
+                    dkernel: to(cell_field(cell, 2)),
+                    drecurrent: to(cell_field(cell, 3)),
+                    dbias: to(cell_field(cell, 4)),
+                    drecurrent_bias: to(cell_field(cell, 5)),
+                })
+                .collect(),
         };
         let [dy, dh, dc, da] = &self.d;
-        let d =
-            AttentiveOutputGradients { dy: Some(dy), dh: Some(dh), dc: lstm.then_some(dc), da: after.then_some(da) };
+        let above = self.output_gradients_above();
+        let d = AttentiveOutputGradients {
+            dy: Some(dy),
+            dh: Some(dh),
+            dc: lstm.then_some(dc),
+            da: after.then_some(da),
+            above: &above,
+        };
         let saved = saved.expect("kept");
-        backward(context, self.variant.cell, self.shape, self.weights(), self.inputs(), saved, d, gradients_to);
+        backward(context, self.variant.cell, self.shape, own_weights, own_inputs, saved, d, gradients_to);
         results.extend(gradients);
+        results.extend(states);
         results
+    }
+
+    /// Whether there is a gradient of a field: of initial states also if they are left out.
+    fn wants(&self, field: usize) -> bool {
+        let of_cell = field.checked_sub(FIELDS.len()).map(|field| cell_field(0, field % CELL_FIELDS.len()));
+        match of_cell.unwrap_or(field) {
+            3 => true,
+            4 => self.variant.lstm(),
+            5 => !self.variant.before,
+            _ => self.variant.has(field),
+        }
     }
 
     /// What the gradients are of.
     pub(super) fn value(&self, reference: &Reference) -> f64 {
         let outputs = reference.forward();
-        let wanted = [true, true, self.variant.lstm(), !self.variant.before];
-        let terms = outputs.iter().zip(&self.d).zip(wanted).filter(|&(_, wanted)| wanted);
-        terms.map(|((a, b), _)| a.iter().zip(b).map(|(a, &b)| a * f64::from(b)).sum::<f64>()).sum()
+        let lstm = self.variant.lstm();
+        let above = self.d_above.iter().flatten().zip([true, lstm].into_iter().cycle());
+        let d = self.d.iter().zip([true, true, lstm, !self.variant.before]).chain(above);
+        let terms = outputs[..4].iter().chain(&outputs[5..]).zip(d).filter(|&(_, (_, wanted))| wanted);
+        terms.map(|(a, (b, _))| a.iter().zip(b).map(|(a, &b)| a * f64::from(b)).sum::<f64>()).sum()
     }
 
     pub(super) fn check(&self, found: &[Vec<f32>]) {
         let (lstm, after) = (self.variant.lstm(), !self.variant.before);
         let expected = self.reference().forward();
         let wanted = [true, true, lstm, after, true];
-        for (index, expected) in expected.iter().enumerate().filter(|&(index, _)| wanted[index]) {
-            let name = ["y", "h", "c", "a", "weights"][index];
-            assert_close(&found[index], expected, &format!("{name}, {:?} {:?}", self.shape, self.variant));
+        for (index, expected) in expected.iter().enumerate() {
+            let (name, place) = match index.checked_sub(5) {
+                Some(state) if state % 2 == 0 => ("h above", 5 + self.fields.len() + state),
+                Some(state) if lstm => ("c above", 5 + self.fields.len() + state),
+                None if wanted[index] => (["y", "h", "c", "a", "weights"][index], index),
+                _ => continue,
+            };
+            assert_close(&found[place], expected, &format!("{name}, {:?} {:?}", self.shape, self.variant));
         }
     }
 
@@ -275,13 +377,9 @@ impl Case {
     pub(super) fn check_gradients(&self, random: &mut Random, found: &[Vec<f32>], count: usize) {
         let reference = self.reference();
         let start = if self.variant.accumulate { 0.5 } else { 0.0 };
-        for (field, name) in FIELDS.iter().enumerate() {
-            let gradient = &found[5 + field];
-            let exists = self.variant.has(field)
-                || field == 3
-                || field == 4 && self.variant.lstm()
-                || field == 5 && !self.variant.before;
-            if !exists || gradient.is_empty() {
+        for field in 0..self.fields.len() {
+            let (gradient, name) = (&found[5 + field], field_name(field));
+            if !self.wants(field) || gradient.is_empty() {
                 continue;
             }
             let masked = |index: usize| match field {
