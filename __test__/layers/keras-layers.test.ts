@@ -39,7 +39,10 @@ for (const file of readdirSync(folder).filter((name) => /^layers-.*\.json$/.test
     const { cases } = JSON.parse(readFileSync(new URL(file, folder), "utf8")) as { cases: Case[] };
     t.true(cases.length > 0);
     let worst = 0;
-    for (const { name, document, weights, inputs, outputs } of cases) {
+    // `predict` takes rows: one mask for all of them is compared on the Rust side alone.
+    const ofRows = cases.filter(({ inputs }) => new Set(inputs.map(({ shape }) => shape[0])).size === 1);
+    t.true(ofRows.length > 0);
+    for (const { name, document, weights, inputs, outputs } of ofRows) {
       await using tested = model(restoreGraph(document));
       const given = describedWeights(tested.handle()).map(({ layer, name: weight }) => {
         const found = weights.find((entry) => entry.layer === layer && entry.name === weight)!;
@@ -65,6 +68,8 @@ for (const file of readdirSync(folder).filter((name) => /^layers-.*\.json$/.test
         worst = Math.max(worst, error);
       }
     }
-    t.log(`${cases.length} cases, largest relative error ${worst.toExponential(1)}`);
+    const left = cases.length - ofRows.length;
+    if (left > 0) t.log(`${left} cases have one mask for all rows: only compared on the Rust side`);
+    t.log(`${ofRows.length} cases, largest relative error ${worst.toExponential(1)}`);
   });
 }
