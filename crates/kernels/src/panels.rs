@@ -38,30 +38,37 @@ impl Kernel for Pack<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
         // Lanes without a row read the same zeros again and again.
-        let mut rows = [([0.0; LANES].as_ptr(), 0); LANES];
+        let zeros = [0.0; LANES];
+        let mut rows = [(zeros.as_ptr(), 0); LANES];
         for (to, row) in rows.iter_mut().zip(&self.rows) {
             if let Some(row) = row {
                 *to = (row.as_ptr(), LANES);
             }
         }
         // Sixteen features at a time: the lines of the rows and of the panel then stay in the first cache.
-        for (block, vectors) in self.panel.as_chunks_mut::<LANES>().0.chunks_mut(LANES).enumerate() {
-            // SAFETY: rows reach as far as the panel; the caller vouches for the path.
-            unsafe {
+        let vectors = self.panel.as_chunks_mut::<LANES>().0;
+        let (blocks, rest) = vectors.as_chunks_mut::<LANES>();
+        // SAFETY: rows reach as far as the panel; the caller vouches for the path.
+        unsafe {
+            for (block, vectors) in blocks.iter_mut().enumerate() {
                 // Loops in place of closures, which would be calls without the instruction set.
                 let mut lanes = [L::splat(0.0); LANES];
-                if vectors.len() == LANES {
-                    for (lanes, (row, step)) in lanes.iter_mut().zip(rows) {
-                        *lanes = L::load(row.add(block * step));
-                    }
-                } else {
-                    for (lanes, (row, step)) in lanes.iter_mut().zip(rows) {
-                        *lanes = L::load_first(row.add(block * step), vectors.len());
-                    }
+                for (lanes, (row, step)) in lanes.iter_mut().zip(rows) {
+                    *lanes = L::load(row.add(block * step));
                 }
                 for (lanes, vector) in L::transpose(lanes).into_iter().zip(vectors) {
                     lanes.store(vector.as_mut_ptr());
                 }
+            }
+            if rest.is_empty() {
+                return;
+            }
+            let mut lanes = [L::splat(0.0); LANES];
+            for (lanes, (row, step)) in lanes.iter_mut().zip(rows) {
+                *lanes = L::load_first(row.add(blocks.len() * step), rest.len());
+            }
+            for (lanes, vector) in L::transpose(lanes).into_iter().zip(rest) {
+                lanes.store(vector.as_mut_ptr());
             }
         }
     }
@@ -92,29 +99,37 @@ impl Kernel for Unpack<'_> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(mut self) {
-        for (block, vectors) in self.panel.as_chunks::<LANES>().0.chunks(LANES).enumerate() {
-            // SAFETY: rows reach as far as the panel; the caller vouches for the path.
-            unsafe {
+        let (blocks, rest) = self.panel.as_chunks::<LANES>().0.as_chunks::<LANES>();
+        // SAFETY: rows reach as far as the panel; the caller vouches for the path.
+        unsafe {
+            for (block, vectors) in blocks.iter().enumerate() {
                 // Loops in place of closures, which would be calls without the instruction set.
                 let mut lanes = [L::splat(0.0); LANES];
-                if let Ok(vectors) = <&[_; LANES]>::try_from(vectors) {
-                    for (lanes, vector) in lanes.iter_mut().zip(vectors) {
-                        *lanes = L::load(vector.as_ptr());
-                    }
-                } else {
-                    for (lanes, vector) in lanes.iter_mut().zip(vectors) {
-                        *lanes = L::load(vector.as_ptr());
-                    }
+                for (lanes, vector) in lanes.iter_mut().zip(vectors) {
+                    *lanes = L::load(vector.as_ptr());
                 }
                 for (lanes, row) in L::transpose(lanes).into_iter().zip(&mut self.rows) {
                     let Some(row) = row else { continue };
                     let to = row.as_mut_ptr().add(block * LANES);
-                    match (self.write, vectors.len()) {
-                        (Write::Set, LANES) => lanes.store(to),
-                        (Write::Add, LANES) => L::load(to).add(lanes).store(to),
-                        (Write::Set, count) => lanes.store_first(to, count),
-                        (Write::Add, count) => L::load_first(to, count).add(lanes).store_first(to, count),
+                    match self.write {
+                        Write::Set => lanes.store(to),
+                        Write::Add => L::load(to).add(lanes).store(to),
                     }
+                }
+            }
+            if rest.is_empty() {
+                return;
+            }
+            let mut lanes = [L::splat(0.0); LANES];
+            for (lanes, vector) in lanes.iter_mut().zip(rest) {
+                *lanes = L::load(vector.as_ptr());
+            }
+            for (lanes, row) in L::transpose(lanes).into_iter().zip(&mut self.rows) {
+                let Some(row) = row else { continue };
+                let to = row.as_mut_ptr().add(blocks.len() * LANES);
+                match self.write {
+                    Write::Set => lanes.store_first(to, rest.len()),
+                    Write::Add => L::load_first(to, rest.len()).add(lanes).store_first(to, rest.len()),
                 }
             }
         }
