@@ -49,15 +49,19 @@ export async function serveSteps(define) {
       return { milliseconds, losses };
     },
 
-    // The model has the metric `nll`, the mean over all tokens.
+    // The model has the metric `nll`. Batch by batch: over several of them a metric of Keras is a mean of rows, in which a token of a
+    // short text weighs more than one of a long text, and not that of all tokens.
     async evaluate({ batches }) {
-      const data = batches.map((places) => {
+      let [sum, tokens] = [0, 0];
+      for (const places of batches) {
         const [source, decoder, goal] = arrays(places);
-        return { inputs: [source, decoder], targets: [goal] };
-      });
-      const { nll } = await translator.evaluate(data, { verbose: "silent" });
-      const tokens = data.flatMap(({ targets: [goal] }) => [...goal.data]).filter((id) => id !== 0).length;
-      return { loss: nll, tokens };
+        const own = goal.data.reduce((count, id) => count + (id !== 0 ? 1 : 0), 0);
+        const batch = [{ inputs: [source, decoder], targets: [goal] }];
+        const { nll } = await translator.evaluate(batch, { verbose: "silent" });
+        sum += nll * own;
+        tokens += own;
+      }
+      return { loss: sum / tokens, tokens };
     },
 
     memory: () => ({ peakMiB: memory().peakMiB }),
