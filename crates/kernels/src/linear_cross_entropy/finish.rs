@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     Context,
-    panels::{Unpack, Write},
+    panels::Unpack,
     shared::Shared,
     simd::{LANES, Simd},
 };
@@ -167,8 +167,7 @@ impl Finish<'_> {
         }
         // SAFETY: each row belongs to one lane of one panel.
         let row = |row: &usize| unsafe { gradient.dh.part(row * features, features) };
-        let write = if gradient.dh_keeps { Write::Add } else { Write::Set };
-        simd.run(Unpack::new(dh, |lane| self.rows.get(panel * LANES + lane).map(row), write));
+        simd.run(Unpack::new(dh, |lane| self.rows.get(panel * LANES + lane).map(row), gradient.dh_keeps));
         for (token, factor) in tokens.zip(factor) {
             // SAFETY: as above.
             let to = unsafe { chunk.scaled.part(token * scaled_stride(features), features) };

@@ -6,12 +6,7 @@ use super::{
     plan::Plan,
     softmax::{Softmax, Work},
 };
-use crate::{
-    Context,
-    panels::{Unpack, Write},
-    shared::Shared,
-    simd::LANES,
-};
+use crate::{Context, panels::Unpack, shared::Shared, simd::LANES};
 
 fn each_chunk(
     context: &Context,
@@ -75,7 +70,7 @@ pub fn linear_softmax(
                 for vector in values.as_chunks_mut::<LANES>().0 {
                     vector.iter_mut().zip(factor).for_each(|(value, factor)| *value *= factor);
                 }
-                context.simd.run(Unpack::new(values, |lane| rows.get(panel * LANES + lane).map(row), Write::Set));
+                context.simd.run(Unpack::new(values, |lane| rows.get(panel * LANES + lane).map(row), false));
             }
         });
     });

@@ -3,7 +3,7 @@ use crate::{
     Context, Precision,
     bfloat16::{Layout, PairTask, Source},
     buffer::Buffer,
-    panels::{Pack, Unpack, Write, panels_length},
+    panels::{Pack, Unpack, panels_length},
     shared::Shared,
     simd::{LANES, Simd},
     tile::{Ahead, INNER_BLOCK, Left, Out, Product, Right, Start},
@@ -230,12 +230,11 @@ impl Task<'_> {
             };
             // SAFETY: operands and scratch space have these sizes.
             unsafe { product.run(simd) };
-            let write = if self.accumulate { Write::Add } else { Write::Set };
             for (panel, from) in scratch.chunks_exact((height * LANES).max(1)).enumerate() {
                 let row = |lane| Some(panel * LANES + lane).filter(|&row| row < width);
                 // SAFETY: the parts of the rows that belong to this piece alone.
                 let to = |row: usize| unsafe { self.c.part((j + row) * columns + i, height) };
-                simd.run(Unpack::new(from, |lane| row(lane).map(to), write));
+                simd.run(Unpack::new(from, |lane| row(lane).map(to), self.accumulate));
             }
             return;
         }

@@ -9,12 +9,13 @@ mod backward;
 mod forward;
 mod plan;
 mod prepared;
-pub(crate) mod rows;
 mod sequence;
 mod steps;
 #[cfg(test)]
 pub(crate) mod testing;
 mod weights;
+
+pub(crate) use crate::panels::rows;
 
 pub(crate) use activations::{Activations, slope, value, value_and_slope};
 pub(crate) use around::{BackwardAround, ForwardAround};

@@ -37,17 +37,12 @@ impl Part {
         let rows = if P == 2 { L::ROWS_2 } else { L::ROWS_1 };
         while row + rows <= self.rows {
             match rows {
-                24 => self.tile::<L, 24, P, TAIL>(row),
                 12 => self.tile::<L, 12, P, TAIL>(row),
                 8 => self.tile::<L, 8, P, TAIL>(row),
                 6 => self.tile::<L, 6, P, TAIL>(row),
                 _ => self.tile::<L, 4, P, TAIL>(row),
             }
             row += rows;
-        }
-        if rows > 12 && row + 12 <= self.rows {
-            self.tile::<L, 12, P, TAIL>(row);
-            row += 12;
         }
         if rows > 4 && row + 8 <= self.rows {
             self.tile::<L, 4, P, TAIL>(row);

@@ -1,16 +1,11 @@
 //! Token panels: 16 rows of a row-major matrix side by side, `[rows / 16][features][16]`, so that each lane is one row.
+pub(crate) mod rows;
+
 use crate::simd::{Kernel, LANES, Lanes};
 
 /// Floats in the panels of `rows` rows with `features` features.
 pub(crate) fn panels_length(rows: usize, features: usize) -> usize {
     rows.div_ceil(LANES) * features * LANES
-}
-
-/// What [`Unpack`] does with its destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Write {
-    Set,
-    Add,
 }
 
 /// Packs rows into one panel `[features][16]`; lanes without a row become 0.
@@ -37,40 +32,9 @@ impl Kernel for Pack<'_> {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        // Lanes without a row read the same zeros again and again.
-        let zeros = [0.0; LANES];
-        let mut rows = [(zeros.as_ptr(), 0); LANES];
-        for (to, row) in rows.iter_mut().zip(&self.rows) {
-            if let Some(row) = row {
-                *to = (row.as_ptr(), LANES);
-            }
-        }
-        // Sixteen features at a time: the lines of the rows and of the panel then stay in the first cache.
-        let vectors = self.panel.as_chunks_mut::<LANES>().0;
-        let (blocks, rest) = vectors.as_chunks_mut::<LANES>();
+        let sources = self.rows.map(|row| row.map(<[f32]>::as_ptr));
         // SAFETY: rows reach as far as the panel; the caller vouches for the path.
-        unsafe {
-            for (block, vectors) in blocks.iter_mut().enumerate() {
-                // Loops in place of closures, which would be calls without the instruction set.
-                let mut lanes = [L::splat(0.0); LANES];
-                for (lanes, (row, step)) in lanes.iter_mut().zip(rows) {
-                    *lanes = L::load(row.add(block * step));
-                }
-                for (lanes, vector) in L::transpose(lanes).into_iter().zip(vectors) {
-                    lanes.store(vector.as_mut_ptr());
-                }
-            }
-            if rest.is_empty() {
-                return;
-            }
-            let mut lanes = [L::splat(0.0); LANES];
-            for (lanes, (row, step)) in lanes.iter_mut().zip(rows) {
-                *lanes = L::load_first(row.add(blocks.len() * step), rest.len());
-            }
-            for (lanes, vector) in L::transpose(lanes).into_iter().zip(rest) {
-                lanes.store(vector.as_mut_ptr());
-            }
-        }
+        unsafe { rows::pack::<L>(self.panel.as_mut_ptr(), &sources, self.panel.len() / LANES, None) };
     }
 }
 
@@ -80,17 +44,17 @@ pub(crate) struct Unpack<'a> {
     panel: &'a [f32],
     /// Each at least `features` long.
     rows: [Option<&'a mut [f32]>; LANES],
-    write: Write,
+    accumulate: bool,
 }
 
 impl<'a> Unpack<'a> {
     /// `row(lane)` is the row of a lane.
     #[inline(always)]
-    pub(crate) fn new(panel: &'a [f32], row: impl Fn(usize) -> Option<&'a mut [f32]>, write: Write) -> Self {
+    pub(crate) fn new(panel: &'a [f32], row: impl Fn(usize) -> Option<&'a mut [f32]>, accumulate: bool) -> Self {
         let rows: [Option<&mut [f32]>; LANES] = std::array::from_fn(row);
         let features = panel.len() / LANES;
         assert!(rows.iter().flatten().all(|row| row.len() >= features), "a row is shorter than its panel");
-        Self { panel, rows, write }
+        Self { panel, rows, accumulate }
     }
 }
 
@@ -98,47 +62,17 @@ impl Kernel for Unpack<'_> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<L: Lanes>(mut self) {
-        let (blocks, rest) = self.panel.as_chunks::<LANES>().0.as_chunks::<LANES>();
+    unsafe fn run<L: Lanes>(self) {
+        let targets = self.rows.map(|row| row.map(<[f32]>::as_mut_ptr));
+        let features = self.panel.len() / LANES;
         // SAFETY: rows reach as far as the panel; the caller vouches for the path.
-        unsafe {
-            for (block, vectors) in blocks.iter().enumerate() {
-                // Loops in place of closures, which would be calls without the instruction set.
-                let mut lanes = [L::splat(0.0); LANES];
-                for (lanes, vector) in lanes.iter_mut().zip(vectors) {
-                    *lanes = L::load(vector.as_ptr());
-                }
-                for (lanes, row) in L::transpose(lanes).into_iter().zip(&mut self.rows) {
-                    let Some(row) = row else { continue };
-                    let to = row.as_mut_ptr().add(block * LANES);
-                    match self.write {
-                        Write::Set => lanes.store(to),
-                        Write::Add => L::load(to).add(lanes).store(to),
-                    }
-                }
-            }
-            if rest.is_empty() {
-                return;
-            }
-            let mut lanes = [L::splat(0.0); LANES];
-            for (lanes, vector) in lanes.iter_mut().zip(rest) {
-                *lanes = L::load(vector.as_ptr());
-            }
-            for (lanes, row) in L::transpose(lanes).into_iter().zip(&mut self.rows) {
-                let Some(row) = row else { continue };
-                let to = row.as_mut_ptr().add(blocks.len() * LANES);
-                match self.write {
-                    Write::Set => lanes.store_first(to, rest.len()),
-                    Write::Add => L::load_first(to, rest.len()).add(lanes).store_first(to, rest.len()),
-                }
-            }
-        }
+        unsafe { rows::unpack::<L>(self.panel.as_ptr(), &targets, features, self.accumulate, |_| None) };
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Pack, Unpack, Write, panels_length};
+    use super::{Pack, Unpack, panels_length};
     use crate::{
         shared::Shared,
         simd::{LANES, Simd},
@@ -165,11 +99,11 @@ mod tests {
                 }
             }
             let mut back = vec![1.0; rows * stride];
-            for write in [Write::Set, Write::Add] {
+            for accumulate in [false, true] {
                 let back = Shared::new(&mut back);
                 // SAFETY: the chosen rows differ.
                 let row = |lane: usize| row(lane).map(|row| unsafe { back.part(row * stride, features) });
-                simd.run(Unpack::new(&panel, row, write));
+                simd.run(Unpack::new(&panel, row, accumulate));
             }
             for (index, (&back, &source)) in back.iter().zip(&source).enumerate() {
                 let inside = chosen.contains(&(index / stride)) && index % stride < features;

@@ -7,15 +7,23 @@ pub(crate) type Sources = [Option<*const f32>; LANES];
 /// As [`Sources`], to write to.
 pub(crate) type Targets = [Option<*mut f32>; LANES];
 
+/// What lanes without a row read.
+static ZEROS: [f32; LANES] = [0.0; LANES];
+
 /// 16 features of 16 rows from feature `at` on, as panel vectors; features behind `features` are 0.
 #[inline(always)]
 pub(crate) unsafe fn gather<L: Lanes>(rows: &Sources, at: usize, features: usize) -> [L; LANES] {
     let mut vectors = [L::splat(0.0); LANES];
-    let count = LANES.min(features - at);
-    for (vector, row) in vectors.iter_mut().zip(rows) {
-        if let Some(row) = row {
-            *vector = if count == LANES { L::load(row.add(at)) } else { L::load_first(row.add(at), count) };
+    let count = features - at;
+    // Each of the loops sets all vectors, or they would be written to memory as zeros first.
+    if count >= LANES {
+        for (vector, row) in vectors.iter_mut().zip(rows) {
+            *vector = L::load(row.map_or(ZEROS.as_ptr(), |row| row.add(at)));
         }
+        return L::transpose(vectors);
+    }
+    for (vector, row) in vectors.iter_mut().zip(rows) {
+        *vector = L::load_first(row.map_or(ZEROS.as_ptr(), |row| row.add(at)), count);
     }
     L::transpose(vectors)
 }
@@ -55,6 +63,12 @@ pub(crate) unsafe fn add<L: Lanes>(panel: *mut f32, rows: &Sources, features: us
 #[inline(always)]
 unsafe fn scatter<L: Lanes>(panel: *const f32, at: usize, features: usize) -> [L; LANES] {
     let mut vectors = [L::splat(0.0); LANES];
+    if features - at >= LANES {
+        for (feature, vector) in vectors.iter_mut().enumerate() {
+            *vector = L::load(panel.add((at + feature) * LANES));
+        }
+        return L::transpose(vectors);
+    }
     for (feature, vector) in vectors.iter_mut().enumerate().take(features - at) {
         *vector = L::load(panel.add((at + feature) * LANES));
     }
@@ -96,17 +110,15 @@ pub(crate) unsafe fn unpack<L: Lanes>(
                 vector.store(tile.add(row * LANES));
             }
         }
-        let count = LANES.min(features - at);
-        for (row, mut vector) in rows.iter().zip(vectors) {
+        let count = features - at;
+        for (row, vector) in rows.iter().zip(vectors) {
             let Some(row) = row else { continue };
             let to = row.add(at);
-            if accumulate {
-                vector = vector.add(L::load_first(to, count));
-            }
-            if count == LANES {
-                vector.store(to);
-            } else {
-                vector.store_first(to, count);
+            match (accumulate, count >= LANES) {
+                (false, true) => vector.store(to),
+                (true, true) => vector.add(L::load(to)).store(to),
+                (false, false) => vector.store_first(to, count),
+                (true, false) => vector.add(L::load_first(to, count)).store_first(to, count),
             }
         }
     }
