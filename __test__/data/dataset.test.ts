@@ -1,6 +1,7 @@
 import test from "ava";
 import fc from "fast-check";
-import { Dataset, type DatasetPosition } from "../../src/data/dataset.ts";
+import { Dataset } from "../../src/data/dataset.ts";
+import type { DatasetPosition } from "../../src/data/dataset-iterator.ts";
 import { padSequences, stack } from "../../src/data/example.ts";
 import { DataError, OptionError, StateError } from "../../src/errors.ts";
 

@@ -3,7 +3,6 @@ import { checkKeys, integerOption, numberOption } from "../options.ts";
 import {
   advanced,
   type ChangeTogether,
-  type Cursor,
   checkCursor,
   dropped,
   filtered,
@@ -16,6 +15,7 @@ import {
   windowed,
 } from "./blocks.ts";
 import { type BucketOptions, cutBuckets } from "./bucketing.ts";
+import { DatasetIterator, type DatasetPosition, type Delivered } from "./dataset-iterator.ts";
 import { type ArrayData, type Example, examplesOf } from "./example.ts";
 import type { SplitOptions } from "./parallel-text.ts";
 import { permutation, permutationOf } from "./random.ts";
@@ -23,16 +23,6 @@ import { innerEpoch, nothingToRepeat, repeatedView } from "./repetition.ts";
 import { checkTokenBatch, type TokenBatchOptions, TokenGroups } from "./token-batches.ts";
 import { Turn } from "./turn.ts";
 import { finite, type View } from "./view.ts";
-
-/** A place in a dataset: what a checkpoint keeps. It can be written as JSON. */
-export interface DatasetPosition {
-  /** From 0. */
-  epoch: number;
-  /** Items of that epoch that were delivered. */
-  step: number;
-  /** For data that are read anew in each epoch: where in them the next item lies, so that what comes before is not read again. */
-  cursor?: Cursor;
-}
 
 /** Options of {@link Dataset.shuffle}. */
 export interface ShuffleOptions {
@@ -440,59 +430,6 @@ export class Dataset<T> implements AsyncIterable<T> {
     const part = (items: readonly T[], epoch: number) =>
       view({ length: items.length, at: (index) => items[index]! }, epoch);
     return this.#derive<U>(whole, (open) => windowed(open, window, slice, part));
-  }
-}
-
-/** An item, where the one after it lies, and how many the epoch has, if that is known. */
-interface Delivered<T> {
-  readonly item: T;
-  readonly next: Cursor | undefined;
-  readonly count: number | undefined;
-}
-
-/** Reads a {@link Dataset} and knows where it is. */
-export class DatasetIterator<T> implements AsyncIterableIterator<T> {
-  readonly #items: AsyncGenerator<Delivered<T>>;
-  #position: DatasetPosition;
-  #count: number | undefined;
-
-  /** @internal */
-  constructor(items: AsyncGenerator<Delivered<T>>, position: DatasetPosition) {
-    this.#items = items;
-    this.#position = position;
-  }
-
-  /** Where the next item lies. */
-  get position(): DatasetPosition {
-    return { ...this.#position };
-  }
-
-  /**
-   * How many items the epoch has, known from the first one on; `undefined` for data that are read anew, or without end.
-   *
-   * @internal
-   */
-  get count(): number | undefined {
-    return this.#count;
-  }
-
-  async next(): Promise<IteratorResult<T>> {
-    const result = await this.#items.next();
-    if (result.done) return { done: true, value: undefined };
-    const { item, next, count } = result.value;
-    this.#count = count;
-    const { epoch, step } = this.#position;
-    this.#position = { epoch, step: step + 1, ...(next === undefined ? {} : { cursor: next }) };
-    return { done: false, value: item };
-  }
-
-  async return(): Promise<IteratorResult<T>> {
-    await this.#items.return(undefined);
-    return { done: true, value: undefined };
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
   }
 }
 

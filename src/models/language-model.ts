@@ -34,7 +34,8 @@ import {
 } from "./language-model/fit.ts";
 import { type RecurrentLanguageModelOptions, recurrentLanguageModel } from "./language-model/recurrent.ts";
 import { type TransformerLanguageModelOptions, transformerLanguageModel } from "./language-model/transformer.ts";
-import { Model, type SaveOptions } from "./model.ts";
+import { Model } from "./model.ts";
+import type { SaveOptions } from "./model-options.ts";
 import { checkTrained, compileFor } from "./seq2seq/fit.ts";
 import type { Border } from "./seq2seq/roles.ts";
 import { checkChance, samplingOf } from "./seq2seq/subword-regularization.ts";

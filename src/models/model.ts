@@ -26,21 +26,8 @@ import { type Prediction, predict } from "../training/predict.ts";
 import { type StepsData, steps, type TrainingStep } from "../training/steps.ts";
 import type { TensorSpecification, Trainable, TrainedOutput } from "../training/trainable.ts";
 import { type Compilation, type CompileOptions, checkCompile, compilationDocument } from "./compile.ts";
+import type { BuildOptions, SaveOptions } from "./model-options.ts";
 import { type SummaryOptions, summaryLines } from "./summary.ts";
-
-/** Options of `Model.build`. */
-export interface BuildOptions {
-  /** Seed of the initialisers, an integer from 0 to 2^53 - 1; default 0, so that runs can be repeated. */
-  seed?: number;
-  /** Cancels reading of pre-trained vectors. */
-  signal?: AbortSignal;
-}
-
-/** Options of `Model.save`. */
-export interface SaveOptions {
-  /** Further files of the folder, by name, such as those of tokenisers. */
-  extraFiles?: Readonly<Record<string, string | Uint8Array>>;
-}
 
 /**
  * The layers between input tensors and output tensors. Models over the same layers share their weights. Called on tensors, a

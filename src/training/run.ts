@@ -1,4 +1,4 @@
-import type { DatasetPosition } from "../data/dataset.ts";
+import type { DatasetPosition } from "../data/dataset-iterator.ts";
 import { DataError, NaNLossError } from "../errors.ts";
 import type { StepResult } from "../native-interface.ts";
 import type { CallbackList } from "./callbacks/callback-list.ts";

@@ -1,4 +1,5 @@
-import type { Dataset, DatasetPosition } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
+import type { DatasetPosition } from "../data/dataset-iterator.ts";
 import type { DataBatch } from "../data/example.ts";
 import { permutation } from "../data/random.ts";
 import { DataError } from "../errors.ts";

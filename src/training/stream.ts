@@ -1,4 +1,4 @@
-import type { DatasetPosition } from "../data/dataset.ts";
+import type { DatasetPosition } from "../data/dataset-iterator.ts";
 import type { BatchSource, StepData } from "./source.ts";
 
 /** Takes the batches of a source one after the other, and prepares the next one ahead. */

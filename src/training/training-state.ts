@@ -1,4 +1,4 @@
-import type { DatasetPosition } from "../data/dataset.ts";
+import type { DatasetPosition } from "../data/dataset-iterator.ts";
 import type { CallbackState } from "./callbacks/callback.ts";
 import type { History } from "./history.ts";
 import type { BatchSource } from "./source.ts";

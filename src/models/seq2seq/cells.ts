@@ -66,17 +66,19 @@ export function decoderLayer(
   return called(layerOf(cell, { ...setup, returnState: false }), x, { initialState });
 }
 
+/** What decoders with attention are made of. */
+interface AttentionSetup {
+  readonly name: string;
+  readonly cell: Cell;
+  readonly units: number;
+  readonly attention: AttentionForm;
+  readonly dropout: number;
+  readonly recurrentDropout: number;
+}
+
 /** All layers of the decoder, of which the last looks at the steps of the encoder and its output is fed to the first. */
 export function attentionDecoder(
-  setup: {
-    readonly name: string;
-    readonly cell: Cell;
-    readonly units: number;
-    readonly layers: number;
-    readonly attention: AttentionForm;
-    readonly dropout: number;
-    readonly recurrentDropout: number;
-  },
+  setup: AttentionSetup & { readonly layers: number },
   x: SymbolicTensor,
   memory: SymbolicTensor,
   initialState: readonly SymbolicTensor[],
@@ -88,23 +90,15 @@ export function attentionDecoder(
 
 /** A layer of the decoder that looks at the steps of the encoder, from given states. */
 export function attentionDecoderLayer(
-  setup: {
-    readonly name: string;
-    readonly cell: Cell;
-    readonly units: number;
-    readonly attention: AttentionForm;
-    readonly dropout: number;
-    readonly recurrentDropout: number;
-  },
+  setup: AttentionSetup,
   x: SymbolicTensor,
   memory: SymbolicTensor,
   initialState: readonly SymbolicTensor[],
 ): SymbolicTensor {
-  const { dropout, cell, ...options } = setup;
+  const { name, dropout } = setup;
   // One choice of features for a whole sequence, as within the other recurrent layers.
-  const kept = dropout === 0 ? x : spatialDropout1d({ rate: dropout, name: `${setup.name}Dropout` })(x);
-  const layer = attentionRnn({ ...options, cell: cell === "gru" ? "gru" : "lstm", returnSequences: true });
-  return layer(kept, memory, { initialState });
+  const kept = dropout === 0 ? x : spatialDropout1d({ rate: dropout, name: `${name}Dropout` })(x);
+  return attentionDecoder({ ...setup, dropout: 0, layers: 1 }, kept, memory, initialState);
 }
 
 /** A layer of the encoder; read in both directions, outputs and each state are those of both side by side. */
