@@ -13,6 +13,7 @@ import {
 } from "../../../src/index.ts";
 import { TokenStream } from "../../../src/models/language-model/blocks.ts";
 import { samplingOf } from "../../../src/models/seq2seq/subword-regularization.ts";
+import { batchCounter } from "../../helpers/batch-counter.ts";
 
 let folder = "";
 test.before(async () => {
@@ -74,19 +75,7 @@ test("training differs by the cutting alone, and an interrupted run goes on with
 });
 
 test("each epoch has all texts, cut by seed and epoch, in as many blocks as they take", async (t) => {
-  const counts: number[] = [];
-  let batches = 0;
-  const counter: Callback = {
-    onEpochBegin() {
-      batches = 0;
-    },
-    onBatchEnd() {
-      batches += 1;
-    },
-    onEpochEnd() {
-      counts.push(batches);
-    },
-  };
+  const { counts, counter } = batchCounter();
   const chance = { dropout: 0.4 };
   const { contextLength } = quiet;
   const [batchSize, seed] = [1, 4];

@@ -19,6 +19,7 @@ import { lengthOf } from "../../../src/models/seq2seq/batches.ts";
 import type { EncodedPair } from "../../../src/models/seq2seq/encoded-pairs.ts";
 import { PairEncoder } from "../../../src/models/seq2seq/pairs.ts";
 import { RegularizedCutting, type SubwordRegularization } from "../../../src/models/seq2seq/subword-regularization.ts";
+import { batchCounter } from "../../helpers/batch-counter.ts";
 
 let folder = "";
 test.before(async () => {
@@ -160,19 +161,7 @@ test("training differs by the cutting alone, and an interrupted run goes on with
 });
 
 test("every pair is learnt in each epoch, however many batches it takes", async (t) => {
-  const counts: number[] = [];
-  let batches = 0;
-  const counter: Callback = {
-    onEpochBegin() {
-      batches = 0;
-    },
-    onBatchEnd() {
-      batches += 1;
-    },
-    onEpochEnd() {
-      counts.push(batches);
-    },
-  };
+  const { counts, counter } = batchCounter();
   const chances = { source: { dropout: 0.5 }, target: { alpha: 0 } };
   const batchTokens = 60;
   const seed = 4;
