@@ -210,7 +210,7 @@ impl Case {
 }
 
 fn check(file: &str, cases: usize) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../__test__/golden/keras").join(file);
+    let path = Path::new("../../__test__/golden/keras").join(file);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let parsed: File = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
     assert_eq!(parsed.cases.len(), cases, "{file}: number of cases");

@@ -51,8 +51,8 @@ enum Form {
 }
 
 fn read() -> File {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../__test__/golden/keras/optimizers.json");
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let path = Path::new("../../__test__/golden/keras/optimizers.json");
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("optimizers.json: {error}"))
 }
 

@@ -8,7 +8,7 @@ use tokenizers::{
 
 use super::super::{Encoding, Fault, Sampling, SpecialNames, Tokenizer};
 
-const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../__test__/golden/tokenizers");
+const GOLDEN: &str = "../../__test__/golden/tokenizers";
 const NAMES: [&str; 6] = ["unigram", "bpe", "unigram-bytes", "bpe-bytes", "unigram-spaces", "bpe-suffix"];
 
 fn bytes(name: &str) -> Vec<u8> {
