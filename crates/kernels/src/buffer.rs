@@ -3,13 +3,13 @@ use std::{
     alloc::{Layout, alloc_zeroed, dealloc},
     ops::{Deref, DerefMut},
     ptr::NonNull,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use crate::place::Place;
 
 const ALIGNMENT: usize = 64;
-/// Free bytes that the pool keeps at most.
+/// Free bytes that the pool keeps in any case.
 const KEPT_BYTES: usize = 512 << 20;
 
 struct Raw {
@@ -53,12 +53,66 @@ struct Free {
     /// By [`place`].
     classes: [Vec<Raw>; PLACES],
     bytes: usize,
+    /// Bytes of the pool's buffers that are in use.
+    used: usize,
+    /// The most that were in use at a time, forgotten by [`settle`].
+    most: usize,
+    /// Free bytes that are kept in any case.
+    least: usize,
+}
+
+impl Free {
+    const fn new(least: usize) -> Self {
+        Self { classes: [const { Vec::new() }; PLACES], bytes: 0, used: 0, most: 0, least }
+    }
+
+    /// Takes a buffer of a capacity or of one of the next two, if there is one; from now on it is in use, found or not.
+    fn take(&mut self, capacity: usize) -> Option<Raw> {
+        let first = place(capacity);
+        let found = self.classes[first..PLACES.min(first + 3)].iter_mut().find_map(Vec::pop);
+        let free = found.as_ref().map_or(0, |raw| raw.capacity * 4);
+        self.bytes -= free;
+        self.used += free.max(capacity * 4);
+        self.most = self.most.max(self.used);
+        found
+    }
+
+    /// Takes a buffer back, or drops it where there are enough: a step of training needs again what the step before did, and a
+    /// quarter more for batches of other shapes.
+    fn give(&mut self, raw: Raw) -> Option<Raw> {
+        let bytes = raw.capacity * 4;
+        self.used -= bytes;
+        if self.bytes + bytes > self.least.max(self.most + self.most / 4) {
+            return Some(raw);
+        }
+        self.bytes += bytes;
+        self.classes[place(raw.capacity)].push(raw);
+        None
+    }
+
+    fn settle(&mut self) {
+        self.most = self.used;
+        self.trim(self.least);
+    }
+
+    fn trim(&mut self, bytes: usize) {
+        for class in self.classes.iter_mut().rev() {
+            while self.bytes > bytes {
+                let Some(raw) = class.pop() else { break };
+                self.bytes -= raw.capacity * 4;
+            }
+        }
+    }
 }
 
 /// Two classes for each power of two.
 const PLACES: usize = 2 * usize::BITS as usize;
 
-static FREE: Mutex<Free> = Mutex::new(Free { classes: [const { Vec::new() }; PLACES], bytes: 0 });
+static FREE: Mutex<Free> = Mutex::new(Free::new(KEPT_BYTES));
+
+fn free() -> MutexGuard<'static, Free> {
+    FREE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Size class of a length: powers of two and their halves between, so that at most a third is wasted.
 fn class(length: usize) -> usize {
@@ -66,9 +120,9 @@ fn class(length: usize) -> usize {
     if length <= power / 4 * 3 { power / 4 * 3 } else { power }
 }
 
-/// Number of a class.
+/// Number of a class, in the order of their capacities.
 fn place(capacity: usize) -> usize {
-    2 * capacity.ilog2() as usize + usize::from(capacity.is_power_of_two())
+    2 * capacity.ilog2() as usize + usize::from(!capacity.is_power_of_two())
 }
 
 fn allocate(capacity: usize) -> Raw {
@@ -84,19 +138,17 @@ fn allocate(capacity: usize) -> Raw {
 /// Bytes of the pool's buffers that nobody uses.
 #[must_use]
 pub fn free_bytes() -> usize {
-    FREE.lock().unwrap_or_else(PoisonError::into_inner).bytes
+    free().bytes
 }
 
 /// Gives free buffers back to the system, the largest first, until the pool keeps at most so many bytes.
 pub fn trim(bytes: usize) {
-    let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-    let Free { classes, bytes: kept } = &mut *free;
-    for class in classes.iter_mut().rev() {
-        while *kept > bytes {
-            let Some(raw) = class.pop() else { break };
-            *kept -= raw.capacity * 4;
-        }
-    }
+    free().trim(bytes);
+}
+
+/// Forgets how much was in use before, and gives back what was kept for it: for the end of something that took much.
+pub fn settle() {
+    free().settle();
 }
 
 impl Buffer {
@@ -107,10 +159,7 @@ impl Buffer {
             return Self { raw: None, length };
         }
         let capacity = class(length);
-        let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = free.classes[place(capacity)].pop();
-        free.bytes -= found.as_ref().map_or(0, |raw| raw.capacity * 4);
-        drop(free);
+        let found = free().take(capacity);
         Self { raw: Some(found.unwrap_or_else(|| allocate(capacity))), length }
     }
 
@@ -168,21 +217,18 @@ impl Clone for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         if let Some(raw) = self.raw.take_if(|raw| raw.place.is_none()) {
-            let bytes = raw.capacity * 4;
-            let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-            if free.bytes + bytes <= KEPT_BYTES {
-                free.bytes += bytes;
-                free.classes[place(raw.capacity)].push(raw);
-            }
+            // What is too much is dropped once the lock is free.
+            let left = free().give(raw);
+            drop(left);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::BTreeSet;
 
-    use super::{Buffer, PLACES, class, free_bytes, place, trim};
+    use super::{Buffer, Free, PLACES, allocate, class, free_bytes, place, trim};
 
     #[test]
     fn free_buffers_are_given_back() {
@@ -195,6 +241,24 @@ mod tests {
         assert!(free_bytes() < before - length);
         trim(usize::MAX);
         assert!(Buffer::zeros(length)[length - 1] == 0.0);
+    }
+
+    #[test]
+    fn as_much_is_kept_as_was_in_use_and_a_quarter() {
+        let mut free = Free::new(4 << 10);
+        let take = |free: &mut Free, capacity| free.take(capacity).unwrap_or_else(|| allocate(capacity));
+        // Each of 1 KiB: 12 of 10 in use and a quarter of them are kept.
+        let small: Vec<_> = (0..10).map(|_| take(&mut free, 256)).collect();
+        assert!(small.into_iter().all(|raw| free.give(raw).is_none()));
+        assert_eq!((free.bytes, free.used, free.most), (10 << 10, 0, 10 << 10));
+        let large: Vec<_> = (0..2).map(|_| take(&mut free, 512)).collect();
+        assert_eq!(large.into_iter().map(|raw| free.give(raw).is_none()).collect::<Vec<_>>(), [true, false]);
+        assert_eq!((free.bytes, free.used), (12 << 10, 0));
+        assert!(free.take(256).is_some());
+        assert_eq!((free.bytes, free.used), (11 << 10, 1 << 10));
+        // From now on 4 KiB are, as in any case.
+        free.settle();
+        assert_eq!((free.bytes, free.most), (4 << 10, 1 << 10));
     }
 
     #[test]
@@ -223,10 +287,9 @@ mod tests {
     }
 
     #[test]
-    fn classes_have_places_of_their_own() {
-        let classes: HashSet<usize> = (1..100_000).map(class).chain([1 << 40, 3 << 40]).collect();
-        let places: HashSet<usize> = classes.iter().map(|&class| place(class)).collect();
-        assert_eq!(places.len(), classes.len());
-        assert!(places.into_iter().all(|place| place < PLACES));
+    fn classes_have_places_in_their_order() {
+        let classes: BTreeSet<usize> = (1..100_000).map(class).chain([1 << 40, 3 << 40]).collect();
+        let places: Vec<usize> = classes.into_iter().map(place).collect();
+        assert!(places.is_sorted_by(|one, next| one < next) && places.iter().all(|&place| place < PLACES));
     }
 }

@@ -9,7 +9,10 @@ use std::{
     time::Instant,
 };
 
-use sconce_kernels::{Context, Precision, buffer::Buffer};
+use sconce_kernels::{
+    Context, Precision,
+    buffer::{self, Buffer},
+};
 
 use super::{CompileDocument, OptimizerState, Penalties, extended::Extended};
 use crate::{
@@ -86,6 +89,13 @@ pub struct Trainer {
     iterations: AtomicU64,
     /// What weights, their gradients and the optimiser's state take.
     bytes: usize,
+}
+
+impl Drop for Trainer {
+    fn drop(&mut self) {
+        // Steps took much that nobody needs as soon again.
+        buffer::settle();
+    }
 }
 
 impl Trainer {
