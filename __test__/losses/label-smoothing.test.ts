@@ -82,6 +82,47 @@ test("every definition has PyTorch's loss and gradients, fused and not", async (
   }
 });
 
+test("metrics without smoothing are those of a model that has none, with padding and sample weights", async (t) => {
+  const [batch, steps, words, classes] = [9, 7, 30, 50];
+  const ids = formulaIntegers(1, batch * steps, 1, words - 1);
+  const places = ids.map((_, at) => at % steps >= 3 + (Math.floor(at / steps) % 5));
+  const x = ndarray(
+    Int32Array.from(ids, (id, at) => (places[at] ? 0 : id)),
+    [batch, steps],
+  );
+  const y = ndarray(Int32Array.from(formulaIntegers(2, batch * steps, 0, classes - 1)), [batch, steps]);
+  const sampleWeight = Float32Array.from({ length: batch }, (_, at) => at / 4);
+  const run = async (labelSmoothing: number) => {
+    const tokens = input({ shape: [null], dtype: "int32" });
+    const embedded = layers.embedding({ inputDim: words, outputDim: 33, maskZero: true })(tokens);
+    await using own = model({
+      inputs: tokens,
+      outputs: layers.dense({ units: classes, activation: "softmax" })(embedded),
+    });
+    own.compile({
+      loss: losses.categoricalCrossentropy({ labelSmoothing }),
+      metrics: [metrics.sparseCategoricalCrossentropy({ name: "nll" }), metrics.perplexity({ name: "perplexity" })],
+      weightedMetrics: [metrics.sparseCategoricalCrossentropy({ name: "weighted" })],
+    });
+    await own.build();
+    await own.setWeights([
+      { data: formulaValues(3, words * 33, 1), shape: [words, 33] },
+      { data: formulaValues(4, 33 * classes, 1), shape: [33, classes] },
+      { data: formulaValues(5, classes, 1), shape: [classes] },
+    ]);
+    return await own.trainOnBatch(x, y, { sampleWeight });
+  };
+  const [plain, smoothed] = [await run(0), await run(0.2)];
+  t.true(Math.abs(smoothed.loss - plain.loss) > 0.01);
+  for (const name of ["nll", "perplexity", "weighted"]) {
+    t.true(plain[name]! > 1, name);
+    t.true(
+      Math.abs(smoothed[name]! - plain[name]!) <= 1e-6 * plain[name]!,
+      `${name}: ${smoothed[name]} ${plain[name]}`,
+    );
+  }
+});
+
 test("too few classes are refused with the output's name", (t) => {
   const compile = (classes: number, definition: LabelSmoothingDefinition, padding: number) => () => {
     const labelSmoothing = { value: 0.1, definition, padding };

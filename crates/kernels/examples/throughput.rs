@@ -94,8 +94,12 @@ fn fused(context: &Context, rows: usize, features: usize, classes: usize) {
                 dkernel: Destination { data: &mut dkernel, accumulate: false },
                 dbias: Some(Destination { data: &mut dbias, accumulate: false }),
             });
-            let outputs =
-                LinearCrossEntropyOutputs { row_loss: &mut row_loss, row_prediction: &mut row_prediction, gradients };
+            let outputs = LinearCrossEntropyOutputs {
+                row_loss: &mut row_loss,
+                row_unsmoothed: None,
+                row_prediction: &mut row_prediction,
+                gradients,
+            };
             linear_cross_entropy(context, shape, &inputs, options, outputs);
         });
     }

@@ -9,6 +9,8 @@ use crate::{
 pub(super) struct RowResults {
     /// Unweighted loss of each row; 0 where the row does not count.
     pub loss: Vec<f64>,
+    /// The same without smoothing, where a cross-entropy found it besides.
+    pub unsmoothed: Option<Vec<f64>>,
     /// Class of the largest element of each row, where a cross-entropy looked for it.
     pub prediction: Option<Vec<u32>>,
 }
@@ -23,8 +25,12 @@ impl Found {
         metric.pass.filter(|pass| self.of(pass).is_none())
     }
 
-    pub fn add(&mut self, pass: RowPass, results: RowResults) {
+    pub fn add(&mut self, pass: RowPass, mut results: RowResults) {
+        let unsmoothed = results.unsmoothed.take().zip(pass.unsmoothed());
         self.0.push((pass, results));
+        if let Some((loss, pass)) = unsmoothed {
+            self.0.push((pass, RowResults { loss, unsmoothed: None, prediction: None }));
+        }
     }
 
     pub fn of(&self, pass: &RowPass) -> Option<&RowResults> {

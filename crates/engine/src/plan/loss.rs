@@ -109,6 +109,12 @@ impl TrainingPlan {
 }
 
 impl RowPass {
+    /// A cross-entropy of the same without smoothing.
+    pub fn unsmoothed(&self) -> Option<Self> {
+        let LossFunction::CrossEntropy(loss) = self.function else { return None };
+        Some(Self { function: LossFunction::CrossEntropy(CrossEntropy::plain(loss.from_logits)), target: self.target })
+    }
+
     fn new(plan: &Plan, value: ValueId, function: LossFunction) -> Self {
         let producer = &plan.nodes[plan.producers[value]];
         match function {

@@ -22,6 +22,7 @@ pub(super) struct Finish<'a> {
     /// Row weights times gradient scale.
     pub weights: &'a [f32],
     pub row_loss: Shared<'a>,
+    pub row_unsmoothed: Option<Shared<'a>>,
     pub row_prediction: Shared<'a, u32>,
     pub gradient: Option<&'a Gradient<'a>>,
 }
@@ -113,18 +114,23 @@ impl Finish<'_> {
                 }
                 let sums = RowSums::new(chunk, panel, lane);
                 let smoothing = &self.targets.smoothing;
-                let (mass, product) = match self.targets.id(token) {
+                let (whole, picked) = match self.targets.id(token) {
                     Some(_) => (1.0, f64::from(*chunk.picked.at(token))),
                     None => (sums.targets, sums.products),
                 };
-                let mass = smoothing.mass(mass, chunk.linear.classes);
-                let mut product = product * smoothing.kept;
+                let mass = smoothing.mass(whole, chunk.linear.classes);
+                let mut product = picked * smoothing.kept;
                 if smoothing.spread > 0.0 {
                     product += smoothing.spread * sums.logits;
                 }
                 let sound = sums.is_sound();
-                let loss = mass * sums.logsumexp - product;
-                *self.row_loss.at(self.rows[token]) = if sound { loss as f32 } else { f32::NAN };
+                let loss = |mass: f64, product: f64| {
+                    if sound { (mass * sums.logsumexp - product) as f32 } else { f32::NAN }
+                };
+                *self.row_loss.at(self.rows[token]) = loss(mass, product);
+                if let Some(unsmoothed) = self.row_unsmoothed {
+                    *unsmoothed.at(self.rows[token]) = loss(whole, picked);
+                }
                 *self.row_prediction.at(self.rows[token]) = sums.best;
                 let weight = if sound { self.weights[token] } else { f32::NAN };
                 let exponential = (f64::from(weight) * mass / sums.exponentials) as f32;

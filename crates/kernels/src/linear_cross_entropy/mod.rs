@@ -82,6 +82,8 @@ pub struct LinearCrossEntropyInputs<'a> {
 pub struct LinearCrossEntropyOutputs<'a> {
     /// Unweighted loss of each row: `[rows]`; 0 for rows with weight 0, NaN if a logit is not a number.
     pub row_loss: &'a mut [f32],
+    /// The same without smoothing, if it is wanted: `[rows]`. It costs nothing.
+    pub row_unsmoothed: Option<&'a mut [f32]>,
     /// Class with the largest logit, the lowest of equals: `[rows]`; 0 for rows with weight 0.
     pub row_prediction: &'a mut [u32],
     /// Gradients, if they are wanted.
@@ -112,6 +114,8 @@ fn check(
     inputs.targets.check(rows, classes);
     assert_eq!(outputs.row_loss.len(), rows, "cross-entropy: length of row_loss");
     assert_eq!(outputs.row_prediction.len(), rows, "cross-entropy: length of row_prediction");
+    let length = outputs.row_unsmoothed.as_ref().map(|losses| losses.len());
+    assert!(length.is_none_or(|length| length == rows), "cross-entropy: length of row_unsmoothed");
     if let Some(gradients) = &outputs.gradients {
         assert_eq!(gradients.dh.data.len(), rows * features, "cross-entropy: length of dh");
         assert_eq!(gradients.dkernel.data.len(), classes * features, "cross-entropy: length of dkernel");
@@ -146,9 +150,10 @@ pub fn linear_cross_entropy(
     let LinearCrossEntropyShape { rows, features, classes } = shape;
     let weight = |row: usize| inputs.row_weights.map_or(1.0, |weights| weights[row]);
     let valid: Vec<usize> = (0..rows).filter(|&row| weight(row) != 0.0).collect();
-    let LinearCrossEntropyOutputs { row_loss, row_prediction, gradients } = outputs;
+    let LinearCrossEntropyOutputs { row_loss, mut row_unsmoothed, row_prediction, gradients } = outputs;
     if valid.len() < rows {
         row_loss.fill(0.0);
+        row_unsmoothed.iter_mut().for_each(|losses| losses.fill(0.0));
         row_prediction.fill(0);
     }
     let mut gradient = gradients.map(|gradients| {
@@ -176,6 +181,7 @@ pub fn linear_cross_entropy(
     let plan = Plan::new(valid.len(), features, classes);
     let mut buffers = plan.buffers(gradient.is_some());
     let (row_loss, row_prediction) = (Shared::new(row_loss), Shared::new(row_prediction));
+    let row_unsmoothed = row_unsmoothed.map(Shared::new);
     let linear = Linear { features, classes, kernel: inputs.kernel, bias: inputs.bias };
     let smoothing = Smoothing::new(options.definition, options.label_smoothing, classes);
     let mut rounded = RoundedBuffers::new(context, &plan, linear, gradient.is_some());
@@ -192,6 +198,7 @@ pub fn linear_cross_entropy(
             targets: &targets,
             weights: &weights,
             row_loss,
+            row_unsmoothed,
             row_prediction,
             gradient: gradient.as_ref(),
         };

@@ -16,6 +16,7 @@ pub(super) struct Inputs {
 #[derive(Debug)]
 pub(super) struct Outputs {
     pub row_loss: Vec<f64>,
+    pub row_unsmoothed: Vec<f64>,
     pub prediction: Vec<u32>,
     pub dh: Vec<f64>,
     pub dkernel: Vec<f64>,
@@ -27,6 +28,7 @@ pub(super) fn linear_cross_entropy(shape: LinearCrossEntropyShape, inputs: &Inpu
     let LinearCrossEntropyShape { rows, features, classes } = shape;
     let mut outputs = Outputs {
         row_loss: vec![0.0; rows],
+        row_unsmoothed: vec![0.0; rows],
         prediction: vec![0; rows],
         dh: vec![0.0; rows * features],
         dkernel: vec![0.0; classes * features],
@@ -48,13 +50,12 @@ pub(super) fn linear_cross_entropy(shape: LinearCrossEntropyShape, inputs: &Inpu
         if inputs.row_weights[row] == 0.0 {
             continue;
         }
-        let y: Vec<f64> = inputs.targets[row * classes..][..classes]
-            .iter()
-            .enumerate()
-            .map(|(class, &y)| inputs.smoothing.target(y, class))
-            .collect();
+        let targets = &inputs.targets[row * classes..][..classes];
+        let y: Vec<f64> = targets.iter().enumerate().map(|(class, &y)| inputs.smoothing.target(y, class)).collect();
         let mass: f64 = y.iter().sum();
-        outputs.row_loss[row] = logits.iter().zip(&y).map(|(z, y)| y * (largest + sum.ln() - z)).sum();
+        let loss = |y: &[f64]| logits.iter().zip(y).map(|(z, y)| y * (largest + sum.ln() - z)).sum();
+        outputs.row_loss[row] = loss(&y);
+        outputs.row_unsmoothed[row] = loss(targets);
         outputs.prediction[row] = logits.iter().position(|z| *z == largest).unwrap_or(0) as u32;
         for (v, (probability, y)) in probabilities.iter().zip(&y).enumerate() {
             let dz = inputs.scale * inputs.row_weights[row] * (mass * probability - y);

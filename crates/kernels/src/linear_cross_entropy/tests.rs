@@ -34,6 +34,7 @@ struct Case {
 #[derive(Clone, Debug, PartialEq)]
 struct Found {
     row_loss: Vec<f32>,
+    row_unsmoothed: Vec<f32>,
     prediction: Vec<u32>,
     dh: Vec<f32>,
     dkernel: Vec<f32>,
@@ -67,6 +68,7 @@ impl Case {
         let accumulate = start.is_some();
         let filled = |length| vec![start.unwrap_or(f32::NAN); length];
         let (mut row_loss, mut row_prediction) = (vec![f32::NAN; rows], vec![9; rows]);
+        let mut row_unsmoothed = row_loss.clone();
         let (mut dh, mut dkernel, mut dbias) = (
             filled(rows * features),
             filled(classes * features),
@@ -84,10 +86,14 @@ impl Case {
             dkernel: Destination { data: &mut dkernel, accumulate },
             dbias: self.bias.is_some().then_some(Destination { data: &mut dbias, accumulate }),
         });
-        let outputs =
-            LinearCrossEntropyOutputs { row_loss: &mut row_loss, row_prediction: &mut row_prediction, gradients };
+        let outputs = LinearCrossEntropyOutputs {
+            row_loss: &mut row_loss,
+            row_unsmoothed: Some(&mut row_unsmoothed),
+            row_prediction: &mut row_prediction,
+            gradients,
+        };
         linear_cross_entropy(context, self.shape, &inputs, self.options, outputs);
-        Found { row_loss, prediction: row_prediction, dh, dkernel, dbias }
+        Found { row_loss, row_unsmoothed, prediction: row_prediction, dh, dkernel, dbias }
     }
 
     fn reference_inputs(&self) -> reference::Inputs {
@@ -124,6 +130,7 @@ impl Case {
                 let (set, added) = (self.run(context, None, true), self.run(context, Some(0.25), true));
                 for (found, by) in [(&set, 0.0), (&added, 0.25)] {
                     close(&found.row_loss, &expected.row_loss, 0.0, &format!("loss {what}"));
+                    close(&found.row_unsmoothed, &expected.row_unsmoothed, 0.0, &format!("unsmoothed loss {what}"));
                     assert_eq!(found.prediction, expected.prediction, "prediction {what}");
                     close(&found.dh, &expected.dh, by, &format!("dh {what}"));
                     close(&found.dkernel, &expected.dkernel, by, &format!("dkernel {what}"));
@@ -289,6 +296,7 @@ fn large_logits_are_exact_and_broken_ones_are_told() {
             };
             let outputs = LinearCrossEntropyOutputs {
                 row_loss: &mut row_loss,
+                row_unsmoothed: None,
                 row_prediction: &mut row_prediction,
                 gradients: None,
             };

@@ -9,17 +9,14 @@ const ROUNDS: usize = 10;
 /// Values that sixteen blocks give.
 pub(crate) const GROUP: usize = 4 * LANES;
 
+/// One round. A word is the low half of its number; what lies above it is of no account, since the multiplication takes the low
+/// half alone: so vectors of them need not be packed and unpacked from round to round.
 #[inline(always)]
-fn multiply(a: u32, b: u32) -> (u32, u32) {
-    let product = u64::from(a) * u64::from(b);
-    ((product >> 32) as u32, product as u32)
-}
-
-#[inline(always)]
-fn round(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
-    let (high0, low0) = multiply(MULTIPLIERS[0], counter[0]);
-    let (high1, low1) = multiply(MULTIPLIERS[1], counter[2]);
-    [high1 ^ counter[1] ^ key[0], low1, high0 ^ counter[3] ^ key[1], low0]
+fn round(counter: [u64; 4], key: [u32; 2]) -> [u64; 4] {
+    let product = |multiplier: u32, word: u64| u64::from(multiplier) * u64::from(word as u32);
+    let [first, second] = [product(MULTIPLIERS[0], counter[0]), product(MULTIPLIERS[1], counter[2])];
+    let key = key.map(u64::from);
+    [(second >> 32) ^ counter[1] ^ key[0], second, (first >> 32) ^ counter[3] ^ key[1], first]
 }
 
 #[inline(always)]
@@ -28,12 +25,13 @@ fn next_key(key: [u32; 2]) -> [u32; 2] {
 }
 
 /// The random words of one counter.
-pub(crate) fn block(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+pub(crate) fn block(counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+    let mut counter = counter.map(u64::from);
     for _ in 0..ROUNDS {
         counter = round(counter, key);
         key = next_key(key);
     }
-    counter
+    counter.map(|word| word as u32)
 }
 
 /// A word as a float in `[0, 1)`.
@@ -61,10 +59,10 @@ pub(crate) fn streams(key: RandomKey, streams: [u32; LANES], number: u32) -> [f3
 /// instructions of the kernel that this is inlined into.
 #[inline(always)]
 fn uniform(key: RandomKey, numbers: [u32; LANES], streams: [u32; LANES]) -> [f32; GROUP] {
-    let mut a = numbers;
-    let mut b = [key.node; LANES];
-    let mut c = [key.step as u32; LANES];
-    let mut d = streams.map(|stream| (key.step >> 32) as u32 ^ stream);
+    let mut a = numbers.map(u64::from);
+    let mut b = [u64::from(key.node); LANES];
+    let mut c = [u64::from(key.step as u32); LANES];
+    let mut d = streams.map(|stream| u64::from((key.step >> 32) as u32 ^ stream));
     let mut words = key.words();
     for _ in 0..ROUNDS {
         for lane in 0..LANES {
@@ -74,10 +72,10 @@ fn uniform(key: RandomKey, numbers: [u32; LANES], streams: [u32; LANES]) -> [f32
     }
     let mut values = [0.0; GROUP];
     for lane in 0..LANES {
-        values[lane] = unit(a[lane]);
-        values[lane + LANES] = unit(b[lane]);
-        values[lane + 2 * LANES] = unit(c[lane]);
-        values[lane + 3 * LANES] = unit(d[lane]);
+        values[lane] = unit(a[lane] as u32);
+        values[lane + LANES] = unit(b[lane] as u32);
+        values[lane + 2 * LANES] = unit(c[lane] as u32);
+        values[lane + 3 * LANES] = unit(d[lane] as u32);
     }
     values
 }

@@ -152,6 +152,7 @@ impl Run<'_> {
         };
         let (rows, features) = (row_weights.len(), self.value(source)?.width());
         let (mut row_loss, mut prediction) = (Buffer::new(rows), vec![0; rows]);
+        let mut unsmoothed = (loss.label_smoothing != 0.0).then(|| Buffer::new(rows));
         let numbers = [self.plan.weight(node, 0), self.plan.weight(node, 1)];
         let trainable = |number: Option<usize>| number.filter(|&weight| self.schedule.trainable[weight]);
         let [kernel_weight, bias_weight] = numbers.map(trainable);
@@ -186,6 +187,7 @@ impl Run<'_> {
             },
             LinearCrossEntropyOutputs {
                 row_loss: &mut row_loss,
+                row_unsmoothed: unsmoothed.as_deref_mut(),
                 row_prediction: &mut prediction,
                 gradients: slots.as_mut().map(|(dh, dkernel, dbias)| LinearCrossEntropyGradients {
                     dh: dh.destination(),
@@ -204,12 +206,19 @@ impl Run<'_> {
                 }
             }
         }
-        let loss: Vec<f64> = row_loss.iter().map(|&loss| f64::from(loss)).collect();
-        let (loss, prediction) = match chosen {
-            Some(chosen) => (chosen.spread(&loss), chosen.spread(&prediction)),
-            None => (loss, prediction),
+        let losses = |losses: &[f32]| {
+            let losses: Vec<f64> = losses.iter().map(|&loss| f64::from(loss)).collect();
+            match &chosen {
+                Some(chosen) => chosen.spread(&losses),
+                None => losses,
+            }
         };
-        Ok(RowResults { loss, prediction: Some(prediction) })
+        let (loss, unsmoothed) = (losses(&row_loss), unsmoothed.as_deref().map(losses));
+        let prediction = match &chosen {
+            Some(chosen) => chosen.spread(&prediction),
+            None => prediction,
+        };
+        Ok(RowResults { loss, unsmoothed, prediction: Some(prediction) })
     }
 
     fn unfused(
@@ -246,6 +255,7 @@ impl Run<'_> {
             },
         );
         self.put(source, slot);
-        Ok(RowResults { loss: row_loss.iter().map(|&loss| f64::from(loss)).collect(), prediction: Some(prediction) })
+        let loss = row_loss.iter().map(|&loss| f64::from(loss)).collect();
+        Ok(RowResults { loss, unsmoothed: None, prediction: Some(prediction) })
     }
 }
