@@ -1,4 +1,8 @@
 //! The compute pool: a few parked threads that take pieces of one job at a time.
+//!
+//! Each thread begins with pieces of its own, the same share of every job, and only then helps the others: so what a thread
+//! wrote in one job it reads in the next one, from its own caches. Threads may run on cores that have no cache in common,
+//! between which a line takes several times as long.
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -40,11 +44,15 @@ struct Shared {
     generation: AtomicUsize,
     /// Workers inside the current job; changed by those who hold the state.
     busy: AtomicUsize,
-    /// The next piece to hand out.
-    next: AtomicUsize,
+    /// For each thread, the caller's first: the next of its pieces to hand out.
+    next: Vec<Next>,
     wake: Condvar,
     done: Condvar,
 }
+
+/// On lines of its own, so that threads do not wait for each other's.
+#[repr(align(128))]
+struct Next(AtomicUsize);
 
 /// A fixed set of threads. The caller of [`Pool::run`] works too, so `threads` counts it.
 pub struct Pool {
@@ -68,6 +76,7 @@ impl Pool {
     /// A pool of `threads` threads, the caller of [`Pool::run`] included; threads that cannot be started are left out.
     #[must_use]
     pub fn new(threads: usize) -> Self {
+        let threads = threads.max(1);
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 job: None,
@@ -79,14 +88,15 @@ impl Pool {
             }),
             generation: AtomicUsize::new(0),
             busy: AtomicUsize::new(0),
-            next: AtomicUsize::new(0),
+            next: (0..threads).map(|_| Next(AtomicUsize::new(0))).collect(),
             wake: Condvar::new(),
             done: Condvar::new(),
         });
-        let workers = (1..threads.max(1))
+        let workers = (1..threads)
             .filter_map(|index| {
                 let shared = Arc::clone(&shared);
-                std::thread::Builder::new().name(format!("sconce-compute-{index}")).spawn(move || worker(&shared)).ok()
+                let name = format!("sconce-compute-{index}");
+                std::thread::Builder::new().name(name).spawn(move || worker(&shared, index)).ok()
             })
             .collect();
         Self { shared, turn: Mutex::new(()), workers }
@@ -99,8 +109,9 @@ impl Pool {
     }
 
     /// Calls `work(piece)` once for each piece in `0..pieces`, on all threads, and returns when every call has ended.
-    /// Pieces are handed out dynamically in ascending order. A panic in a piece is raised again here, after the others
-    /// ended. Must not be called from inside a piece of the same pool.
+    /// Each thread begins with its share, as many neighbouring pieces as the others have, in ascending order, and takes
+    /// what is left of other shares afterwards. A panic in a piece is raised again here, after the others ended. Must not
+    /// be called from inside a piece of the same pool.
     pub fn run(&self, pieces: usize, work: &(dyn Fn(usize) + Sync)) {
         if pieces <= 1 || self.workers.is_empty() {
             (0..pieces).for_each(work);
@@ -115,13 +126,15 @@ impl Pool {
             let mut state = lock(&self.shared.state);
             state.job = Some(Job { work: work_static, pieces });
             state.generation += 1;
-            self.shared.next.store(0, Ordering::Relaxed);
+            for (thread, next) in self.shared.next.iter().enumerate() {
+                next.0.store(self.shared.first_piece(thread, pieces), Ordering::Relaxed);
+            }
             self.shared.generation.store(state.generation, Ordering::Release);
             if state.parked > 0 {
                 self.shared.wake.notify_all();
             }
         }
-        let own = catch_unwind(AssertUnwindSafe(|| take_pieces(&self.shared.next, pieces, work)));
+        let own = catch_unwind(AssertUnwindSafe(|| self.shared.take_pieces(0, pieces, work)));
         let busy = || self.shared.busy.load(Ordering::Acquire) > 0;
         spin_while(busy);
         let mut state = lock(&self.shared.state);
@@ -155,13 +168,26 @@ impl Drop for Pool {
     }
 }
 
-fn take_pieces(next: &AtomicUsize, pieces: usize, work: &(dyn Fn(usize) + Sync)) {
-    loop {
-        let piece = next.fetch_add(1, Ordering::Relaxed);
-        if piece >= pieces {
-            return;
+impl Shared {
+    /// The first piece of the share of a thread.
+    fn first_piece(&self, thread: usize, pieces: usize) -> usize {
+        let threads = self.next.len();
+        pieces / threads * thread + (pieces % threads).min(thread)
+    }
+
+    /// Does the pieces of a thread's share, then what is left of those of the threads behind it.
+    fn take_pieces(&self, thread: usize, pieces: usize, work: &(dyn Fn(usize) + Sync)) {
+        let threads = self.next.len();
+        for share in (thread..threads).chain(0..thread) {
+            let end = self.first_piece(share + 1, pieces);
+            loop {
+                let piece = self.next[share].0.fetch_add(1, Ordering::Relaxed);
+                if piece >= end {
+                    break;
+                }
+                work(piece);
+            }
         }
-        work(piece);
     }
 }
 
@@ -174,7 +200,7 @@ fn spin_while(holds: impl Fn() -> bool) {
     }
 }
 
-fn worker(shared: &Shared) {
+fn worker(shared: &Shared, thread: usize) {
     lower_priority();
     let mut seen = 0;
     loop {
@@ -194,7 +220,7 @@ fn worker(shared: &Shared) {
         drop(state);
         // SAFETY: `busy` counts this worker, and `Pool::run` keeps the closure alive until `busy` is 0.
         let work = unsafe { &*job.work };
-        let result = catch_unwind(AssertUnwindSafe(|| take_pieces(&shared.next, job.pieces, work)));
+        let result = catch_unwind(AssertUnwindSafe(|| shared.take_pieces(thread, job.pieces, work)));
         let mut state = lock(&shared.state);
         if let Err(panic) = result {
             state.panic.get_or_insert(panic);
@@ -216,7 +242,13 @@ pub fn lower_priority() {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::{
+        collections::HashMap,
+        sync::{
+            Barrier, Mutex,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
 
     use super::Pool;
 
@@ -231,6 +263,24 @@ mod tests {
                 });
                 assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
             }
+        }
+    }
+
+    #[test]
+    fn each_thread_begins_with_its_own_share() {
+        let pool = Pool::new(2);
+        let id = || std::thread::current().id();
+        let caller = id();
+        for _ in 0..50 {
+            let (begun, all_begun) = (Mutex::new(HashMap::new()), Barrier::new(2));
+            pool.run(11, &|piece| {
+                let first = begun.lock().is_ok_and(|mut begun| begun.insert(id(), piece).is_none());
+                // So that no thread helps the other one before it comes.
+                if first {
+                    all_begun.wait();
+                    assert_eq!(piece, if id() == caller { 0 } else { 6 });
+                }
+            });
         }
     }
 

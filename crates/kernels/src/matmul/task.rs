@@ -161,10 +161,11 @@ impl Task<'_> {
                 simd.run(Pack::new(to, |lane| row(lane).map(|row| &source[row * inner..][..inner])));
             }),
             Some((source, count, false)) => {
-                let groups = count.div_ceil(PACKED_PANELS * LANES);
-                share(groups * inner.div_ceil(INNER_BLOCK), &|piece| {
-                    let first = piece % groups * PACKED_PANELS;
-                    let steps = piece / groups * INNER_BLOCK..inner.min((piece / groups + 1) * INNER_BLOCK);
+                // A thread packs about the panels that it meets again: pieces with common columns are neighbours in the grid, too.
+                let blocks = inner.div_ceil(INNER_BLOCK);
+                share(blocks * count.div_ceil(PACKED_PANELS * LANES), &|piece| {
+                    let (first, block) = (piece / blocks * PACKED_PANELS, piece % blocks);
+                    let steps = block * INNER_BLOCK..inner.min((block + 1) * INNER_BLOCK);
                     for k in steps {
                         let row = &source[k * count..][..count];
                         for (panel, from) in row.chunks(LANES).enumerate().skip(first).take(PACKED_PANELS) {
