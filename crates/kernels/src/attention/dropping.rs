@@ -1,23 +1,24 @@
 //! Dropout of weights: which ones is a function of sequence, head, query and key, wherever they are in a block.
 use super::{AttentionDropout, steps::Steps};
 use crate::{
-    random::{GROUP, RandomKey, streams},
+    random::{COINS, RandomKey, coins_below, streams},
     simd::{LANES, Lanes},
 };
 
 /// Keys that one block of random numbers serves.
-const SERVED: usize = GROUP / LANES;
+const SERVED: usize = COINS / LANES;
 
 /// Dropout in a panel of queries.
 pub(super) struct Dropping {
     key: RandomKey,
-    rate: f32,
+    /// Coins below it drop.
+    limit: f32,
     scale: f32,
     /// Row of `[B, N, T]`, lane by lane.
     rows: [u32; LANES],
-    /// The numbers of the last block.
+    /// The last block, and its coins.
     block: usize,
-    uniform: [f32; GROUP],
+    coins: [f32; COINS],
 }
 
 impl AttentionDropout {
@@ -29,7 +30,7 @@ impl AttentionDropout {
     /// The factor of key `key` in row `row` of `[B, N, T]`.
     pub(super) fn factor(self, row: usize, key: usize) -> f32 {
         let stream = self.key.stream(row as u32);
-        if stream.uniform_of((key / SERVED) as u32, key % SERVED) < self.rate { 0.0 } else { self.scale() }
+        if stream.coin_of((key / SERVED) as u32, key % SERVED) < coins_below(self.rate) { 0.0 } else { self.scale() }
     }
 }
 
@@ -37,11 +38,11 @@ impl Dropping {
     pub(super) fn new(dropout: AttentionDropout, rows: [u32; LANES]) -> Self {
         Self {
             key: dropout.key,
-            rate: dropout.rate,
+            limit: coins_below(dropout.rate),
             scale: dropout.scale(),
             rows,
             block: usize::MAX,
-            uniform: [0.0; GROUP],
+            coins: [0.0; COINS],
         }
     }
 
@@ -53,11 +54,11 @@ impl Dropping {
     pub(super) unsafe fn factor<L: Lanes>(&mut self, key: usize) -> L {
         if key / SERVED != self.block {
             self.block = key / SERVED;
-            self.uniform = streams(self.key, self.rows, self.block as u32);
+            self.coins = streams(self.key, self.rows, self.block as u32);
         }
-        let uniform = self.uniform[key % SERVED * LANES..][..LANES].as_ptr();
-        // SAFETY: 16 of 64 floats; the caller vouches for the path.
-        unsafe { L::splat(0.0).select(L::load(uniform).less(L::splat(self.rate)), L::splat(self.scale)) }
+        let coin = self.coins[key % SERVED * LANES..][..LANES].as_ptr();
+        // SAFETY: 16 of 128 floats; the caller vouches for the path.
+        unsafe { L::splat(0.0).select(L::load(coin).less(L::splat(self.limit)), L::splat(self.scale)) }
     }
 
     /// Multiplies a column of weights, `stride` floats apart, by their factors.

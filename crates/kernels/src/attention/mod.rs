@@ -59,7 +59,7 @@ pub struct AttentionSizes {
 /// Dropout of the weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AttentionDropout {
-    /// Probability of a weight to become 0, in `0..=1`; the others are divided by the probability to be kept.
+    /// Probability of a weight to become 0, in `0..=1`, to the nearest multiple of 2^-16; the others are divided by `1 - rate`.
     pub rate: f32,
     /// Stream of the random numbers; the same one forward and backward.
     pub key: RandomKey,

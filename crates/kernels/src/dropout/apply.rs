@@ -2,7 +2,7 @@
 use crate::{
     activation::{Activation, function},
     pieces::{load_at, store_at},
-    random::{GROUP, RandomKey, group},
+    random::{COINS, RandomKey, coins, coins_below},
     simd::{Kernel, LANES, Lanes},
 };
 
@@ -53,12 +53,12 @@ pub(super) struct Apply<'a> {
 }
 
 impl Apply<'_> {
-    /// Lanes from `at` on, given their uniform numbers.
+    /// Lanes from `at` on, given their coins.
     ///
     /// # Safety
     /// The instruction set of `L` is available, and `at <= y.len()`.
     #[inline(always)]
-    unsafe fn lanes<L: Lanes>(&mut self, at: usize, uniform: L) {
+    unsafe fn lanes<L: Lanes>(&mut self, at: usize, coins: L, limit: L) {
         // SAFETY: all slices are as long as `y`; the caller vouches for the path.
         unsafe {
             let mut x = match self.source {
@@ -72,7 +72,7 @@ impl Apply<'_> {
                 Function::Slope(activation, inputs) => function::slope::<L>(activation, load_at(inputs, at)).mul(x),
             };
             // A selection, because an infinity times 0 would be NaN.
-            let kept = L::splat(0.0).select(uniform.less(L::splat(self.rate)), x.mul(L::splat(self.scale)));
+            let kept = L::splat(0.0).select(coins.less(limit), x.mul(L::splat(self.scale)));
             let y = match self.addend {
                 Addend::Nothing => kept,
                 Addend::Own => kept.add(load_at(self.y, at)),
@@ -89,29 +89,31 @@ impl Kernel for Apply<'_> {
     #[inline(always)]
     unsafe fn run<L: Lanes>(mut self) {
         let length = self.y.len();
-        let shift = self.start % GROUP;
-        let mut number = self.start / GROUP;
-        let mut uniform = [0.0; 2 * GROUP];
-        uniform[GROUP..].copy_from_slice(&group(self.key, number));
-        for block in (0..length).step_by(GROUP) {
-            if shift == 0 {
-                if block > 0 {
-                    uniform[GROUP..].copy_from_slice(&group(self.key, number));
-                }
-                number += 1;
-            } else {
-                number += 1;
-                uniform.copy_within(GROUP.., 0);
-                uniform[GROUP..].copy_from_slice(&group(self.key, number));
+        let shift = self.start % COINS;
+        let mut number = self.start / COINS;
+        let limit = coins_below(self.rate);
+        let key = self.key;
+        let mut next = || {
+            number += 1;
+            coins(key, number - 1)
+        };
+        let mut two = [0.0; 2 * COINS];
+        if shift > 0 {
+            two[COINS..].copy_from_slice(&next());
+        }
+        for block in (0..length).step_by(COINS) {
+            // The coins of a block begin at `shift`.
+            if shift > 0 {
+                two.copy_within(COINS.., 0);
             }
-            let first = if shift == 0 { GROUP } else { shift };
-            let end = length.min(block + GROUP);
+            two[if shift > 0 { COINS } else { 0 }..][..COINS].copy_from_slice(&next());
+            let end = length.min(block + COINS);
             for at in (block..end).step_by(LANES) {
-                // SAFETY: `at - block` is a multiple of 16 below 64, so that the numbers end inside the array; the caller
+                // SAFETY: `at - block` is a multiple of 16 below 128, so that the coins end inside the array; the caller
                 // vouches for the path.
                 unsafe {
-                    let uniform = L::load(uniform.as_ptr().add(first + at - block));
-                    self.lanes::<L>(at, uniform);
+                    let coins = L::load(two.as_ptr().add(shift + at - block));
+                    self.lanes::<L>(at, coins, L::splat(limit));
                 }
             }
         }

@@ -20,7 +20,7 @@ use apply::{Addend, Apply, Function, Source};
 /// What is dropped of a tensor.
 #[derive(Clone, Copy, Debug)]
 pub struct Dropout<'a> {
-    /// Probability of an element to become 0, in `0..=1`; the others are divided by the probability to be kept.
+    /// Probability of an element to become 0, in `0..=1`, to the nearest multiple of 2^-16; the others are divided by `1 - rate`.
     pub rate: f32,
     /// Stream of the random numbers.
     pub key: RandomKey,

@@ -2,7 +2,7 @@ use super::{Dropout, Rows};
 use crate::{
     Context, Destination,
     activation::{self, Activation},
-    random::RandomKey,
+    random::{RandomKey, coins_below},
     testing::{Random, bits, contexts},
 };
 
@@ -20,7 +20,8 @@ fn forward_and_backward_multiply_by_the_mask_of_the_key() {
         let x = Random::new(5).floats(length);
         for rate in [0.0, 0.3, 0.5, 1.0] {
             let scale = if rate < 1.0 { 1.0 / (1.0 - rate) } else { 0.0 };
-            let expected: Vec<f32> = (0..length).map(|at| if KEY.uniform(at) < rate { 0.0 } else { scale }).collect();
+            let expected: Vec<f32> =
+                (0..length).map(|at| if KEY.coin(at) < coins_below(rate) { 0.0 } else { scale }).collect();
             let dropout = Dropout::new(rate, KEY);
             let mut first = None;
             for context in contexts() {

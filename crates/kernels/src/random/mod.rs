@@ -2,7 +2,8 @@
 //! anywhere, in any order and on any thread.
 //!
 //! # Source
-//! Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
+//! Philox4x32-10, and for coins Philox4x32-7, of Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as easy as 1, 2, 3"
+//! (SC 2011).
 mod philox;
 
 use crate::{
@@ -12,7 +13,8 @@ use crate::{
     simd::{Kernel, LANES, Lanes},
 };
 
-pub(crate) use philox::{GROUP, group, streams};
+use philox::{COIN_ROUNDS, GROUP, ROUNDS, group};
+pub(crate) use philox::{COINS, coins, streams};
 
 /// Names a stream of random numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +37,11 @@ impl RandomKey {
     /// The 128 random bits of block `block`.
     #[must_use]
     pub fn block(self, block: u32) -> [u32; 4] {
-        philox::block([block, self.node, self.step as u32, (self.step >> 32) as u32], self.words())
+        self.block_of::<ROUNDS>(block)
+    }
+
+    fn block_of<const ROUNDS: usize>(self, block: u32) -> [u32; 4] {
+        philox::block::<ROUNDS>([block, self.node, self.step as u32, (self.step >> 32) as u32], self.words())
     }
 
     /// One of 2^32 streams under this key, whose numbers are taken by block and word.
@@ -43,9 +49,16 @@ impl RandomKey {
         Self { step: self.step ^ u64::from(stream) << 32, ..self }
     }
 
-    /// Word `word` of block `block`, uniform in `[0, 1)`, a multiple of 2^-24.
-    pub(crate) fn uniform_of(self, block: u32, word: usize) -> f32 {
-        philox::unit(self.block(block)[word])
+    /// Coin `half` of the eight of block `block`: a whole number, uniform in `0..65536`.
+    pub(crate) fn coin_of(self, block: u32, half: usize) -> f32 {
+        philox::half(self.block_of::<COIN_ROUNDS>(block)[half / 2], half % 2 == 1)
+    }
+
+    /// Coin `index` of the stream: a whole number, uniform in `0..65536`. Sixteen consecutive ones are the same half word of
+    /// sixteen consecutive blocks, as values are.
+    #[cfg(test)]
+    pub(crate) fn coin(self, index: usize) -> f32 {
+        self.coin_of(first_block(index / COINS) + (index % LANES) as u32, index % COINS / LANES)
     }
 
     fn words(self) -> [u32; 2] {
@@ -57,7 +70,7 @@ impl RandomKey {
     fn pair(self, index: usize) -> (u32, u32, bool) {
         let lane = index % LANES;
         let word = index / LANES % 4;
-        let words = self.block(block_number(index) + lane as u32);
+        let words = self.block(first_block(index / GROUP) + lane as u32);
         (words[word & 2], words[word | 1], word & 1 == 1)
     }
 
@@ -97,9 +110,15 @@ impl RandomKey {
     }
 }
 
-/// The first block of the group that holds `index`.
-fn block_number(index: usize) -> u32 {
-    u32::try_from(index / GROUP * LANES).unwrap_or_else(|_| panic!("index {index} exceeds the random stream"))
+/// Below this lie coins with this probability, in `0..=1`, to the nearest multiple of 2^-16.
+#[inline(always)]
+pub(crate) fn coins_below(probability: f32) -> f32 {
+    (probability * 65_536.0).round()
+}
+
+/// The first block of a group.
+fn first_block(group: usize) -> u32 {
+    u32::try_from(group * LANES).unwrap_or_else(|_| panic!("group {group} exceeds the random stream"))
 }
 
 /// Two independent standard normal values.

@@ -1,13 +1,18 @@
-//! The Philox4x32-10 bijection, for one block and for sixteen at once.
+//! The Philox4x32 bijection, for one block and for sixteen at once.
 use super::RandomKey;
 use crate::simd::LANES;
 
 const MULTIPLIERS: [u32; 2] = [0xd251_1f53, 0xcd9e_8d57];
 const WEYL: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
-const ROUNDS: usize = 10;
+/// With the margin that its authors recommend.
+pub(super) const ROUNDS: usize = 10;
+/// The fewest with which the bits pass all tests of the BigCrush battery (table 2 of the paper).
+pub(super) const COIN_ROUNDS: usize = 7;
 
-/// Values that sixteen blocks give.
-pub(crate) const GROUP: usize = 4 * LANES;
+/// Uniform values that sixteen blocks give.
+pub(super) const GROUP: usize = 4 * LANES;
+/// Coins that sixteen blocks give: 16 bits each are enough to say what is dropped.
+pub(crate) const COINS: usize = 2 * GROUP;
 
 /// One round. A word is the low half of its number; what lies above it is of no account, since the multiplication takes the low
 /// half alone: so vectors of them need not be packed and unpacked from round to round.
@@ -25,7 +30,7 @@ fn next_key(key: [u32; 2]) -> [u32; 2] {
 }
 
 /// The random words of one counter.
-pub(crate) fn block(counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+pub(super) fn block<const ROUNDS: usize>(counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     let mut counter = counter.map(u64::from);
     for _ in 0..ROUNDS {
         counter = round(counter, key);
@@ -36,29 +41,67 @@ pub(crate) fn block(counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
 
 /// A word as a float in `[0, 1)`.
 #[inline(always)]
-pub(crate) fn unit(word: u32) -> f32 {
+pub(super) fn unit(word: u32) -> f32 {
     // The 24 bits fit an `i32`, from which every instruction set converts.
     (word >> 8) as i32 as f32 * (1.0 / 16_777_216.0)
 }
 
-/// The 64 uniform values of group `number`: words 0 of its sixteen blocks, words 1, words 2, words 3.
+/// Half a word, a coin.
 #[inline(always)]
-pub(crate) fn group(key: RandomKey, number: usize) -> [f32; GROUP] {
-    let first = super::block_number(number * GROUP);
-    uniform(key, std::array::from_fn(|lane| first + lane as u32), [0; LANES])
+pub(super) fn half(word: u32, upper: bool) -> f32 {
+    (if upper { word >> 16 } else { word & 0xffff }) as i32 as f32
 }
 
-/// The 64 uniform values of block `number` in sixteen streams of [`RandomKey::stream`]: words 0 of the streams, words 1,
-/// words 2, words 3.
+/// The uniform values of group `number`: words 0 of its sixteen blocks, words 1, words 2, words 3.
 #[inline(always)]
-pub(crate) fn streams(key: RandomKey, streams: [u32; LANES], number: u32) -> [f32; GROUP] {
-    uniform(key, [number; LANES], streams)
+pub(super) fn group(key: RandomKey, number: usize) -> [f32; GROUP] {
+    let first = super::first_block(number);
+    let words = words::<ROUNDS>(key, std::array::from_fn(|lane| first + lane as u32), [0; LANES]);
+    let mut values = [0.0; GROUP];
+    for (values, words) in values.chunks_exact_mut(LANES).zip(&words) {
+        for lane in 0..LANES {
+            values[lane] = unit(words[lane] as u32);
+        }
+    }
+    values
+}
+
+/// The coins of group `number`: the lower halves of words 0 of its sixteen blocks, the upper ones, those of words 1, and
+/// so on.
+#[inline(always)]
+pub(crate) fn coins(key: RandomKey, number: usize) -> [f32; COINS] {
+    let first = super::first_block(number);
+    halves(words::<COIN_ROUNDS>(key, std::array::from_fn(|lane| first + lane as u32), [0; LANES]))
+}
+
+/// The coins of block `number` in sixteen streams of [`RandomKey::stream`]: the lower halves of words 0 of the streams, the
+/// upper ones, those of words 1, and so on.
+#[inline(always)]
+pub(crate) fn streams(key: RandomKey, streams: [u32; LANES], number: u32) -> [f32; COINS] {
+    halves(words::<COIN_ROUNDS>(key, [number; LANES], streams))
+}
+
+#[inline(always)]
+fn halves(words: [[u64; LANES]; 4]) -> [f32; COINS] {
+    let mut values = [0.0; COINS];
+    let [a, b, c, d] = words;
+    for lane in 0..LANES {
+        values[lane] = half(a[lane] as u32, false);
+        values[lane + LANES] = half(a[lane] as u32, true);
+        values[lane + 2 * LANES] = half(b[lane] as u32, false);
+        values[lane + 3 * LANES] = half(b[lane] as u32, true);
+        values[lane + 4 * LANES] = half(c[lane] as u32, false);
+        values[lane + 5 * LANES] = half(c[lane] as u32, true);
+        values[lane + 6 * LANES] = half(d[lane] as u32, false);
+        values[lane + 7 * LANES] = half(d[lane] as u32, true);
+    }
+    values
 }
 
 /// Sixteen blocks with their numbers and streams. Plain loops over sixteen lanes, which the compiler turns into the
 /// instructions of the kernel that this is inlined into.
 #[inline(always)]
-fn uniform(key: RandomKey, numbers: [u32; LANES], streams: [u32; LANES]) -> [f32; GROUP] {
+fn words<const ROUNDS: usize>(key: RandomKey, numbers: [u32; LANES], streams: [u32; LANES]) -> [[u64; LANES]; 4] {
     let mut a = numbers.map(u64::from);
     let mut b = [u64::from(key.node); LANES];
     let mut c = [u64::from(key.step as u32); LANES];
@@ -70,12 +113,5 @@ fn uniform(key: RandomKey, numbers: [u32; LANES], streams: [u32; LANES]) -> [f32
         }
         words = next_key(words);
     }
-    let mut values = [0.0; GROUP];
-    for lane in 0..LANES {
-        values[lane] = unit(a[lane] as u32);
-        values[lane + LANES] = unit(b[lane] as u32);
-        values[lane + 2 * LANES] = unit(c[lane] as u32);
-        values[lane + 3 * LANES] = unit(d[lane] as u32);
-    }
-    values
+    [a, b, c, d]
 }

@@ -1,16 +1,28 @@
-use super::{RandomKey, fill_normal, fill_truncated_normal, fill_uniform, permutation, philox};
+use super::{RandomKey, coins_below, fill_normal, fill_truncated_normal, fill_uniform, permutation, philox};
 use crate::{Context, simd::Simd};
 
 const KEY: RandomKey = RandomKey { seed: 0x0123_4567_89ab_cdef, step: 77, node: 3 };
 
-/// The known answers of the authors' distribution (Random123, `kat_vectors`, philox4x32 10).
+/// The known answers of the authors' distribution (Random123, `kat_vectors`, philox4x32).
 #[test]
 fn philox_gives_the_known_answers() {
-    assert_eq!(philox::block([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
-    assert_eq!(philox::block([u32::MAX; 4], [u32::MAX; 2]), [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]);
+    let pi = ([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]);
+    let inputs = [([0; 4], [0; 2]), ([u32::MAX; 4], [u32::MAX; 2]), pi];
     assert_eq!(
-        philox::block([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
-        [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
+        inputs.map(|(counter, key)| philox::block::<10>(counter, key)),
+        [
+            [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8],
+            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd],
+            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1],
+        ]
+    );
+    assert_eq!(
+        inputs.map(|(counter, key)| philox::block::<7>(counter, key)),
+        [
+            [0x5f6f_b709, 0x0d89_3f64, 0x4f12_1f81, 0x4f73_0a48],
+            [0x5207_ddc2, 0x4516_5e59, 0x4d8e_e751, 0x8c52_f662],
+            [0x4dfc_caba, 0x190a_87f0, 0xc473_62ba, 0xb6b5_242a],
+        ]
     );
 }
 
@@ -70,6 +82,28 @@ fn distributions_have_their_moments() {
     let (mean, variance, _) = moments(&out);
     // The deviation of a standard normal cut at 2, by which Keras divides.
     assert!(mean.abs() < 6e-3 && (variance.sqrt() - 0.879_625_661_034_239_8).abs() < 4e-3);
+}
+
+#[test]
+fn coins_are_uniform_and_independent_of_their_neighbours() {
+    const COUNT: usize = 1 << 18;
+    let coins: Vec<u32> = (0..COUNT).map(|index| KEY.coin(index) as u32).collect();
+    assert!(coins.iter().all(|&coin| coin < 1 << 16));
+    // 256 cells, of the upper four bits of two coins that far apart: within a vector, halves of a word, words, groups.
+    for distance in [1, 16, 32, 128] {
+        let mut cells = [0.0; 256];
+        for (one, other) in coins.iter().zip(&coins[distance..]) {
+            cells[(one >> 12 << 4 | other >> 12) as usize] += 1.0;
+        }
+        let expected = (COUNT - distance) as f64 / 256.0;
+        let distances: f64 = cells.iter().map(|count: &f64| (count - expected).powi(2) / expected).sum();
+        // Chi-squared with 255 degrees of freedom: mean 255, deviation 22.6.
+        assert!((140.0..370.0).contains(&distances), "{distances} at distance {distance}");
+    }
+    let share = |probability| coins.iter().filter(|&&coin| (coin as f32) < coins_below(probability)).count();
+    assert_eq!([share(0.0), share(1e-6), share(1.0)], [0, 0, COUNT]);
+    // Deviation 154.
+    assert!(share(0.1).abs_diff(26_214) < 600);
 }
 
 #[test]
