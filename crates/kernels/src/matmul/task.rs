@@ -68,11 +68,17 @@ impl Task<'_> {
             if transposed <= packed { Way::Transposed } else { Way::Packed }
         } else if transposed + columns * inner < packed {
             Way::Transposed
-        } else if collides(columns) && rows >= 64 {
+        } else if collides(columns) && rows >= 64 && !self.reads_in_place(simd) {
             Way::Packed
         } else {
             Way::Direct
         }
+    }
+
+    /// Whether the rows of the right operand of a gradient of weights are read from the second cache, tile by tile: a tile of
+    /// AVX-512 works long enough on a row for the next ones to come. Shorter tiles are faster on panels.
+    fn reads_in_place(&self, simd: Simd) -> bool {
+        self.options.transpose_a && simd == Simd::Avx512 && !collides_in_second(self.shape.columns)
     }
 
     /// Whether each piece copies its part of a transposed left operand, block by block.
