@@ -4,7 +4,7 @@ import { commonOptions, type LayerOptions } from "./layer.ts";
 
 /** Options of {@link dropout}. */
 export interface DropoutOptions extends LayerOptions {
-  /** Share of the elements that become 0 in training, from 0 to 1; the others are divided by `1 - rate`. */
+  /** Share of the elements that become 0 in training, from 0 to 1, to the nearest 2^-16; the others are divided by `1 - rate`. */
   rate: number;
 }
 
