@@ -6,6 +6,7 @@ use crate::{
 };
 
 /// Losses and predictions of all rows of an output.
+#[derive(Default)]
 pub(super) struct RowResults {
     /// Unweighted loss of each row; 0 where the row does not count.
     pub loss: Vec<f64>,
@@ -29,7 +30,7 @@ impl Found {
         let unsmoothed = results.unsmoothed.take().zip(pass.unsmoothed());
         self.0.push((pass, results));
         if let Some((loss, pass)) = unsmoothed {
-            self.0.push((pass, RowResults { loss, unsmoothed: None, prediction: None }));
+            self.0.push((pass, RowResults { loss, ..RowResults::default() }));
         }
     }
 

@@ -35,6 +35,6 @@ impl Run<'_> {
         if let Some(scale) = scale {
             self.add_gradient(value, self.upload(&given.gradient(&weights.loss, scale), x.dims())?)?;
         }
-        Ok(RowResults { loss: given.row_losses(&weights.valid), unsmoothed: None, prediction: None })
+        Ok(RowResults { loss: given.row_losses(&weights.valid), ..RowResults::default() })
     }
 }

@@ -158,7 +158,7 @@ impl Run<'_> {
     fn rows(x: &Array, row_loss: &[f64], valid: &[bool], predicts: bool) -> Result<RowResults> {
         let loss = row_loss.iter().zip(valid).map(|(&loss, &valid)| if valid { loss } else { 0.0 }).collect();
         if !predicts {
-            return Ok(RowResults { loss, unsmoothed: None, prediction: None });
+            return Ok(RowResults { loss, ..RowResults::default() });
         }
         let x = Self::download(x)?;
         let classes = x.len().checked_div(valid.len()).unwrap_or(0);
@@ -166,6 +166,6 @@ impl Run<'_> {
         for (row, _) in valid.iter().enumerate().filter(|(_, valid)| **valid) {
             prediction[row] = first_largest(&x[row * classes..][..classes]) as u32;
         }
-        Ok(RowResults { loss, unsmoothed: None, prediction: Some(prediction) })
+        Ok(RowResults { loss, prediction: Some(prediction), ..RowResults::default() })
     }
 }

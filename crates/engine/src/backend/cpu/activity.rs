@@ -45,6 +45,6 @@ impl Run<'_> {
             }
             self.put(value, Some(slot));
         }
-        Ok(RowResults { loss, unsmoothed: None, prediction: None })
+        Ok(RowResults { loss, ..RowResults::default() })
     }
 }

@@ -256,6 +256,6 @@ impl Run<'_> {
         );
         self.put(source, slot);
         let loss = row_loss.iter().map(|&loss| f64::from(loss)).collect();
-        Ok(RowResults { loss, unsmoothed: None, prediction: Some(prediction) })
+        Ok(RowResults { loss, prediction: Some(prediction), ..RowResults::default() })
     }
 }

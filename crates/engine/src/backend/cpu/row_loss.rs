@@ -35,6 +35,6 @@ impl Run<'_> {
             RowLossOutputs { row_loss: &mut loss, dx: slot.as_mut().map(Slot::destination) },
         );
         self.put(source, slot);
-        Ok(RowResults { loss: loss.iter().map(|&loss| f64::from(loss)).collect(), unsmoothed: None, prediction: None })
+        Ok(RowResults { loss: loss.iter().map(|&loss| f64::from(loss)).collect(), ..RowResults::default() })
     }
 }
