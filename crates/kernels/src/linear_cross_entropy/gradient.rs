@@ -69,7 +69,7 @@ impl Kernel for Block<'_> {
             columns: features,
             inner: chunk.tokens,
             start: start(gradient.kernel_keeps),
-            ahead: Ahead { data: next, lines: chunk.panels * chunk.plan.block },
+            ahead: Ahead::lines(next, chunk.panels * chunk.plan.block),
         };
         // SAFETY: operands have these sizes; the rows of these classes belong to this piece.
         unsafe {

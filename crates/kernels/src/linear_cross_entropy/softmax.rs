@@ -119,7 +119,7 @@ unsafe fn logits<L: Lanes>(chunk: &Chunk<'_>, panels: Range<usize>, block: usize
         columns: panels.len() * LANES,
         inner: features,
         start: bias.map_or(Start::Zero, |bias| Start::Rows(bias[classes.start..].as_ptr())),
-        ahead: Ahead { data: next, lines: classes.len() * features / LANES },
+        ahead: Ahead::lines(next, classes.len() * features / LANES),
     };
     // SAFETY: operands have these sizes.
     unsafe { product.run_on::<L>() };

@@ -5,8 +5,8 @@ use crate::{
     buffer::Buffer,
     panels::{Pack, Unpack, panels_length},
     shared::Shared,
-    simd::{LANES, Simd},
-    tile::{Ahead, INNER_BLOCK, Left, Out, Product, Right, Start},
+    simd::{LANES, Simd, prefetch},
+    tile::{Ahead, INNER_BLOCK, LEFT_BLOCK, LONG_BLOCK, Left, Out, Product, Right, Start, equal_blocks},
 };
 
 use super::{
@@ -78,7 +78,7 @@ impl Task<'_> {
     /// Whether the rows of the right operand of a gradient of weights are read from the second cache, tile by tile: a tile of
     /// AVX-512 works long enough on a row for the next ones to come. Shorter tiles are faster on panels.
     fn reads_in_place(&self, simd: Simd) -> bool {
-        self.options.transpose_a && simd == Simd::Avx512 && !collides_in_second(self.shape.columns)
+        self.options.transpose_a && simd == Simd::Avx512
     }
 
     /// Whether each piece copies its part of a transposed left operand, block by block.
@@ -174,6 +174,8 @@ impl Task<'_> {
                     let steps = block * INNER_BLOCK..inner.min((block + 1) * INNER_BLOCK);
                     for k in steps {
                         let row = &source[k * count..][..count];
+                        let next = row.as_ptr().wrapping_add(FETCHED_ROWS * count + first * LANES);
+                        prefetch_row(next, PACKED_PANELS * LANES);
                         for (panel, from) in row.chunks(LANES).enumerate().skip(first).take(PACKED_PANELS) {
                             // SAFETY: each step of a panel is packed by one piece.
                             let to = unsafe { to.part(panel * length + k * LANES, LANES) };
@@ -210,6 +212,18 @@ impl Task<'_> {
             _ if self.copies_left(way) => Grid::new(&WIDE_BLOCKS, rows, columns, inner, 256),
             _ => Grid::new(&BLOCKS, rows, columns, inner, 512),
         }
+    }
+
+    /// The rows of the left operand that the next piece begins with.
+    fn next_rows(&self, grid: &Grid, piece: usize) -> Ahead {
+        let inner = self.shape.inner;
+        let next = piece + 1;
+        if self.options.transpose_a || next >= grid.pieces() || grid.rows(next).0 == 0 {
+            return Ahead::NOTHING;
+        }
+        let (first, height) = grid.rows(next);
+        let height = height.min(LEFT_BLOCK / inner.max(1));
+        Ahead::rows(self.a.as_ptr().wrapping_add(first * inner), inner.min(LONG_BLOCK), height, inner)
     }
 
     fn piece(&self, way: Way, grid: &Grid, piece: usize, packed: Shared<'_>, simd: Simd) {
@@ -260,7 +274,8 @@ impl Task<'_> {
         } else {
             Left::rows(self.a.as_ptr().wrapping_add(i * inner), inner)
         };
-        let product = Product { left, right, out, rows: height, columns: width, inner, start, ahead: Ahead::NOTHING };
+        let ahead = self.next_rows(grid, piece);
+        let product = Product { left, right, out, rows: height, columns: width, inner, start, ahead };
         if !self.copies_left(way) {
             // SAFETY: operands have these sizes, and no other piece touches this block of the result.
             unsafe { product.run(simd) };
@@ -268,11 +283,14 @@ impl Task<'_> {
         }
         // An odd number of lines from row to row: they fall into all sets of the cache.
         let stride = (height.div_ceil(LANES) | 1) * LANES;
-        let mut copy = Buffer::new(INNER_BLOCK.min(inner) * stride);
-        for k in (0..inner).step_by(INNER_BLOCK) {
-            let steps = INNER_BLOCK.min(inner - k);
+        let (_, length) = equal_blocks(inner, LONG_BLOCK.min(LEFT_BLOCK / height / LANES * LANES));
+        let mut copy = Buffer::new(length.min(inner) * stride);
+        for k in (0..inner).step_by(length) {
+            let steps = length.min(inner - k);
             for (row, to) in copy.chunks_exact_mut(stride).take(steps).enumerate() {
-                to[..height].copy_from_slice(&self.a[(k + row) * rows + i..][..height]);
+                let from = &self.a[(k + row) * rows + i..];
+                prefetch_row(from.as_ptr().wrapping_add(FETCHED_ROWS * rows), height);
+                to[..height].copy_from_slice(&from[..height]);
             }
             let part = Product {
                 left: Left::columns(copy.as_ptr(), stride),
@@ -284,6 +302,17 @@ impl Task<'_> {
             // SAFETY: as above, of some rows of the operands.
             unsafe { part.run(simd) };
         }
+    }
+}
+
+/// Rows that are asked for in advance where parts of rows are copied: they may lie on as many pages, where the hardware does not
+/// see them coming.
+const FETCHED_ROWS: usize = 8;
+
+/// Asks for a part of a row.
+fn prefetch_row(data: *const f32, length: usize) {
+    for line in (0..length).step_by(LANES) {
+        prefetch(data.wrapping_add(line));
     }
 }
 

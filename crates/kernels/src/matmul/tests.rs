@@ -44,7 +44,11 @@ fn products_equal_the_reference() {
 #[test]
 fn large_products_equal_the_reference() {
     let mut random = Random::new(8);
-    for (rows, columns, inner) in [(70, 512, 40), (300, 200, 70), (3, 900, 400), (600, 3, 600), (130, 600, 17)] {
+    // The last ones: sums of several blocks; left operands that are copied, whole and in blocks.
+    let long = [(70, 80, 2700), (512, 80, 1400), (1024, 70, 1300)];
+    for (rows, columns, inner) in
+        [(70, 512, 40), (300, 200, 70), (3, 900, 400), (600, 3, 600), (130, 600, 17)].into_iter().chain(long)
+    {
         check(&mut random, MatmulShape { rows, columns, inner });
     }
 }

@@ -1,15 +1,87 @@
 //! Register tiles.
 #![allow(unsafe_op_in_unsafe_fn, reason = "every line works on raw operands under the contract of `Product`")]
-use super::{Left, Out, Right, Start};
-use crate::simd::{Lanes, Strip, prefetch, prefetch_second};
+use std::ops::Range;
 
-/// Lines to ask for, `density / 2^16` for each row of a panel.
+use super::{Ahead, Left, Out, Right, Start};
+use crate::simd::{LANES, Lanes, Strip, prefetch, prefetch_second};
+
+/// Lines to ask for, spread evenly over the rows of panels that are visited.
 #[derive(Clone, Copy)]
 pub(super) struct Stream {
-    pub data: *const f32,
-    pub density: usize,
+    ahead: Ahead,
+    /// Lines for each row of a panel, times 2^16.
+    density: usize,
+    /// Reciprocal of the width, times 2^32.
+    reciprocal: usize,
     /// Rows that were visited.
-    pub visit: usize,
+    visit: usize,
+}
+
+/// Steps between two times that lines are asked for.
+const STEPS: usize = 16;
+
+impl Stream {
+    /// All of `ahead` during `visits` visits.
+    pub(super) fn new(ahead: Ahead, visits: usize) -> Self {
+        let density = ((ahead.width * ahead.rows) << 16).div_ceil(visits.max(1));
+        Self { ahead, density, reciprocal: (1 << 32) / ahead.width.max(1) + 1, visit: 0 }
+    }
+
+    /// So many rows of a panel have been visited.
+    pub(super) fn pass(&mut self, rows: usize) {
+        self.visit += rows;
+    }
+
+    /// Lines to ask for during `count` more rows, `first` rows after those that were visited.
+    #[inline(always)]
+    fn lines(&self, first: usize, count: usize) -> Range<usize> {
+        let visit = self.visit + first;
+        (visit * self.density) >> 16..((visit + count) * self.density) >> 16
+    }
+
+    #[inline(always)]
+    fn ask(&self, line: usize) {
+        let row = (line * self.reciprocal) >> 32;
+        let column = line.wrapping_sub(row * self.ahead.width);
+        prefetch(self.ahead.data.wrapping_add(row * self.ahead.stride).wrapping_add(column * LANES));
+    }
+}
+
+/// Lines that a tile asks for.
+struct Asking {
+    stream: Stream,
+    lines: Range<usize>,
+    /// Lines at a time.
+    each: usize,
+}
+
+impl Asking {
+    #[inline(always)]
+    fn new(stream: Stream, first: usize, count: usize, inner: usize) -> Self {
+        if stream.density == 0 {
+            return Self { stream, lines: 0..0, each: 0 };
+        }
+        let lines = stream.lines(first, count);
+        let each = lines.len().div_ceil(inner.div_ceil(STEPS).max(1));
+        Self { stream, lines, each }
+    }
+
+    #[inline(always)]
+    fn ask(&mut self) {
+        let last = self.lines.end.min(self.lines.start + self.each);
+        for line in self.lines.start..last {
+            self.stream.ask(line);
+        }
+        self.lines.start = last;
+    }
+
+    /// All that is left.
+    #[inline(always)]
+    fn finish(self) {
+        for line in self.lines {
+            self.stream.ask(line);
+        }
+    }
 }
 
 /// Rows of the left operand against one or two panels.
@@ -23,6 +95,9 @@ pub(super) struct Part {
     pub inner: usize,
     /// Lanes of a partial panel.
     pub tail: usize,
+    /// Whole panels from this one on.
+    pub whole: usize,
+    /// What is asked for on the way.
     pub ahead: Stream,
 }
 
@@ -82,18 +157,11 @@ impl Part {
             }
             Start::Columns(bias) => {
                 for p in 0..P {
-                    let bias = self.read::<L, TAIL>(bias.wrapping_add(p * crate::simd::LANES));
+                    let bias = self.read::<L, TAIL>(bias.wrapping_add(p * LANES));
                     for sums in &mut sums {
                         sums[p] = bias;
                     }
                 }
-            }
-        }
-        if self.ahead.density > 0 {
-            let visit = self.ahead.visit + row * P;
-            let [first, last] = [visit, visit + R * P].map(|visit| (visit * self.ahead.density) >> 16);
-            for line in first..last {
-                prefetch(self.ahead.data.wrapping_add(line * crate::simd::LANES));
             }
         }
         // The result streams through the caches: ask for the next tile's lines a tile ahead.
@@ -103,7 +171,16 @@ impl Part {
                     prefetch(out.wrapping_add((R + r) * self.out.row + p * self.out.panel));
                 }
             }
+        } else if self.whole >= 2 * P {
+            let out = self.out.data.wrapping_add(P * self.out.panel);
+            for r in 0..R.max(if P == 2 { L::ROWS_2 } else { L::ROWS_1 }) {
+                for p in 0..P {
+                    prefetch(out.wrapping_add(r * self.out.row + p * self.out.panel));
+                }
+            }
         }
+        // No closures here: they would be calls, and the sums could not stay in registers.
+        let mut ahead = Asking::new(self.ahead, row * P, R * P, self.inner);
         let mut block = self.left.data.wrapping_add(row * self.left.row);
         let mut right = self.right.data;
         let mut rest = self.inner;
@@ -126,7 +203,12 @@ impl Part {
             }
         }
         while rest > 0 {
-            let steps = rest.min(self.left.block);
+            let mut steps = rest.min(self.left.block);
+            if ahead.each > 0 {
+                // More at a time than the first cache can wait for would hold up the sums.
+                steps = steps.min(STEPS);
+                ahead.ask();
+            }
             // Blocks lie too far apart for the hardware to see the next tile coming.
             if self.left.block < usize::MAX {
                 for r in 0..R {
@@ -150,9 +232,14 @@ impl Part {
                 L::strip(&mut sums, strip);
             }
             right = right.wrapping_add(steps * self.right.row);
-            block = block.wrapping_add(self.left.block_stride);
+            block = block.wrapping_add(if self.left.block == usize::MAX {
+                steps * self.left.column
+            } else {
+                self.left.block_stride
+            });
             rest -= steps;
         }
+        ahead.finish();
         for (r, sums) in sums.into_iter().enumerate() {
             for (p, sum) in sums.into_iter().enumerate() {
                 let to = out.wrapping_add(p * self.out.panel + r * self.out.row);

@@ -19,10 +19,23 @@ use std::ops::Range;
 
 use crate::simd::{Kernel, LANES, Lanes, Simd};
 
-/// Steps of `k` between two visits of a tile: two panels of this length fill two thirds of 48 KiB of L1.
+/// Steps of `k` that operands are packed or copied in.
 pub(crate) const INNER_BLOCK: usize = 256;
-/// Rows of the left operand that are swept for each panel: with `INNER_BLOCK` columns they fill a quarter of 1 MiB of L2.
-const ROW_BLOCK: usize = 240;
+/// Most steps of `k` between two visits of a tile. The right operand comes from the second cache in any case: it is read once
+/// a tile, slower than a tile multiplies. Each visit reads and writes the result, which may lie farther away.
+pub(crate) const LONG_BLOCK: usize = 1280;
+/// The same where rows of the left operand must stay in the first cache: short tiles use a part of each line.
+const SHORT_BLOCK: usize = 256;
+/// Steps of the left operand that are no farther apart than this fall into all sets of the first cache.
+const NEAR: usize = 12 * LANES;
+/// Floats of the left operand that are swept for each panel, about: they stay in the second cache.
+pub(crate) const LEFT_BLOCK: usize = 76 << 10;
+
+/// Cuts `inner` steps into blocks of about the same length, at most `most` (a multiple of 16): their number and length.
+pub(crate) fn equal_blocks(inner: usize, most: usize) -> (usize, usize) {
+    let blocks = inner.div_ceil(most).max(1);
+    (blocks, inner.div_ceil(blocks).next_multiple_of(LANES))
+}
 
 /// Left operand: element `(i, k)` is the float at `data + i * row + (k / block) * block_stride + (k % block) * column`.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +43,7 @@ pub(crate) struct Left {
     pub data: *const f32,
     pub row: usize,
     pub column: usize,
-    /// Must divide [`INNER_BLOCK`], or be at least as long as the product's `inner`.
+    /// [`LANES`], or at least as long as the product's `inner`.
     pub block: usize,
     pub block_stride: usize,
 }
@@ -108,17 +121,30 @@ impl Out {
     }
 }
 
-/// Memory that is needed soon after a product: its lines are asked for during the product, evenly spread.
+/// Memory that is needed soon: its lines are asked for during a product, evenly spread.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ahead {
     pub data: *const f32,
-    /// Cache lines, each of 16 floats.
-    pub lines: usize,
+    /// Cache lines of a row, each of 16 floats.
+    pub width: usize,
+    pub rows: usize,
+    /// Distance of the rows.
+    pub stride: usize,
 }
 
 impl Ahead {
     /// None.
-    pub(crate) const NOTHING: Self = Self { data: std::ptr::null(), lines: 0 };
+    pub(crate) const NOTHING: Self = Self { data: std::ptr::null(), width: 0, rows: 0, stride: 0 };
+
+    /// So many lines one after the other.
+    pub(crate) fn lines(data: *const f32, lines: usize) -> Self {
+        Self { data, width: lines, rows: 1, stride: 0 }
+    }
+
+    /// Rows of `length` floats, `stride` apart.
+    pub(crate) fn rows(data: *const f32, length: usize, rows: usize, stride: usize) -> Self {
+        Self { data, width: length.div_ceil(LANES), rows, stride }
+    }
 }
 
 /// What the sums start from.
@@ -150,6 +176,7 @@ pub(crate) struct Product {
     pub columns: usize,
     pub inner: usize,
     pub start: Start,
+    /// What is needed after this product.
     pub ahead: Ahead,
 }
 
@@ -174,24 +201,40 @@ impl Product {
 
     #[inline(always)]
     unsafe fn blocks<L: Lanes>(&self, left: Left) {
+        let long = L::ROWS_2 > 0 || (left.block == usize::MAX && left.column <= NEAR);
+        let most = if long { LONG_BLOCK } else { SHORT_BLOCK };
+        let (blocks, length) = equal_blocks(self.inner, most);
+        let height = (LEFT_BLOCK / length.max(1) / 12 * 12).clamp(24, 240);
         let panels = self.columns.div_ceil(LANES);
-        let visits = (self.rows * panels * self.inner.div_ceil(INNER_BLOCK)).max(1);
-        let mut ahead = micro::Stream { data: self.ahead.data, density: (self.ahead.lines << 16) / visits, visit: 0 };
+        // Each block of rows comes from far away.
+        let fetches = left.block == usize::MAX && left.column == 1;
+        let mut ahead =
+            micro::Stream::new(if fetches { Ahead::NOTHING } else { self.ahead }, self.rows * panels * blocks);
         let mut k = 0;
         // At least one round: a product with nothing to sum still has to start its elements.
         loop {
-            let inner = INNER_BLOCK.min(self.inner - k);
+            let inner = length.min(self.inner - k);
             let start = if k == 0 { self.start } else { Start::Keep };
             let data = left.data.wrapping_add(k / left.block * left.block_stride + k % left.block * left.column);
-            let left = Left { data, ..left };
+            let block = Left { data, ..left };
             let right = Right { data: self.right.data.wrapping_add(k * self.right.row), ..self.right };
+            // Up to half a block more, rather than a last block that is not worth its pass over the panels.
+            let rows_from = |i: usize| if self.rows - i <= height / 2 * 3 { self.rows - i } else { height };
             let mut i = 0;
             while i < self.rows {
-                // Up to half a block more, rather than a last block that is not worth its pass over the panels.
-                let rest = self.rows - i;
-                let rows = if rest <= ROW_BLOCK / 2 * 3 { rest } else { ROW_BLOCK };
+                let rows = rows_from(i);
+                if fetches {
+                    let (first, step) = if i + rows < self.rows { (i + rows, k) } else { (0, k + inner) };
+                    let next = if step < self.inner {
+                        let data = left.data.wrapping_add(first * left.row + step);
+                        Ahead::rows(data, inner.min(self.inner - step), rows_from(first), left.row)
+                    } else {
+                        self.ahead
+                    };
+                    ahead = micro::Stream::new(next, rows * panels);
+                }
                 // SAFETY: a part of the product that the caller vouches for.
-                unsafe { self.sweep::<L>(left, right, start, i..i + rows, inner, &mut ahead) };
+                unsafe { self.sweep::<L>(block, right, start, i..i + rows, inner, &mut ahead) };
                 i += rows;
             }
             k += inner;
@@ -229,6 +272,7 @@ impl Product {
             rows,
             inner,
             tail,
+            whole: whole - panel,
             ahead,
         };
         // SAFETY: panels below `columns`, rows below `rows`.
@@ -236,18 +280,18 @@ impl Product {
             if L::ROWS_2 > 0 && !left.collides() {
                 while panel + 2 <= whole {
                     part(panel, *ahead).tiles::<L, 2, false>();
-                    ahead.visit += 2 * rows;
+                    ahead.pass(2 * rows);
                     panel += 2;
                 }
             }
             while panel < whole {
                 part(panel, *ahead).tiles::<L, 1, false>();
-                ahead.visit += rows;
+                ahead.pass(rows);
                 panel += 1;
             }
             if tail > 0 {
                 part(panel, *ahead).tiles::<L, 1, true>();
-                ahead.visit += rows;
+                ahead.pass(rows);
             }
         }
     }
@@ -258,7 +302,7 @@ impl Kernel for Product {
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        debug_assert!(self.left.block >= self.inner || INNER_BLOCK.is_multiple_of(self.left.block));
+        debug_assert!(self.left.block >= self.inner || self.left.block == LANES);
         // Constant strides let the compiler fold them into the addresses.
         // SAFETY: the caller of `Product::run` vouches for the product, `Simd::run` for the path.
         unsafe {

@@ -107,7 +107,7 @@ fn products_equal_the_reference_on_every_path() {
         let mut size = |sizes: &[usize]| sizes[random.below(sizes.len())];
         let rows = size(&[0, 1, 2, 4, 6, 11, 12, 13, 23, 24, 25, 47, 250]);
         let columns = size(&sizes);
-        let inner = size(&[0, 1, 2, 7, 16, 17, 40, 255, 256, 257, 600]);
+        let inner = size(&[0, 1, 2, 7, 16, 17, 40, 255, 256, 257, 600, 1281, 2600]);
         let (a, b) = (random.floats(rows * inner), random.floats(inner * columns));
         let c = random.floats(rows * columns + rows + columns);
         for side in [Side::Rows, Side::Columns, Side::Panels] {
