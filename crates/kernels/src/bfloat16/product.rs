@@ -9,12 +9,10 @@ use crate::{
         pairs::{PairKernel, Pairs},
         prefetch,
     },
-    tile::{Out, Start},
+    tile::{LEFT_BLOCK, LONG_BLOCK, Out, Start, equal_blocks},
 };
 
-/// Pairs between two visits of a tile: two panels of this length fill 32 KiB.
-const INNER_BLOCK: usize = 256;
-/// Strips that are swept for each two panels: with `INNER_BLOCK` pairs they fill a quarter of 1 MiB of L2.
+/// Most strips that are swept for each two panels.
 const STRIPS: usize = 20;
 
 /// A product of `rows` by `columns` with sums of `pairs` pairs; single-threaded.
@@ -42,10 +40,12 @@ pub(crate) struct PairProduct {
 impl PairKernel for PairProduct {
     #[inline(always)]
     unsafe fn run<L: Pairs>(self) {
+        let (_, length) = equal_blocks(self.pairs, LONG_BLOCK);
+        let most = (LEFT_BLOCK / length.max(1) / STRIP).clamp(2, STRIPS);
         let mut k = 0;
         // At least one round: a product with nothing to sum still has to start its elements.
         loop {
-            let pairs = INNER_BLOCK.min(self.pairs - k);
+            let pairs = length.min(self.pairs - k);
             let part = Self {
                 left: self.left.wrapping_add(k * STRIP),
                 right: self.right.wrapping_add(k * LANES),
@@ -58,7 +58,7 @@ impl PairKernel for PairProduct {
             while first < strips {
                 // Up to half a block more, rather than a last block that is not worth its pass over the panels.
                 let rest = strips - first;
-                let count = if rest <= STRIPS / 2 * 3 { rest } else { STRIPS };
+                let count = if rest <= most / 2 * 3 { rest } else { most };
                 part.sweep::<L>(first..first + count);
                 first += count;
             }
