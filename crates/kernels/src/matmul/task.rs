@@ -327,41 +327,52 @@ const BLOCKS: [(usize, usize); 7] = [(240, 256), (120, 256), (120, 128), (60, 12
 /// Wider ones, where each piece copies its part of the left operand.
 const WIDE_BLOCKS: [(usize, usize); 5] = [(120, 256), (60, 256), (60, 128), (24, 128), (24, 64)];
 
+/// Rows that stay together: a tile of AVX-512, two of AVX2.
+const UNIT: usize = 12;
+
 /// A result cut into blocks, by its shape alone.
 pub(crate) struct Grid {
     rows: usize,
     columns: usize,
-    /// Sides of a block.
-    height: usize,
+    /// Blocks one below the other, of about the same height, so that shares of the pieces are about the same work.
+    blocks: usize,
     width: usize,
 }
 
 impl Grid {
     /// The first of the `blocks` (height, width) that makes 16 pieces or holds little work; none is wider than `widest`.
     pub(crate) fn new(blocks: &[(usize, usize)], rows: usize, columns: usize, inner: usize, widest: usize) -> Self {
-        let mut grid = Self { rows, columns, height: 240, width: widest };
-        for &(height, width) in blocks {
-            let work = grid.height.min(rows) * grid.width.min(columns) * inner;
-            if grid.pieces() >= 16 || work <= SMALL {
+        let pieces = |height, width| rows.div_ceil(height) * columns.div_ceil(width);
+        let (mut height, mut width) = (240, widest);
+        for &(next_height, next_width) in blocks {
+            let work = height.min(rows) * width.min(columns) * inner;
+            if pieces(height, width) >= 16 || work <= SMALL {
                 break;
             }
-            (grid.height, grid.width) = (height, width.min(widest));
+            (height, width) = (next_height, next_width.min(widest));
         }
-        grid
+        let mut blocks = rows.div_ceil(height);
+        // As many for each of two or four threads.
+        while pieces(height, width) >= 8 && blocks * columns.div_ceil(width) % 4 > 0 && blocks < rows.div_ceil(UNIT) {
+            blocks += 1;
+        }
+        Self { rows, columns, blocks, width }
     }
 
     pub(crate) fn pieces(&self) -> usize {
-        self.rows.div_ceil(self.height) * self.columns.div_ceil(self.width)
+        self.blocks * self.columns.div_ceil(self.width)
     }
 
     /// First row and number of rows of a piece; neighbouring pieces share the columns.
     pub(crate) fn rows(&self, piece: usize) -> (usize, usize) {
-        let first = piece % self.rows.div_ceil(self.height) * self.height;
-        (first, self.height.min(self.rows - first))
+        let units = self.rows.div_ceil(UNIT);
+        let begin = |block: usize| (block * units / self.blocks * UNIT).min(self.rows);
+        let block = piece % self.blocks;
+        (begin(block), begin(block + 1) - begin(block))
     }
 
     pub(crate) fn columns(&self, piece: usize) -> (usize, usize) {
-        let first = piece / self.rows.div_ceil(self.height) * self.width;
+        let first = piece / self.blocks * self.width;
         (first, self.width.min(self.columns - first))
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Stream {
 }
 
 /// Steps between two times that lines are asked for.
-const STEPS: usize = 16;
+const STEPS: usize = 32;
 
 impl Stream {
     /// All of `ahead` during `visits` visits.
@@ -165,20 +165,16 @@ impl Part {
             }
         }
         // The result streams through the caches: ask for the next tile's lines a tile ahead.
-        if row + R < self.rows {
-            for r in 0..R {
-                for p in 0..P {
-                    prefetch(out.wrapping_add((R + r) * self.out.row + p * self.out.panel));
-                }
-            }
+        let (next, next_rows) = if row + R < self.rows {
+            (out.wrapping_add(R * self.out.row), R)
         } else if self.whole >= 2 * P {
-            let out = self.out.data.wrapping_add(P * self.out.panel);
-            for r in 0..R.max(if P == 2 { L::ROWS_2 } else { L::ROWS_1 }) {
-                for p in 0..P {
-                    prefetch(out.wrapping_add(r * self.out.row + p * self.out.panel));
-                }
-            }
-        }
+            (self.out.data.wrapping_add(P * self.out.panel), R.max(if P == 2 { L::ROWS_2 } else { L::ROWS_1 }))
+        } else {
+            (out, 0)
+        };
+        // A short tile has few of them.
+        let each_row = if L::ROWS_2 > 0 { next_rows.div_ceil(self.inner.div_ceil(STEPS).max(1)) } else { next_rows };
+        let mut next_row = 0;
         // No closures here: they would be calls, and the sums could not stay in registers.
         let mut ahead = Asking::new(self.ahead, row * P, R * P, self.inner);
         let mut block = self.left.data.wrapping_add(row * self.left.row);
@@ -203,11 +199,15 @@ impl Part {
             }
         }
         while rest > 0 {
-            let mut steps = rest.min(self.left.block);
-            if ahead.each > 0 {
-                // More at a time than the first cache can wait for would hold up the sums.
-                steps = steps.min(STEPS);
-                ahead.ask();
+            // More lines at a time than the first cache can wait for would hold up the sums.
+            let steps = rest.min(self.left.block).min(if L::ROWS_2 > 0 || ahead.each > 0 { STEPS } else { usize::MAX });
+            ahead.ask();
+            let last = next_rows.min(next_row + each_row);
+            while next_row < last {
+                for p in 0..P {
+                    prefetch(next.wrapping_add(next_row * self.out.row + p * self.out.panel));
+                }
+                next_row += 1;
             }
             // Blocks lie too far apart for the hardware to see the next tile coming.
             if self.left.block < usize::MAX {
