@@ -9,7 +9,7 @@ use crate::{
         pairs::{PairKernel, Pairs},
         prefetch,
     },
-    tile::{LEFT_BLOCK, LONG_BLOCK, Out, Start, equal_blocks},
+    tile::{LEFT_BLOCK, LONG_BLOCK, Out, Start, equal_block},
 };
 
 /// Most strips that are swept for each two panels.
@@ -40,7 +40,7 @@ pub(crate) struct PairProduct {
 impl PairKernel for PairProduct {
     #[inline(always)]
     unsafe fn run<L: Pairs>(self) {
-        let (_, length) = equal_blocks(self.pairs, LONG_BLOCK);
+        let length = equal_block(self.pairs, LONG_BLOCK);
         let most = (LEFT_BLOCK / length.max(1) / STRIP).clamp(2, STRIPS);
         let mut k = 0;
         // At least one round: a product with nothing to sum still has to start its elements.

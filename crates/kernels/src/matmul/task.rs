@@ -1,12 +1,12 @@
 //! One product: which operand becomes the lanes, what is packed, and how the work is cut.
 use crate::{
     Context, Precision,
-    bfloat16::{Layout, PairTask, Source},
+    bfloat16::{Layout, PairTask, STRIP, Source},
     buffer::Buffer,
     panels::{Pack, Unpack, panels_length},
     shared::Shared,
     simd::{LANES, Simd, prefetch},
-    tile::{Ahead, INNER_BLOCK, LEFT_BLOCK, LONG_BLOCK, Left, Out, Product, Right, Start, equal_blocks},
+    tile::{Ahead, INNER_BLOCK, LEFT_BLOCK, LONG_BLOCK, Left, Out, Product, Right, Start, equal_block},
 };
 
 use super::{
@@ -283,7 +283,7 @@ impl Task<'_> {
         }
         // An odd number of lines from row to row: they fall into all sets of the cache.
         let stride = (height.div_ceil(LANES) | 1) * LANES;
-        let (_, length) = equal_blocks(inner, LONG_BLOCK.min(LEFT_BLOCK / height / LANES * LANES));
+        let length = equal_block(inner, LONG_BLOCK.min(LEFT_BLOCK / height / LANES * LANES));
         let mut copy = Buffer::new(length.min(inner) * stride);
         for k in (0..inner).step_by(length) {
             let steps = length.min(inner - k);
@@ -327,8 +327,9 @@ const BLOCKS: [(usize, usize); 7] = [(240, 256), (120, 256), (120, 128), (60, 12
 /// Wider ones, where each piece copies its part of the left operand.
 const WIDE_BLOCKS: [(usize, usize); 5] = [(120, 256), (60, 256), (60, 128), (24, 128), (24, 64)];
 
-/// Rows that stay together: a tile of AVX-512, two of AVX2.
+/// Rows that stay together: a tile of AVX-512, two of AVX2, whole strips of bfloat16, of which a piece takes none in part.
 const UNIT: usize = 12;
+const _: () = assert!(UNIT.is_multiple_of(STRIP));
 
 /// A result cut into blocks, by its shape alone.
 pub(crate) struct Grid {

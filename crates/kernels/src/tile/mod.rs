@@ -21,8 +21,8 @@ use crate::simd::{Kernel, LANES, Lanes, Simd};
 
 /// Steps of `k` that operands are packed or copied in.
 pub(crate) const INNER_BLOCK: usize = 256;
-/// Most steps of `k` between two visits of a tile. The right operand comes from the second cache in any case: it is read once
-/// a tile, slower than a tile multiplies. Each visit reads and writes the result, which may lie farther away.
+/// Most steps of `k` between two visits of a tile. The right operand comes from the second cache in any case, faster than a
+/// tile multiplies. Each visit reads and writes the result, which may lie farther away.
 pub(crate) const LONG_BLOCK: usize = 1280;
 /// The same where rows of the left operand must stay in the first cache: short tiles use a part of each line.
 const SHORT_BLOCK: usize = 256;
@@ -31,10 +31,9 @@ const NEAR: usize = 12 * LANES;
 /// Floats of the left operand that are swept for each panel, about: they stay in the second cache.
 pub(crate) const LEFT_BLOCK: usize = 76 << 10;
 
-/// Cuts `inner` steps into blocks of about the same length, at most `most` (a multiple of 16): their number and length.
-pub(crate) fn equal_blocks(inner: usize, most: usize) -> (usize, usize) {
-    let blocks = inner.div_ceil(most).max(1);
-    (blocks, inner.div_ceil(blocks).next_multiple_of(LANES))
+/// Length, a multiple of 16, of the blocks of about the same length that `inner` steps are cut into; at most `most`, which is one.
+pub(crate) fn equal_block(inner: usize, most: usize) -> usize {
+    inner.div_ceil(inner.div_ceil(most).max(1)).next_multiple_of(LANES)
 }
 
 /// Left operand: element `(i, k)` is the float at `data + i * row + (k / block) * block_stride + (k % block) * column`.
@@ -203,7 +202,8 @@ impl Product {
     unsafe fn blocks<L: Lanes>(&self, left: Left) {
         let long = L::ROWS_2 > 0 || (left.block == usize::MAX && left.column <= NEAR);
         let most = if long { LONG_BLOCK } else { SHORT_BLOCK };
-        let (blocks, length) = equal_blocks(self.inner, most);
+        let length = equal_block(self.inner, most);
+        let blocks = self.inner.div_ceil(length.max(1));
         let height = (LEFT_BLOCK / length.max(1) / 12 * 12).clamp(24, 240);
         let panels = self.columns.div_ceil(LANES);
         // Each block of rows comes from far away.
