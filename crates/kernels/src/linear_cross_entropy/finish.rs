@@ -7,9 +7,9 @@ use super::{
 };
 use crate::{
     Context,
-    panels::Unpack,
+    pieces::{load_at, store_at},
     shared::Shared,
-    simd::{LANES, Simd},
+    simd::{Kernel, LANES, Lanes, Simd, prefetch},
 };
 
 pub(super) struct Finish<'a> {
@@ -144,41 +144,84 @@ impl Finish<'_> {
     /// `dh` of a panel, and what `dW` needs: the rows of `h` times their factors, the targets subtracted from the exponentials.
     fn rows(&self, panel: usize, simd: Simd) {
         let (chunk, Some(gradient)) = (self.chunk, self.gradient) else { return };
-        let features = chunk.linear.features;
-        let tokens = panel * LANES..chunk.tokens.min((panel + 1) * LANES);
-        let length = features * LANES;
-        // SAFETY: this panel of everything belongs to this piece.
-        let (dh, factor) = unsafe {
-            let dh = chunk.dh.part(panel * length, length);
-            for range in 1..chunk.plan.ranges {
-                let other = chunk.dh.part((range * chunk.panels + panel) * length, length);
-                dh.iter_mut().zip(other).for_each(|(sum, other)| *sum += *other);
-            }
-            (dh, &*chunk.factors.part(chunk.factor(panel, Factors::Gradient), LANES))
-        };
+        let mut target_rows = [None; LANES];
         if !self.targets.explicit() {
-            for vector in dh.as_chunks_mut::<LANES>().0 {
-                vector.iter_mut().zip(factor).for_each(|(dh, factor)| *dh *= factor);
-            }
-            for (lane, token) in tokens.clone().enumerate() {
-                let Some(id) = self.targets.id(token) else { continue };
-                let weight = self.weights[token];
-                let row = &chunk.linear.kernel[id * features..][..features];
-                dh.as_chunks_mut::<LANES>().0.iter_mut().zip(row).for_each(|(dh, w)| dh[lane] -= weight * w);
+            for (lane, row) in target_rows.iter_mut().enumerate() {
+                let token = panel * LANES + lane;
+                let Some(id) = (token < chunk.tokens).then(|| self.targets.id(token)).flatten() else { continue };
+                let features = chunk.linear.features;
+                *row = Some((self.weights[token], &chunk.linear.kernel[id * features..][..features]));
                 // In units of the factor, the target is the sum of the exponentials.
                 let sum = RowSums::new(chunk, panel, lane).exponentials;
-                // SAFETY: as above.
+                // SAFETY: the values of this panel belong to this piece.
                 unsafe { *chunk.values.at(chunk.value(panel, id) + lane) -= sum as f32 };
             }
         }
-        // SAFETY: each row belongs to one lane of one panel.
-        let row = |row: &usize| unsafe { gradient.dh.part(row * features, features) };
-        simd.run(Unpack::new(dh, |lane| self.rows.get(panel * LANES + lane).map(row), gradient.dh_keeps));
-        for (token, factor) in tokens.zip(factor) {
-            // SAFETY: as above.
-            let to = unsafe { chunk.scaled.part(token * scaled_stride(features), features) };
-            let from = &self.h[self.rows[token] * features..][..features];
-            to.iter_mut().zip(from).for_each(|(to, h)| *to = factor * h);
+        simd.run(Rows { finish: self, gradient, panel, target_rows });
+    }
+}
+
+/// The rows of a panel.
+struct Rows<'a> {
+    finish: &'a Finish<'a>,
+    gradient: &'a Gradient<'a>,
+    panel: usize,
+    /// What is subtracted from the gradient of a token that has a class: its weight times the weights of the class.
+    target_rows: [Option<(f32, &'a [f32])>; LANES],
+}
+
+impl Kernel for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let Self { finish: Finish { chunk, h, rows, targets, .. }, gradient, panel, target_rows } = self;
+        let features = chunk.linear.features;
+        let tokens = panel * LANES..chunk.tokens.min((panel + 1) * LANES);
+        // SAFETY: the panel, the rows and their lanes belong to this piece; the caller vouches for the path.
+        unsafe {
+            // Rows come from beyond the second cache in no order: those of the next panel are asked for.
+            let ahead: [_; LANES] = std::array::from_fn(|lane| {
+                let token = (panel + 1) * LANES + lane;
+                let Some(&row) = rows.get(token) else { return [std::ptr::null(); 2] };
+                let class =
+                    targets.id(token).map_or(std::ptr::null(), |id| chunk.linear.kernel[id * features..].as_ptr());
+                [h[row * features..].as_ptr(), class]
+            });
+            let factors = chunk.factors.part(chunk.factor(panel, Factors::Gradient), LANES);
+            let factor = L::load(factors.as_ptr());
+            for at in (0..features).step_by(LANES) {
+                let count = LANES.min(features - at);
+                let mut vectors = [L::splat(0.0); LANES];
+                for (feature, vector) in vectors.iter_mut().enumerate().take(count) {
+                    let part = |range| chunk.dh.at(((range * chunk.panels + panel) * features + at + feature) * LANES);
+                    let mut sum = L::load(part(0));
+                    for range in 1..chunk.plan.ranges {
+                        sum = sum.add(L::load(part(range)));
+                    }
+                    *vector = if targets.explicit() { sum } else { sum.mul(factor) };
+                }
+                let vectors = L::transpose(vectors);
+                for (lane, token) in tokens.clone().enumerate() {
+                    for row in ahead[lane] {
+                        if !row.is_null() {
+                            prefetch(row.wrapping_add(at));
+                        }
+                    }
+                    let mut dh = vectors[lane];
+                    if let Some((weight, row)) = target_rows[lane] {
+                        dh = dh.sub(L::splat(weight).mul(load_at(row, at)));
+                    }
+                    let row = rows[token] * features;
+                    let to = gradient.dh.part(row, features);
+                    if gradient.dh_keeps {
+                        dh = load_at::<L>(to, at).add(dh);
+                    }
+                    store_at(to, at, dh);
+                    let scaled = L::splat(factors[lane]).mul(load_at(&h[row..row + features], at));
+                    store_at(chunk.scaled.part(token * scaled_stride(features), features), at, scaled);
+                }
+            }
         }
     }
 }

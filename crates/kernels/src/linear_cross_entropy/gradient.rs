@@ -1,7 +1,9 @@
 //! Gradients of weights and bias.
+use std::ops::Range;
+
 use super::{
     chunk::{Chunk, Factors, Linear},
-    plan::scaled_stride,
+    plan::{LARGEST_BLOCK, scaled_stride},
 };
 use crate::{
     Context,
@@ -40,36 +42,46 @@ pub(super) fn dkernel(context: &Context, chunk: &Chunk<'_>, gradient: &Gradient<
     if let Some(rounded) = chunk.rounded {
         rounded.pack_scaled(context, chunk);
     }
-    context.pool.run(chunk.plan.blocks, &|block| context.simd.run(Block { chunk, gradient, block }));
+    // Smaller pieces of work leave threads fewer to wait for; in bfloat16 a block is packed as a whole.
+    let parts = if chunk.rounded.is_some() { 1 } else { 2 };
+    let height = (chunk.plan.block / parts).next_multiple_of(12);
+    context.pool.run(chunk.plan.blocks * parts, &|piece| {
+        let (block, part) = (piece / parts, piece % parts);
+        let classes = chunk.block(block).len();
+        let rows = classes.min(part * height)..classes.min((part + 1) * height);
+        context.simd.run(Piece { chunk, gradient, block, rows });
+    });
 }
 
-/// One block of classes.
-struct Block<'a> {
+/// Some classes of a block.
+struct Piece<'a> {
     chunk: &'a Chunk<'a>,
     gradient: &'a Gradient<'a>,
     block: usize,
+    rows: Range<usize>,
 }
 
-impl Kernel for Block<'_> {
+impl Kernel for Piece<'_> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) {
-        let Self { chunk, gradient, block } = self;
+        let Self { chunk, gradient, block, rows } = self;
         let Linear { features, .. } = chunk.linear;
         let classes = chunk.block(block);
-        let (first, rows) = (classes.start, classes.len());
-        let next = chunk.values.at(chunk.values_of(chunk.panels, block)).cast_const();
+        let first = classes.start + rows.start;
+        let values = |panel: usize, row: usize| chunk.values_of(panel, block) + row * LANES;
+        let next = if rows.end < classes.len() { values(0, rows.end) } else { values(chunk.panels, 0) };
         let start = |keeps: bool| if keeps { Start::Keep } else { Start::Zero };
         let product = Product {
-            left: Left::panels(chunk.values.at(chunk.values_of(0, block)), chunk.stride()),
+            left: Left::panels(chunk.values.at(values(0, rows.start)), chunk.stride()),
             right: Right::rows(chunk.scaled.at(0), scaled_stride(features)),
             out: Out::rows(gradient.dkernel.at(first * features), features),
-            rows,
+            rows: rows.len(),
             columns: features,
             inner: chunk.tokens,
             start: start(gradient.kernel_keeps),
-            ahead: Ahead::lines(next, chunk.panels * chunk.plan.block),
+            ahead: Ahead::rows(chunk.values.at(next), rows.len() * LANES, chunk.panels, chunk.stride()),
         };
         // SAFETY: operands have these sizes; the rows of these classes belong to this piece.
         unsafe {
@@ -78,16 +90,17 @@ impl Kernel for Block<'_> {
                 None => product.run_on::<L>(),
             }
             let Some(dbias) = gradient.dbias else { return };
-            let dbias = dbias.part(first, rows);
-            for (row, dbias) in dbias.iter_mut().enumerate() {
-                let mut sum = L::splat(0.0);
-                for panel in 0..chunk.panels {
-                    let factor = L::load(chunk.factors.at(chunk.factor(panel, Factors::Gradient)));
-                    sum = factor.fma(L::load(chunk.values.at(chunk.values_of(panel, block) + row * LANES)), sum);
+            let dbias = dbias.part(first, rows.len());
+            let mut sums = [[0.0; LANES]; LARGEST_BLOCK];
+            for panel in 0..chunk.panels {
+                let factor = L::load(chunk.factors.at(chunk.factor(panel, Factors::Gradient)));
+                let values = chunk.values.part(values(panel, rows.start), rows.len() * LANES);
+                for (sum, values) in sums.iter_mut().zip(values.as_chunks::<LANES>().0) {
+                    factor.fma(L::load(values.as_ptr()), L::load(sum.as_ptr())).store(sum.as_mut_ptr());
                 }
-                let mut lanes = [0.0; LANES];
-                sum.store(lanes.as_mut_ptr());
-                let sum: f32 = lanes.iter().sum();
+            }
+            for (dbias, sum) in dbias.iter_mut().zip(&sums) {
+                let sum: f32 = sum.iter().sum();
                 *dbias = if gradient.bias_keeps { *dbias + sum } else { sum };
             }
         }

@@ -7,6 +7,8 @@ use crate::{buffer::Buffer, simd::LANES};
 
 /// Classes whose weights are taken at once, about, times features: 120 KiB, which stay in L2 between two products.
 const BLOCK: usize = 30 << 10;
+/// Classes of a block at most.
+pub(super) const LARGEST_BLOCK: usize = 240;
 /// Panels that share a piece.
 pub(super) const GROUP: usize = 4;
 /// Classes of a range, about.
@@ -22,12 +24,10 @@ pub(super) struct Plan {
     features: usize,
     /// Rows of a chunk, a multiple of 64.
     pub tokens: usize,
-    /// Classes of a block, a multiple of every tile's height; 240 at most.
+    /// Classes of a block, a multiple of every tile's height; [`LARGEST_BLOCK`] at most.
     pub block: usize,
     /// Blocks of classes.
     pub blocks: usize,
-    /// Blocks of a range.
-    range: usize,
     /// Ranges of classes with sums of their own, so that few rows are enough for several threads.
     pub ranges: usize,
 }
@@ -38,15 +38,15 @@ impl Plan {
         // with 512 half of it.
         let most = (CHUNK / classes).clamp(512, 1024).min(LARGEST / classes).max(64);
         let tokens = rows.div_ceil(rows.div_ceil(most)).next_multiple_of(GROUP * LANES);
-        let block = (BLOCK / features.max(1) / 24 * 24).clamp(48, 240);
+        let block = (BLOCK / features.max(1) / 24 * 24).clamp(48, LARGEST_BLOCK);
         let blocks = classes.div_ceil(block);
-        let range = blocks.div_ceil(classes.div_ceil(RANGE));
-        Self { features, tokens, block, blocks, range, ranges: blocks.div_ceil(range) }
+        Self { features, tokens, block, blocks, ranges: classes.div_ceil(RANGE).min(blocks) }
     }
 
-    /// Blocks of a range.
+    /// Blocks of a range: as many as of the others, or one more or less.
     pub(super) fn range(&self, range: usize) -> std::ops::Range<usize> {
-        range * self.range..self.blocks.min((range + 1) * self.range)
+        let begin = |range: usize| range * self.blocks / self.ranges;
+        begin(range)..begin(range + 1)
     }
 
     /// Classes of a block, of `classes` in all.
