@@ -23,23 +23,30 @@ unsafe fn polynomial<L: Lanes, const N: usize>(x: L, coefficients: [f32; N]) -> 
     sum
 }
 
-/// `n` and `r` with `x = n ln 2 + r`, for `x` from -87.4 to 88.8. `r` is in -0.347..=0.347, at the upper end up to 0.7,
-/// because 2^128 is no number.
+/// The integer nearest to `x / ln 2`.
 #[inline(always)]
-unsafe fn reduce<L: Lanes>(x: L) -> (L, L) {
-    let n = x.mul(L::splat(LOG2_E)).round().min(L::splat(127.0));
-    (n, n.fma(L::splat(-LN_2_LOW), n.fma(L::splat(-LN_2_HIGH), x)))
+unsafe fn exponent<L: Lanes>(x: L) -> L {
+    x.mul(L::splat(LOG2_E)).round()
+}
+
+/// `x - n ln 2`.
+#[inline(always)]
+unsafe fn remainder<L: Lanes>(x: L, n: L) -> L {
+    n.fma(L::splat(-LN_2_LOW), n.fma(L::splat(-LN_2_HIGH), x))
 }
 
 /// `e^x`; 0 below -87.3366 and infinite above 88.7228.
 #[inline(always)]
 pub(crate) unsafe fn exp<L: Lanes>(x: L) -> L {
-    let (n, r) = reduce(L::splat(EXP_LOWEST).max(L::splat(EXP_HIGHEST).min(x)));
+    let below = x.less(L::splat(EXP_LOWEST));
+    let x = L::splat(EXP_HIGHEST).min(x);
+    // 2^128 is no number: at the upper end the remainder is up to 0.7.
+    let n = exponent(x).min(L::splat(127.0));
+    let r = remainder(x, n);
     // Least largest relative error over -0.347..0.702 (4.5e-8), with value and slope exact at 0.
     let tail = polynomial(r, [0.500_002_15, 0.166_670_5, 0.041_621_458, 0.008_322_391, 0.001_628_021_5]);
     let one = L::splat(1.0);
-    let result = r.fma(r.fma(tail, one), one).mul(n.exp2_integral());
-    L::splat(0.0).select(x.less(L::splat(EXP_LOWEST)), result)
+    L::splat(0.0).select(below, r.fma(r.fma(tail, one), one).scale(n))
 }
 
 /// `2^x` for `x` up to 127; 0 below -126.5.
@@ -57,7 +64,14 @@ pub(crate) unsafe fn exp2<L: Lanes>(x: L) -> L {
 /// `e^x - 1`, accurate near 0 too.
 #[inline(always)]
 pub(crate) unsafe fn exp_m1<L: Lanes>(x: L) -> L {
-    let (n, r) = reduce(L::splat(-20.0).max(L::splat(EXP_HIGHEST).min(x)));
+    let x = L::splat(-20.0).max(L::splat(EXP_HIGHEST).min(x));
+    exp_m1_of(x, exponent(x).min(L::splat(127.0)))
+}
+
+/// `e^x - 1` for `x` of at least -20, with `n` not far from `x / ln 2`.
+#[inline(always)]
+unsafe fn exp_m1_of<L: Lanes>(x: L, n: L) -> L {
+    let r = remainder(x, n);
     // As above, relative to e^r - 1 (5e-9).
     let tail =
         polynomial(r, [0.499_999_97, 0.166_666_94, 0.041_667_75, 0.008_327_362, 0.001_384_749_2, 0.000_231_140_12]);
@@ -69,7 +83,8 @@ pub(crate) unsafe fn exp_m1<L: Lanes>(x: L) -> L {
 #[inline(always)]
 pub(crate) unsafe fn tanh<L: Lanes>(x: L) -> L {
     let x = L::splat(-10.0).max(L::splat(10.0).min(x));
-    let e = exp_m1(x.add(x));
+    let double = x.add(x);
+    let e = exp_m1_of(double, exponent(double));
     e.div(e.add(L::splat(2.0)))
 }
 

@@ -110,6 +110,10 @@ impl Lanes for Avx512 {
         Self(_mm512_castsi512_ps(_mm512_slli_epi32::<23>(exponent)))
     }
     #[inline(always)]
+    unsafe fn scale(self, n: Self) -> Self {
+        Self(_mm512_scalef_ps(self.0, n.0))
+    }
+    #[inline(always)]
     unsafe fn split(self) -> (Self, Self) {
         let mantissa = _mm512_getmant_ps::<_MM_MANT_NORM_1_2, _MM_MANT_SIGN_SRC>(self.0);
         (Self(_mm512_getexp_ps(self.0)), Self(mantissa))

@@ -83,6 +83,12 @@ pub trait Lanes: Copy + 'static {
     unsafe fn round(self) -> Self;
     /// `2^n` for integral lanes `n` in `-126..=127`.
     unsafe fn exp2_integral(self) -> Self;
+    /// `self * 2^n` for lanes of `self` about 1 and integral `n` in `-126..=127`.
+    #[inline(always)]
+    unsafe fn scale(self, n: Self) -> Self {
+        // SAFETY: the caller vouches for the path.
+        unsafe { self.mul(n.exp2_integral()) }
+    }
     /// Exponent `e` and mantissa `m` in `1..2` with `self = m * 2^e`; lanes must be positive and normal.
     unsafe fn split(self) -> (Self, Self);
     /// Lane `j` of vector `i` becomes lane `i` of vector `j`.

@@ -24,6 +24,7 @@ impl Kernel for Everything<'_> {
                 a.abs(),
                 a.round(),
                 a.round().max(L::splat(-126.0)).min(L::splat(127.0)).exp2_integral(),
+                L::splat(1.3).scale(a.round().max(L::splat(-126.0)).min(L::splat(126.0))),
                 a.select(a.less(b), b),
                 a.select(L::mask_from_bits(0b1010_0000_0110_0001), b),
             ];
