@@ -28,27 +28,28 @@ impl ForwardGates {
     #[inline(always)]
     pub(super) unsafe fn run<L: Lanes>(self) {
         let valid = L::mask_from_bits(self.valid);
-        for unit in 0..self.units {
-            let at = unit * LANES;
-            let gate = |index: usize| self.gates.add(index * self.stride + at);
-            let [i, f, g, o] = [0, 1, 2, 3].map(|index| L::load(gate(index)));
+        let sum = |index: usize, at: usize| L::load(self.gates.add(index * self.stride + at));
+        let Activations { usual, activation, recurrent } = self.activations;
+        // The outputs wait for all cell states: one after the other they would wait for each other.
+        for at in (0..self.units * LANES).step_by(LANES) {
+            let [i, f, g] = [0, 1, 2].map(|index| sum(index, at));
             let before = L::load(self.cell_before.add(at));
-            let (cell, hidden);
-            if self.activations.usual {
-                let (i, f, o) = (math::sigmoid(i), math::sigmoid(f), math::sigmoid(o));
-                let g = math::tanh(g);
-                cell = f.fma(before, i.mul(g));
-                hidden = o.mul(math::tanh(cell));
-                i.store(gate(0));
-                f.store(gate(1));
-                g.store(gate(2));
-                o.store(gate(3));
+            let cell = if usual {
+                let gates = [math::sigmoid(i), math::sigmoid(f), math::tanh(g), math::sigmoid(sum(3, at))];
+                for (index, gate) in gates.into_iter().enumerate() {
+                    gate.store(self.gates.add(index * self.stride + at));
+                }
+                let [i, f, g, _] = gates;
+                f.fma(before, i.mul(g))
             } else {
-                let [i, f, o] = [i, f, o].map(|x| value(self.activations.recurrent, x));
-                cell = f.fma(before, i.mul(value(self.activations.activation, g)));
-                hidden = o.mul(value(self.activations.activation, cell));
-            }
+                let (i, f) = (value(recurrent, i), value(recurrent, f));
+                f.fma(before, i.mul(value(activation, g)))
+            };
             cell.select(valid, before).store(self.cell.add(at));
+        }
+        for at in (0..self.units * LANES).step_by(LANES) {
+            let (o, cell) = (sum(3, at), L::load(self.cell.add(at)));
+            let hidden = if usual { o.mul(math::tanh(cell)) } else { value(recurrent, o).mul(value(activation, cell)) };
             hidden.select(valid, L::load(self.hidden_before.add(at))).store(self.hidden.add(at));
         }
     }

@@ -35,11 +35,22 @@ pub(crate) unsafe fn gather<L: Lanes>(rows: &Sources, at: usize, features: usize
 #[inline(always)]
 pub(crate) unsafe fn pack<L: Lanes>(panel: *mut f32, rows: &Sources, features: usize, factors: Option<*const f32>) {
     for at in (0..features).step_by(LANES) {
-        let vectors = gather::<L>(rows, at, features);
-        for (feature, vector) in vectors.into_iter().enumerate().take(features - at) {
-            let offset = (at + feature) * LANES;
-            let factor = factors.map_or(L::splat(1.0), |factors| L::load(factors.add(offset)));
-            vector.mul(factor).store(panel.add(offset));
+        let mut vectors = gather::<L>(rows, at, features);
+        if let Some(factors) = factors {
+            for (feature, vector) in vectors.iter_mut().enumerate().take(features - at) {
+                *vector = vector.mul(L::load(factors.add((at + feature) * LANES)));
+            }
+        }
+        let to = panel.add(at * LANES);
+        // A loop of a fixed length keeps the vectors in registers.
+        if features - at >= LANES {
+            for (feature, vector) in vectors.iter().enumerate() {
+                vector.store(to.add(feature * LANES));
+            }
+        } else {
+            for (feature, vector) in vectors.iter().enumerate().take(features - at) {
+                vector.store(to.add(feature * LANES));
+            }
         }
     }
 }
@@ -52,9 +63,9 @@ pub(crate) unsafe fn pack<L: Lanes>(panel: *mut f32, rows: &Sources, features: u
 pub(crate) unsafe fn add<L: Lanes>(panel: *mut f32, rows: &Sources, features: usize) {
     for at in (0..features).step_by(LANES) {
         let vectors = gather::<L>(rows, at, features);
-        for (feature, vector) in vectors.into_iter().enumerate().take(features - at) {
+        for (feature, vector) in vectors.iter().enumerate().take(features - at) {
             let to = panel.add((at + feature) * LANES);
-            L::load(to).add(vector).store(to);
+            L::load(to).add(*vector).store(to);
         }
     }
 }
@@ -62,15 +73,17 @@ pub(crate) unsafe fn add<L: Lanes>(panel: *mut f32, rows: &Sources, features: us
 /// 16 features of a panel from feature `at` on, as 16 rows; features behind `features` are 0.
 #[inline(always)]
 unsafe fn scatter<L: Lanes>(panel: *const f32, at: usize, features: usize) -> [L; LANES] {
-    let mut vectors = [L::splat(0.0); LANES];
+    let from = panel.add(at * LANES);
     if features - at >= LANES {
+        let mut vectors = [L::splat(0.0); LANES];
         for (feature, vector) in vectors.iter_mut().enumerate() {
-            *vector = L::load(panel.add((at + feature) * LANES));
+            *vector = L::load(from.add(feature * LANES));
         }
         return L::transpose(vectors);
     }
+    let mut vectors = [L::splat(0.0); LANES];
     for (feature, vector) in vectors.iter_mut().enumerate().take(features - at) {
-        *vector = L::load(panel.add((at + feature) * LANES));
+        *vector = L::load(from.add(feature * LANES));
     }
     L::transpose(vectors)
 }
@@ -84,7 +97,7 @@ pub(crate) unsafe fn from_tiles<L: Lanes>(panel: *mut f32, features: usize, tile
     for at in (0..features).step_by(LANES) {
         let tile = tile(at);
         let rows = std::array::from_fn(|row| Some(tile.wrapping_add(row * LANES)));
-        for (feature, vector) in gather::<L>(&rows, 0, LANES).into_iter().enumerate().take(features - at) {
+        for (feature, vector) in gather::<L>(&rows, 0, LANES).iter().enumerate().take(features - at) {
             vector.store(panel.add((at + feature) * LANES));
         }
     }
@@ -106,12 +119,12 @@ pub(crate) unsafe fn unpack<L: Lanes>(
     for at in (0..features).step_by(LANES) {
         let vectors = scatter::<L>(panel, at, features);
         if let Some(tile) = tile(at) {
-            for (row, vector) in vectors.into_iter().enumerate() {
+            for (row, vector) in vectors.iter().enumerate() {
                 vector.store(tile.add(row * LANES));
             }
         }
         let count = features - at;
-        for (row, vector) in rows.iter().zip(vectors) {
+        for (row, vector) in rows.iter().zip(&vectors) {
             let Some(row) = row else { continue };
             let to = row.add(at);
             match (accumulate, count >= LANES) {

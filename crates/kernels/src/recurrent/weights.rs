@@ -4,6 +4,7 @@ use crate::{
     Context,
     buffer::Buffer,
     panels::panels_length,
+    pieces::load_at,
     shared::Shared,
     simd::{Kernel, LANES, Lanes},
     tile::{Ahead, Left, Out, Product, Right, Start},
@@ -58,16 +59,14 @@ impl WeightGradients<'_> {
         if self.dkernel.is_some() || dropped {
             let (x_to, h_to) = (Shared::new(&mut x_tiles), Shared::new(&mut h_tiles));
             context.pool.run(steps, &|step| {
+                let fill = |operand, to, source: Source<'_>| {
+                    context.simd.run(Fill { weights: self, step, operand, to, source });
+                };
                 if self.dkernel.is_some() {
-                    self.fill(step, x, x_to, |row, _, _, feature| {
-                        let token = row * steps + self.plan.time(step);
-                        &self.x[token * input + feature..]
-                    });
+                    fill(x, x_to, Source::Rows(self.x));
                 }
                 if dropped {
-                    self.fill(step, h, h_to, |_, slot, lane, feature| {
-                        &self.hidden[(feature / LANES * self.plan.slots() + slot) * TILE + lane * LANES..]
-                    });
+                    fill(h, h_to, Source::Tiles(self.hidden));
                 }
             });
         }
@@ -110,34 +109,59 @@ impl WeightGradients<'_> {
             }
         });
     }
+}
 
-    /// Fills the tiles of a step, `[variant][features / 16][slot][16 rows][16 features]`, with rows times their factors;
-    /// `source(row, slot, lane, feature)` begins with the features from `feature` on.
-    fn fill<'a>(
-        &self,
-        step: usize,
-        operand: &Operand<'_>,
-        to: Shared<'_>,
-        source: impl Fn(usize, usize, usize, usize) -> &'a [f32],
-    ) {
+/// Where the rows of an operand are.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    /// `[batch, steps, features]`.
+    Rows(&'a [f32]),
+    /// `[features / 16][slot][16 rows][16 features]`.
+    Tiles(&'a [f32]),
+}
+
+/// Fills the tiles of a step, `[variant][features / 16][slot][16 rows][16 features]`, with rows times their factors.
+struct Fill<'a> {
+    weights: &'a WeightGradients<'a>,
+    step: usize,
+    operand: &'a Operand<'a>,
+    to: Shared<'a>,
+    source: Source<'a>,
+}
+
+impl Kernel for Fill<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) {
+        let Self { weights: WeightGradients { plan, .. }, step, operand, to, source } = self;
         let Operand { features, variants, factors } = *operand;
-        let slots = self.plan.slots();
-        for block in 0..self.plan.blocks() {
-            let Some(slot) = self.plan.slot(step, block) else { continue };
-            for (panel, first) in (0..features).step_by(LANES).enumerate() {
-                let width = LANES.min(features - first);
-                for variant in 0..variants {
-                    let at = ((variant * features.div_ceil(LANES) + panel) * slots + slot) * TILE;
-                    // SAFETY: the tile of this slot, which belongs to this step alone.
-                    let tile = unsafe { to.part(at, TILE) };
-                    for (lane, vector) in tile.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-                        *vector = [0.0; LANES];
-                        let Some(row) = self.plan.valid_row(step, block, lane) else { continue };
-                        let from = &source(row, slot, lane, first)[..width];
-                        vector[..width].copy_from_slice(from);
-                        if let Some(factors) = factors {
-                            let at = (variant * self.plan.shape().batch + row) * features + first;
-                            vector.iter_mut().zip(&factors[at..at + width]).for_each(|(x, factor)| *x *= factor);
+        let (slots, Shape { batch, steps, .. }) = (plan.slots(), plan.shape());
+        for block in 0..plan.blocks() {
+            let Some(slot) = plan.slot(step, block) else { continue };
+            for lane in 0..LANES {
+                let row = plan.valid_row(step, block, lane);
+                for (panel, first) in (0..features).step_by(LANES).enumerate() {
+                    // SAFETY: the tiles of this slot belong to this step alone; the caller vouches for the path.
+                    unsafe {
+                        let from = match (source, row) {
+                            (_, None) => L::splat(0.0),
+                            (Source::Rows(rows), Some(row)) => {
+                                load_at(&rows[(row * steps + plan.time(step)) * features..][..features], first)
+                            }
+                            (Source::Tiles(tiles), _) => {
+                                load_at(&tiles[(panel * slots + slot) * TILE + lane * LANES..][..LANES], 0)
+                            }
+                        };
+                        for variant in 0..variants {
+                            let factor = match (factors, row) {
+                                (Some(factors), Some(row)) => {
+                                    load_at(&factors[(variant * batch + row) * features..][..features], first)
+                                }
+                                _ => L::splat(1.0),
+                            };
+                            let at = ((variant * features.div_ceil(LANES) + panel) * slots + slot) * TILE;
+                            from.mul(factor).store(to.part(at + lane * LANES, LANES).as_mut_ptr());
                         }
                     }
                 }
