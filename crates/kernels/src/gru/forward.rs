@@ -57,6 +57,9 @@ struct Operand<'a> {
     /// Whether the sums begin with it.
     begins: bool,
     matrix: &'a [f32],
+    /// Columns of the matrix.
+    width: usize,
+    /// Those that are summed.
     inner: usize,
     right: *const f32,
 }
@@ -78,23 +81,25 @@ impl ForwardCell for Cell<'_> {
         let layer = &self.layer;
         let GruShape { input, units, .. } = layer.shape;
         let run = at.run;
-        let (matrix, inner) = (layer.weights.recurrent, units);
+        let (matrix, width, inner) = (layer.weights.recurrent, units, at.summed);
         for first in (0..units).step_by(self.height()) {
             let sums = self.sums(memory, run, first);
             for gate in 0..3 {
-                let (matrix, inner, right) = (layer.weights.kernel, input, at.x(gate));
-                self.product::<L>(sums, run, &Operand { gate, panel: gate, begins: true, matrix, inner, right });
+                let (matrix, right) = (layer.weights.kernel, at.x(gate));
+                let (panel, width, inner) = (gate, input, input);
+                self.product::<L>(sums, run, &Operand { gate, panel, begins: true, matrix, width, inner, right });
             }
             for gate in 0..if layer.options.reset_after { 3 } else { 2 } {
                 // The recurrent sums of the candidate stay apart: the reset gate is applied to them alone.
                 let (panel, begins) = if gate == 2 { (3, true) } else { (gate, false) };
                 let right = at.recurrent(gate);
-                self.product::<L>(sums, run, &Operand { gate, panel, begins, matrix, inner, right });
+                self.product::<L>(sums, run, &Operand { gate, panel, begins, matrix, width, inner, right });
             }
             if !layer.options.reset_after {
                 let right = memory.reset.add(at.offset * units * LANES);
                 self.reset::<L>(at, sums, right);
-                self.product::<L>(sums, run, &Operand { gate: 2, panel: 2, begins: false, matrix, inner, right });
+                let (gate, panel) = (2, 2);
+                self.product::<L>(sums, run, &Operand { gate, panel, begins: false, matrix, width, inner, right });
             }
             for block in 0..run.blocks {
                 let panel = (block * units + first) * LANES;
@@ -146,7 +151,7 @@ impl Cell<'_> {
     /// Adds the product of the weights of a gate and `right` to a panel of the sums, or begins it.
     #[inline(always)]
     unsafe fn product<L: Lanes>(&self, sums: Sums, run: Run, operand: &Operand<'_>) {
-        let Operand { gate, panel, matrix, inner, right, .. } = *operand;
+        let Operand { gate, panel, matrix, width, inner, right, .. } = *operand;
         let units = self.layer.shape.units;
         let row = gate * units + sums.first;
         let start = match self.bias {
@@ -155,8 +160,8 @@ impl Cell<'_> {
             None => Start::Zero,
         };
         let product = Product {
-            left: Left::rows(matrix[row * inner..].as_ptr(), inner),
-            right: Right::panels(right, inner * LANES),
+            left: Left::rows(matrix[row * width..].as_ptr(), width),
+            right: Right::panels(right, width * LANES),
             out: Out::panels(sums.gates.add(panel * sums.stride), sums.block_stride),
             rows: sums.height,
             columns: run.blocks * LANES,

@@ -78,15 +78,15 @@ impl ForwardCell for Cell<'_> {
             for part in 0..8 {
                 let (gate, recurrent) = (part / 2, part % 2 == 1);
                 let row = gate * units + first;
-                let (matrix, inner, right, start) = if recurrent {
-                    (layer.weights.recurrent, units, at.recurrent(gate), Start::Keep)
+                let (matrix, width, inner, right, start) = if recurrent {
+                    (layer.weights.recurrent, units, at.summed, at.recurrent(gate), Start::Keep)
                 } else {
                     let start = layer.weights.bias.map_or(Start::Zero, |bias| Start::Rows(bias[row..].as_ptr()));
-                    (layer.weights.kernel, input, at.x(gate), start)
+                    (layer.weights.kernel, input, input, at.x(gate), start)
                 };
                 let product = Product {
-                    left: Left::rows(matrix[row * inner..].as_ptr(), inner),
-                    right: Right::panels(right, inner * LANES),
+                    left: Left::rows(matrix[row * width..].as_ptr(), width),
+                    right: Right::panels(right, width * LANES),
                     out: Out::panels(gates.add(gate * stride), block_stride),
                     rows: height,
                     columns: run.blocks * LANES,

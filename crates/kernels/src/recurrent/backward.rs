@@ -96,6 +96,7 @@ impl Backward<'_> {
             hidden: self.before,
             hidden_operand: sequence.hidden_operand(),
             last_hidden: self.last_before,
+            rests: if sequence.h0.is_none() { plan.leading_slots() } else { 0 },
             dkernel: to.dkernel,
             drecurrent: to.drecurrent,
             dbias: to.dbias,

@@ -68,6 +68,8 @@ pub(crate) struct Step<'a> {
     recurrent: *const f32,
     hidden_variants: usize,
     hidden_stride: usize,
+    /// Units of the outputs before the step that products have to sum: none of them while all are 0.
+    pub summed: usize,
 }
 
 impl Step<'_> {
@@ -322,6 +324,8 @@ impl<'a, C: ForwardCell, A: ForwardAround> ForwardRunning<'a, C, A> {
         }
         let first = offset * units * LANES;
         let hidden = memory.hidden[0].add(first);
+        let begins = |index: usize| plan.first_slot(run.first + index) == Some(run.slot + index);
+        let rests = sequence.h0.is_none() && (0..run.blocks).all(begins);
         let mut recurrent = hidden;
         if let Some(factors) = memory.hidden_factors {
             recurrent = memory.dropped.add(first);
@@ -347,6 +351,7 @@ impl<'a, C: ForwardCell, A: ForwardAround> ForwardRunning<'a, C, A> {
             recurrent,
             hidden_variants,
             hidden_stride: count * units * LANES,
+            summed: if rests { 0 } else { units },
         }
     }
 }

@@ -155,6 +155,11 @@ impl Plan {
         Some(self.next[block]).filter(|&slot| slot != NONE)
     }
 
+    /// Slots before the first one that is not its block's first.
+    pub(crate) fn leading_slots(&self) -> usize {
+        self.before.iter().take_while(|&&before| before == NONE).count()
+    }
+
     /// The slot of the same block after this one.
     pub(crate) fn next_slot(&self, slot: usize) -> Option<usize> {
         Some(self.next[self.blocks + slot]).filter(|&slot| slot != NONE)

@@ -33,6 +33,8 @@ pub(crate) struct WeightGradients<'a> {
     pub hidden_operand: Operand<'a>,
     /// What the last gate is multiplied with instead, if not with `hidden`.
     pub last_hidden: Option<&'a [f32]>,
+    /// Slots before which all outputs are 0, the first ones.
+    pub rests: usize,
     pub dkernel: Option<To<'a>>,
     pub drecurrent: Option<To<'a>>,
     pub dbias: Option<To<'a>>,
@@ -81,17 +83,18 @@ impl WeightGradients<'_> {
             let last = self.last_hidden.filter(|_| gate + 1 == gates);
             let hidden = last.unwrap_or_else(|| &hidden[gate % h.variants * if dropped { tiles(units) } else { 0 }..]);
             let from_x = &x_tiles[gate % x.variants * if self.dkernel.is_some() { tiles(input) } else { 0 }..];
-            let parts = [(self.drecurrent, hidden, units, h_row), (self.dkernel, from_x, input, x_row)];
-            for (to, right, features, from) in parts {
+            let parts = [(self.drecurrent, hidden, units, h_row, self.rests), (self.dkernel, from_x, input, x_row, 0)];
+            for (to, right, features, from, rests) in parts {
                 let Some(to) = to else { continue };
-                let from = (from * LANES).min(self.sums.len());
+                let stride = self.panels * units * LANES;
+                let from = (rests * stride + from * LANES).min(self.sums.len());
                 let product = Product {
-                    left: Left::panels(self.sums[from..].as_ptr(), self.panels * units * LANES),
-                    right: Right::panels(right.as_ptr(), self.plan.slots() * TILE),
+                    left: Left::panels(self.sums[from..].as_ptr(), stride),
+                    right: Right::panels(right.as_ptr().wrapping_add(rests * TILE), self.plan.slots() * TILE),
                     out: Out::rows(to.data.at(row * features), features),
                     rows,
                     columns: features,
-                    inner: self.plan.slots() * LANES,
+                    inner: (self.plan.slots() - rests) * LANES,
                     start: if to.accumulate { Start::Keep } else { Start::Zero },
                     ahead: Ahead::NOTHING,
                 };

@@ -39,13 +39,13 @@ impl ForwardCell for ForwardStep<'_> {
         let sums = self.values.map_or(*memory, |values| values.at(at.run.slot * units * LANES));
         let start = self.bias.map_or(Start::Zero, |bias| Start::Rows(bias.as_ptr()));
         let operands = [
-            (self.sequence.kernel, input, at.x(0), start),
-            (self.sequence.recurrent, units, at.recurrent(0), Start::Keep),
+            (self.sequence.kernel, input, input, at.x(0), start),
+            (self.sequence.recurrent, units, at.summed, at.recurrent(0), Start::Keep),
         ];
-        for (matrix, inner, right, start) in operands {
+        for (matrix, width, inner, right, start) in operands {
             let product = Product {
-                left: Left::rows(matrix.as_ptr(), inner),
-                right: Right::panels(right, inner * LANES),
+                left: Left::rows(matrix.as_ptr(), width),
+                right: Right::panels(right, width * LANES),
                 out: Out::panels(sums, units * LANES),
                 rows: units,
                 columns: at.run.blocks * LANES,
