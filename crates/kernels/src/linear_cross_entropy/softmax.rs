@@ -42,8 +42,10 @@ impl Softmax<'_> {
     }
 
     fn run_groups(&self, context: &Context, groups: &[usize]) {
-        context.pool.run(groups.len() * self.chunk.plan.ranges, &|piece| {
-            let (range, group) = (piece / groups.len(), groups[piece % groups.len()]);
+        let ranges = self.chunk.plan.ranges;
+        // Group by group, so that ranges of unequal length do not add up to unequal shares of the threads.
+        context.pool.run(groups.len() * ranges, &|piece| {
+            let (group, range) = (groups[piece / ranges], piece % ranges);
             context.simd.run(Piece { softmax: self, range, group });
         });
     }
