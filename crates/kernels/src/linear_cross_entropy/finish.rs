@@ -43,6 +43,13 @@ pub(super) struct RowSums {
     products: f64,
 }
 
+/// A sum of a row over all ranges of classes; the pieces that make it must have ended.
+fn total(chunk: &Chunk<'_>, panel: usize, lane: usize, sum: Sums) -> f64 {
+    // SAFETY: nobody writes sums any more.
+    let of = |range: usize| unsafe { *chunk.sums.at(chunk.sum(range, panel, sum) + lane) };
+    (0..chunk.plan.ranges).map(|range| f64::from(of(range))).sum()
+}
+
 impl RowSums {
     /// Reads what the pieces left; they must have ended.
     pub(super) fn new(chunk: &Chunk<'_>, panel: usize, lane: usize) -> Self {
@@ -50,7 +57,7 @@ impl RowSums {
         let read = |range: usize, sum: Sums| unsafe { *chunk.sums.at(chunk.sum(range, panel, sum) + lane) };
         // SAFETY: as above.
         let reference = unsafe { *chunk.references.at(panel * LANES + lane) };
-        let sum = |sum: Sums| (0..chunk.plan.ranges).map(|range| f64::from(read(range, sum))).sum();
+        let sum = |sum: Sums| total(chunk, panel, lane, sum);
         let (mut largest, mut best) = (f32::NEG_INFINITY, 0);
         for range in 0..chunk.plan.ranges {
             let found = read(range, Sums::Largest);
@@ -59,7 +66,7 @@ impl RowSums {
                 (largest, best) = (found, (begin + read(range, Sums::Best) as usize) as u32);
             }
         }
-        let exponentials: f64 = sum(Sums::Exponentials);
+        let exponentials = sum(Sums::Exponentials);
         Self {
             logsumexp: f64::from(reference) + exponentials.ln(),
             largest,
@@ -152,7 +159,7 @@ impl Finish<'_> {
                 let features = chunk.linear.features;
                 *row = Some((self.weights[token], &chunk.linear.kernel[id * features..][..features]));
                 // In units of the factor, the target is the sum of the exponentials.
-                let sum = RowSums::new(chunk, panel, lane).exponentials;
+                let sum = total(chunk, panel, lane, Sums::Exponentials);
                 // SAFETY: the values of this panel belong to this piece.
                 unsafe { *chunk.values.at(chunk.value(panel, id) + lane) -= sum as f32 };
             }

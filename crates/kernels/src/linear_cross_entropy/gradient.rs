@@ -44,7 +44,7 @@ pub(super) fn dkernel(context: &Context, chunk: &Chunk<'_>, gradient: &Gradient<
     }
     // Smaller pieces of work leave threads fewer to wait for; in bfloat16 a block is packed as a whole.
     let parts = if chunk.rounded.is_some() { 1 } else { 2 };
-    let height = (chunk.plan.block / parts).next_multiple_of(12);
+    let height = chunk.plan.block / parts;
     context.pool.run(chunk.plan.blocks * parts, &|piece| {
         let (block, part) = (piece / parts, piece % parts);
         let classes = chunk.block(block).len();

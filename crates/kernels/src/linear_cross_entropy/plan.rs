@@ -24,7 +24,7 @@ pub(super) struct Plan {
     features: usize,
     /// Rows of a chunk, a multiple of 64.
     pub tokens: usize,
-    /// Classes of a block, a multiple of every tile's height; [`LARGEST_BLOCK`] at most.
+    /// Classes of a block, and of half a block, a multiple of every tile's height; [`LARGEST_BLOCK`] at most.
     pub block: usize,
     /// Blocks of classes.
     pub blocks: usize,

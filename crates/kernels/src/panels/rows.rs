@@ -41,16 +41,8 @@ pub(crate) unsafe fn pack<L: Lanes>(panel: *mut f32, rows: &Sources, features: u
                 *vector = vector.mul(L::load(factors.add((at + feature) * LANES)));
             }
         }
-        let to = panel.add(at * LANES);
-        // A loop of a fixed length keeps the vectors in registers.
-        if features - at >= LANES {
-            for (feature, vector) in vectors.iter().enumerate() {
-                vector.store(to.add(feature * LANES));
-            }
-        } else {
-            for (feature, vector) in vectors.iter().enumerate().take(features - at) {
-                vector.store(to.add(feature * LANES));
-            }
+        for (feature, vector) in vectors.iter().enumerate().take(features - at) {
+            vector.store(panel.add((at + feature) * LANES));
         }
     }
 }

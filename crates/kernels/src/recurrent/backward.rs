@@ -369,8 +369,7 @@ impl<C: BackwardCell, A: BackwardAround> BackwardRunning<'_, C, A> {
     unsafe fn products<L: Lanes>(&self, memory: &Memory, count: usize, offset: usize, step: usize, run: Run) {
         let Backward { sequence, plan, to: GradientsTo { dx, dh0, .. }, passes_dx, .. } = self.layer.backward;
         let input = sequence.shape.input;
-        let is_first = (0..run.blocks).all(|index| plan.first_slot(run.first + index) == Some(run.slot + index));
-        if dh0.is_some() || !is_first {
+        if dh0.is_some() || !plan.begins(run) {
             let operands = Transposed {
                 weights: sequence.recurrent,
                 operand: sequence.hidden_operand(),

@@ -324,8 +324,6 @@ impl<'a, C: ForwardCell, A: ForwardAround> ForwardRunning<'a, C, A> {
         }
         let first = offset * units * LANES;
         let hidden = memory.hidden[0].add(first);
-        let begins = |index: usize| plan.first_slot(run.first + index) == Some(run.slot + index);
-        let rests = sequence.h0.is_none() && (0..run.blocks).all(begins);
         let mut recurrent = hidden;
         if let Some(factors) = memory.hidden_factors {
             recurrent = memory.dropped.add(first);
@@ -351,7 +349,7 @@ impl<'a, C: ForwardCell, A: ForwardAround> ForwardRunning<'a, C, A> {
             recurrent,
             hidden_variants,
             hidden_stride: count * units * LANES,
-            summed: if rests { 0 } else { units },
+            summed: if sequence.h0.is_none() && plan.begins(run) { 0 } else { units },
         }
     }
 }

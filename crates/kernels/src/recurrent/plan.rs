@@ -160,6 +160,11 @@ impl Plan {
         self.before.iter().take_while(|&&before| before == NONE).count()
     }
 
+    /// Whether all slots of a run are the first ones of their blocks.
+    pub(crate) fn begins(&self, run: Run) -> bool {
+        (0..run.blocks).all(|index| self.first_slot(run.first + index) == Some(run.slot + index))
+    }
+
     /// The slot of the same block after this one.
     pub(crate) fn next_slot(&self, slot: usize) -> Option<usize> {
         Some(self.next[self.blocks + slot]).filter(|&slot| slot != NONE)
