@@ -1,5 +1,6 @@
 //! General matrix product of row-major matrices, also over a batch.
 mod few;
+mod sparse;
 mod task;
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::{
 use super::{
     MatmulOptions, MatmulShape, SMALL,
     few::{self, Few, WIDTH},
+    sparse::SparseTask,
 };
 
 /// `c (+)= op(a) op(b) + bias`, with the result shared by the pieces of the job.
@@ -112,6 +113,14 @@ impl Task<'_> {
         if self.precision == Precision::Bfloat16 {
             return self.rounded().run(simd, share);
         }
+        match SparseTask::find(self, simd) {
+            Some(task) => task.run(simd, share),
+            None => self.run_dense(simd, share),
+        }
+    }
+
+    /// The product with all elements of both operands.
+    pub(super) fn run_dense(&self, simd: Simd, share: &Share<'_>) {
         let way = self.way(simd);
         if way == Way::Few {
             let pieces = self.shape.columns.div_ceil(WIDTH);

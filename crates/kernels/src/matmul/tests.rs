@@ -1,6 +1,8 @@
-use super::{MatmulBatch, MatmulOptions, MatmulShape, matmul, matmul_batched, reference};
+use super::{MatmulBatch, MatmulOptions, MatmulShape, Task, matmul, matmul_batched, reference, sparse::SparseTask};
 use crate::{
-    Destination,
+    Destination, Precision,
+    shared::Shared,
+    simd::Simd,
     testing::{Random, assert_close, bits, contexts, widen},
 };
 
@@ -96,6 +98,95 @@ fn batches_equal_single_products() {
                 let expected: Vec<f64> = expected.into_iter().map(|x| x + 1.0).chain([1.0, 1.0]).collect();
                 assert_close(found, &expected, &format!("{context:?} {shape:?}"));
             }
+        }
+    }
+}
+
+/// So many floats, of which about `kept` per cent are not 0.
+fn thinned(random: &mut Random, length: usize, kept: usize) -> Vec<f32> {
+    (0..length).map(|_| if random.below(100) < kept { random.float() } else { 0.0 }).collect()
+}
+
+#[test]
+fn leaving_out_zeros_changes_no_bit() {
+    let mut random = Random::new(11);
+    let shapes = [(64, 64, 64), (70, 300, 130), (130, 256, 1), (3, 5, 7), (64, 513, 40), (200, 128, 200)];
+    for (rows, columns, inner) in shapes {
+        let shape = MatmulShape { rows, columns, inner };
+        for (kept, options) in [0, 10, 50, 100].into_iter().flat_map(|kept| OPTIONS.map(|options| (kept, options))) {
+            let dense = random.floats(inner * rows.max(columns));
+            let (before, bias) = (random.floats(rows * columns), random.floats(columns));
+            for (of_left, accumulate, biased) in [
+                (true, false, false),
+                (true, true, false),
+                (true, false, true),
+                (false, false, false),
+                (false, true, false),
+            ] {
+                let thin = thinned(&mut random, inner * if of_left { rows } else { columns }, kept);
+                let dense = &dense[..inner * if of_left { columns } else { rows }];
+                let (a, b) = if of_left { (thin.as_slice(), dense) } else { (dense, thin.as_slice()) };
+                let product = |sparse: bool, simd: Simd| {
+                    let mut c = before.clone();
+                    let task = Task {
+                        a,
+                        b,
+                        c: Shared::new(&mut c),
+                        accumulate,
+                        bias: biased.then_some(bias.as_slice()),
+                        shape,
+                        options,
+                        precision: Precision::Float32,
+                    };
+                    let share = |pieces: usize, work: &(dyn Fn(usize) + Sync)| (0..pieces).for_each(work);
+                    match (sparse, of_left) {
+                        (false, _) => task.run_dense(simd, &share),
+                        (true, true) => SparseTask::of_left(&task).run(simd, &share),
+                        (true, false) => SparseTask::of_right(&task).run(simd, &share),
+                    }
+                    c
+                };
+                let expected = product(false, Simd::best());
+                for simd in Simd::available() {
+                    let found = product(true, simd);
+                    let what = format!("{simd:?} {shape:?} {options:?} {kept} % {of_left} {accumulate} {biased}");
+                    assert_close(&found, &widen(&expected), &what);
+                    // Tiles of a transposed result are added at the end.
+                    if !accumulate {
+                        assert_eq!(bits(&found), bits(&expected), "{what}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn large_products_with_zeros_equal_the_reference() {
+    let mut random = Random::new(12);
+    let shape = MatmulShape { rows: 200, columns: 130, inner: 170 };
+    let thin = thinned(&mut random, 200 * 170, 30);
+    for options in OPTIONS {
+        let (a, b) = (&thin, random.floats(170 * 130));
+        let c = Shared::new(&mut []);
+        let (accumulate, precision) = (false, Precision::Float32);
+        let task = Task { a, b: &b, c, accumulate, bias: None, shape, options, precision };
+        assert!(
+            Simd::available().into_iter().all(|simd| SparseTask::find(&task, simd).is_some() == (simd != Simd::Scalar))
+        );
+        assert!(SparseTask::find(&Task { a: &random.floats(200 * 170), ..task }, Simd::best()).is_none());
+        let other = MatmulOptions { transpose_a: options.transpose_b, transpose_b: options.transpose_a };
+        let turned = MatmulShape { rows: 130, columns: 200, inner: 170 };
+        for (a, b, shape, options) in [(a, &b, shape, options), (&b, a, turned, other)] {
+            let expected = reference::matmul(&widen(a), &widen(b), shape, options);
+            let mut all = Vec::new();
+            for context in contexts() {
+                let mut c = vec![f32::NAN; shape.rows * shape.columns];
+                matmul(&context, Destination { data: &mut c, accumulate: false }, a, b, shape, options);
+                assert_close(&c, &expected, &format!("{context:?} {shape:?} {options:?}"));
+                all.push(bits(&c));
+            }
+            assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "bits differ: {shape:?} {options:?}");
         }
     }
 }

@@ -9,7 +9,7 @@ pub struct Avx2(pub(super) __m256, pub(super) __m256);
 
 /// # Safety
 /// The machine has these features.
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,popcnt")]
 #[inline(never)]
 pub unsafe fn run<K: Kernel>(kernel: K) -> K::Output {
     // SAFETY: the features are on in this function.
@@ -39,6 +39,35 @@ unsafe fn split(x: __m256) -> (__m256, __m256) {
     (_mm256_cvtepi32_ps(exponent), _mm256_castsi256_ps(mantissa))
 }
 
+/// Which lanes are set in each number of 8 bits, in ascending order; the rest is 0.
+static CHOSEN: [[u8; 8]; 256] = {
+    let mut chosen = [[0; 8]; 256];
+    let mut bits = 0;
+    while bits < 256 {
+        let (mut lane, mut count) = (0, 0);
+        while lane < 8 {
+            if bits >> lane & 1 == 1 {
+                chosen[bits][count] = lane as u8;
+                count += 1;
+            }
+            lane += 1;
+        }
+        bits += 1;
+    }
+    chosen
+};
+
+/// [`Lanes::nonzeros`] of 8 lanes.
+#[inline(always)]
+unsafe fn nonzeros(lanes: __m256, places: *const u32, values: *mut f32, chosen: *mut u32) -> usize {
+    let bits = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NEQ_UQ>(lanes, _mm256_setzero_ps())) as u8;
+    let order = _mm256_cvtepu8_epi32(_mm_loadl_epi64(CHOSEN[usize::from(bits)].as_ptr().cast()));
+    _mm256_storeu_ps(values, _mm256_permutevar8x32_ps(lanes, order));
+    let places = _mm256_loadu_si256(places.cast());
+    _mm256_storeu_si256(chosen.cast(), _mm256_permutevar8x32_epi32(places, order));
+    bits.count_ones() as usize
+}
+
 /// The transpose of 8 rows of 8.
 #[inline(always)]
 unsafe fn transpose(rows: [__m256; 8]) -> [__m256; 8] {
@@ -64,6 +93,7 @@ impl Lanes for Avx2 {
     type Mask = (__m256, __m256);
     const ROWS_1: usize = 6;
     const ROWS_2: usize = 0;
+    const PANELS: usize = 6;
 
     #[inline(always)]
     unsafe fn call<K: Kernel>(kernel: K) -> K::Output {
@@ -172,6 +202,11 @@ impl Lanes for Avx2 {
         let (a, b) = (transpose(block(0, true)), transpose(block(8, true)));
         let (c, d) = (transpose(block(0, false)), transpose(block(8, false)));
         std::array::from_fn(|row| if row < 8 { Self(a[row], b[row]) } else { Self(c[row - 8], d[row - 8]) })
+    }
+    #[inline(always)]
+    unsafe fn nonzeros(self, places: *const u32, values: *mut f32, chosen: *mut u32) -> usize {
+        let low = nonzeros(self.0, places, values, chosen);
+        low + nonzeros(self.1, places.add(8), values.add(low), chosen.add(low))
     }
     #[inline(always)]
     unsafe fn less(self, other: Self) -> Self::Mask {

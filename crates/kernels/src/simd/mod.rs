@@ -31,6 +31,8 @@ pub trait Lanes: Copy + 'static {
     const ROWS_1: usize;
     /// Rows of a register tile that is two `Lanes` wide (0: do not use).
     const ROWS_2: usize;
+    /// Most sums of a row, side by side, that have room in the registers.
+    const PANELS: usize;
 
     /// Runs a kernel on this path as a function of its own, for what is large and used in many places.
     unsafe fn call<K: Kernel>(kernel: K) -> K::Output;
@@ -108,6 +110,23 @@ pub trait Lanes: Copy + 'static {
             }
             columns.map(|column| Self::load(column.as_ptr()))
         }
+    }
+    /// Writes the lanes that are not 0 to `values`, one behind the other, and those of 16 `places` to `chosen`; gives their
+    /// number. Both have room for 16, all of which may be written.
+    #[inline(always)]
+    unsafe fn nonzeros(self, places: *const u32, values: *mut f32, chosen: *mut u32) -> usize {
+        let mut lanes = [0.0; LANES];
+        let mut count = 0;
+        // SAFETY: at most one place a lane; the caller vouches for the path.
+        unsafe {
+            self.store(lanes.as_mut_ptr());
+            for (lane, &value) in lanes.iter().enumerate() {
+                *values.add(count) = value;
+                *chosen.add(count) = *places.add(lane);
+                count += usize::from(value != 0.0);
+            }
+        }
+        count
     }
     /// `self < other`, lane by lane (false if either is NaN).
     unsafe fn less(self, other: Self) -> Self::Mask;
@@ -244,7 +263,11 @@ impl Simd {
         match self {
             Self::Scalar => true,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Self::Avx2 => {
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("popcnt")
+            }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
                 is_x86_feature_detected!("avx512f")
@@ -253,6 +276,7 @@ impl Simd {
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx2")
                     && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("popcnt")
             }
             #[cfg(target_arch = "aarch64")]
             Self::Neon => std::arch::is_aarch64_feature_detected!("neon"),

@@ -21,6 +21,7 @@ impl Lanes for Neon {
     type Mask = [uint32x4_t; 4];
     const ROWS_1: usize = 6;
     const ROWS_2: usize = 0;
+    const PANELS: usize = 6;
 
     #[inline(always)]
     unsafe fn call<K: Kernel>(kernel: K) -> K::Output {

@@ -15,6 +15,7 @@ impl Lanes for Scalar {
     type Mask = u16;
     const ROWS_1: usize = 4;
     const ROWS_2: usize = 0;
+    const PANELS: usize = 1;
 
     #[inline(never)]
     unsafe fn call<K: Kernel>(kernel: K) -> K::Output {

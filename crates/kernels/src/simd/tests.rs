@@ -71,3 +71,43 @@ fn every_path_agrees_with_the_scalar_one() {
         }
     }
 }
+
+/// What `nonzeros` lists of some lanes.
+struct Nonzeros<'a>(&'a [f32; LANES]);
+
+impl Kernel for Nonzeros<'_> {
+    type Output = (Vec<f32>, Vec<u32>);
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> Self::Output {
+        let places: [u32; LANES] = std::array::from_fn(|lane| 100 + lane as u32);
+        let (mut values, mut chosen) = (vec![7.0; LANES], vec![7; LANES]);
+        // SAFETY: 16 of each.
+        let count =
+            unsafe { L::load(self.0.as_ptr()).nonzeros(places.as_ptr(), values.as_mut_ptr(), chosen.as_mut_ptr()) };
+        values.truncate(count);
+        chosen.truncate(count);
+        (values, chosen)
+    }
+}
+
+#[test]
+fn what_is_not_zero_is_listed_in_order() {
+    for bits in 0..1u32 << LANES {
+        let value = |lane: usize| match lane {
+            3 => f32::NAN,
+            5 => f32::NEG_INFINITY,
+            8 => 1e-45,
+            lane => lane as f32 - 20.0,
+        };
+        let zero = |lane: usize| if lane.is_multiple_of(2) { 0.0 } else { -0.0 };
+        let is_set = |lane: &usize| bits >> lane & 1 == 1;
+        let lanes = std::array::from_fn(|lane| if is_set(&lane) { value(lane) } else { zero(lane) });
+        for simd in Simd::available() {
+            let (values, chosen) = simd.run(Nonzeros(&lanes));
+            let set = || (0..LANES).filter(is_set);
+            assert!(values.iter().map(|x| x.to_bits()).eq(set().map(|lane| value(lane).to_bits())), "{simd:?}");
+            assert!(chosen.into_iter().eq(set().map(|lane| 100 + lane as u32)), "{simd:?}");
+        }
+    }
+}
