@@ -185,6 +185,33 @@ fn layers_of_transformers_on_all_backends() {
     case.check_backends();
 }
 
+/// Hidden layers wide enough that products leave out what ReLU has set to 0: in a Transformer with dropout, and between dense
+/// layers, of which one is read twice.
+#[test]
+fn wide_hidden_layers_with_relu_on_all_backends() {
+    let (batch, steps, width, hidden) = (16, 16, 64, 256);
+    let mut document = Document::default();
+    let source = document.input(json!(["batch", "time"]), "int32");
+    let table = document.embedding_layer(ROWS, width);
+    let mut x = document.call(table, &[source]);
+    let wide = [("intermediateDim", json!(hidden)), ("activation", json!("relu")), ("activationDropout", json!(0.3))];
+    x = call(&mut document, "transformerEncoder", transformer(2, &wide), &[x]);
+    let once = document.dense(hidden, "relu", true, x);
+    x = document.dense(width, "linear", true, once);
+    let twice = document.dense(hidden, "relu", true, x);
+    let (first, second) = (document.dense(width, "linear", true, twice), document.dense(width, "tanh", false, twice));
+    let sum = document.add(&[first, second]);
+    let output = document.dense(ROWS, "softmax", true, sum);
+    let ids_of = |seed| integers(seed, batch * steps, 1, ROWS as i32);
+    let outputs = [OutputPlan { loss: Some(PLAIN.into()), ..OutputPlan::default() }];
+    let inputs = vec![Tensor::ids(vec![batch, steps], ids_of(3))];
+    let mut case = Case::new(&document.finish(&[output]), inputs, vec![ids(ids_of(4))], &outputs, &[]);
+    assert_eq!(case.training.train.rectified.iter().flatten().count(), 2);
+    case.check_backends();
+    case.random = None;
+    case.check_backends();
+}
+
 /// An encoder and decoders with windows, caps and gates; a second call of the last has no memory, as the first.
 fn limited(rate: f64) -> String {
     let mut document = Document::default();

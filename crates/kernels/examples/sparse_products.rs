@@ -51,27 +51,29 @@ fn main() {
     let (into, out) = (values(hidden * width), values(hidden * width));
     let [mut y, mut dx] = [(); 2].map(|()| Buffer::new(rows * width));
     let mut dkernel = Buffer::new(hidden * width);
+    let mut dh = Buffer::new(rows * hidden);
     let first = DenseShape { rows, input: width, units: hidden };
     let second = DenseShape { rows, input: hidden, units: width };
     for simd in Simd::available().into_iter().filter(|&simd| simd != Simd::Scalar) {
         for threads in [1, 2] {
             let context = Context::new(threads, simd);
             println!("{}, {threads} threads, rows {rows}, width {width}, hidden {hidden}; ms", simd.name());
-            println!("  share   h W2^T    dh W1   dh^T x   dy^T h");
+            println!("  share   h W2^T    dh W1   dh^T x   dy^T h   dy W2");
             for &share in &shares {
                 let h = kept(rows * hidden, share);
                 let mut line = vec![best(|| dense::forward(&context, second, &h, &out, None, &mut y))];
-                let mut backward = |shape, x: &[f32], kernel: &[f32], dy: &[f32], to_input: bool| {
+                let mut backward = |shape, x: &[f32], kernel: &[f32], dy: &[f32], mut dx: Option<&mut [f32]>| {
                     line.push(best(|| {
-                        let dx = Destination { data: &mut dx, accumulate: false };
-                        let dkernel = Destination { data: &mut dkernel, accumulate: false };
-                        let (dx, dkernel) = if to_input { (Some(dx), None) } else { (None, Some(dkernel)) };
-                        dense::backward(&context, shape, x, kernel, dy, dx, dkernel, None);
+                        let to_dkernel = if dx.is_none() { Some(&mut dkernel[..]) } else { None };
+                        let [dx, dkernel] = [dx.as_deref_mut(), to_dkernel]
+                            .map(|data| data.map(|data| Destination { data, accumulate: false }));
+                        dense::backward(&context, shape, x, Some(1.0), kernel, dy, dx, dkernel, None);
                     }));
                 };
-                backward(first, &x, &into, &h, true);
-                backward(first, &x, &into, &h, false);
-                backward(second, &h, &out, &dy, false);
+                backward(first, &x, &into, &h, Some(&mut dx));
+                backward(first, &x, &into, &h, None);
+                backward(second, &h, &out, &dy, None);
+                backward(second, &h, &out, &dy, Some(&mut dh));
                 let line: String = line.iter().map(|time| format!("{:9.3}", time.as_secs_f64() * 1e3)).collect();
                 println!("  {share:5}{line}");
             }

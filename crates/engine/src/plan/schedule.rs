@@ -1,4 +1,6 @@
 //! Which nodes run, which values have gradients, and when values can be released.
+use sconce_kernels::activation::Activation;
+
 use super::{Activity, LossPlan, Operation, Plan, Recomputation, ValueId};
 use crate::{
     error::Result,
@@ -22,6 +24,9 @@ pub struct Schedule {
     pub order: Vec<usize>,
     /// For each value: whether its gradient is needed. All false for inference.
     pub gradient: Vec<bool>,
+    /// For each value that one node alone takes: the ReLU that gives it, with or without dropout. Its gradient counts for
+    /// nothing where it is 0.
+    pub rectified: Vec<Option<usize>>,
     /// For each weight: whether its gradient is wanted.
     pub trainable: Vec<bool>,
     /// For each entry of `order`: values that nothing needs after it ran forward.
@@ -67,6 +72,23 @@ impl Operation {
             Self::AdditiveScores => inputs.to_vec(),
         }
     }
+}
+
+/// See [`Schedule::rectified`].
+fn rectified(plan: &Plan, order: &[usize], read_last: &[bool]) -> Vec<Option<usize>> {
+    let mut taken = vec![0; plan.values.len()];
+    order.iter().flat_map(|&index| &plan.nodes[index].inputs).for_each(|&value| taken[value] += 1);
+    let mut rectified = vec![None; plan.values.len()];
+    for &index in order {
+        let node = &plan.nodes[index];
+        let relu = matches!(
+            node.operation,
+            Operation::Activate(Activation::Relu) | Operation::ActivateDropped(Activation::Relu, _)
+        );
+        let output = node.outputs[0];
+        rectified[output] = Some(index).filter(|_| relu && taken[output] == 1 && !read_last[output]);
+    }
+    rectified
 }
 
 impl Schedule {
@@ -129,6 +151,7 @@ impl Schedule {
                 node.outputs.iter().for_each(|&output| gradient[output] = true);
             }
         }
+        let rectified = rectified(plan, &order, &read_last);
         let recomputation = Recomputation::new(plan, &order, &read_last, &backward);
         let (release, release_backward) = releases(plan, &order, &read_last, &backward, &recomputation);
         let penalised: Vec<ValueId> = activities.iter().map(|activity| activity.value).collect();
@@ -136,6 +159,7 @@ impl Schedule {
         Self {
             order,
             gradient,
+            rectified,
             trainable: flags,
             release,
             release_backward,

@@ -188,7 +188,7 @@ fn layers_equal_those_of_rounded_factors_whatever_the_number_of_rows() {
             assert_eq!(bits(&first), bits(&found[..units]), "{what}");
             let [mut to_x, mut to_kernel] = [vec![f32::NAN; dx.len()], vec![f32::NAN; dkernel.len()]];
             let [to_dx, to_dkernel] = [&mut to_x, &mut to_kernel].map(|data| Destination { data, accumulate: false });
-            dense::backward(&context, shape, &x, &kernel, &dy, Some(to_dx), Some(to_dkernel), None);
+            dense::backward(&context, shape, &x, None, &kernel, &dy, Some(to_dx), Some(to_dkernel), None);
             assert_close(&to_x, &dx, &what);
             assert_close(&to_kernel, &dkernel, &what);
         }

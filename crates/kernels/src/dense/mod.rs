@@ -4,7 +4,7 @@ mod tests;
 
 use crate::{
     Context, Destination,
-    matmul::{MatmulOptions, MatmulShape, Task, precision},
+    matmul::{Mask, MaskedTask, MatmulOptions, MatmulShape, Task, precision},
     shared::Shared,
     simd::{Kernel, LANES, Lanes},
 };
@@ -51,6 +51,9 @@ pub fn forward(context: &Context, shape: DenseShape, x: &[f32], kernel: &[f32], 
 
 /// The gradients that are asked for.
 ///
+/// With `rectified` `x` is what a ReLU made, in part dropped, times this factor. `dx` then counts for nothing where `x` is 0.
+/// If it is faster to leave that out, `dx` becomes the gradient of the input of the ReLU instead, and the answer is true.
+///
 /// # Shapes
 /// `dy`: `[rows, units]`; `dx`, `dkernel`, `dbias` as `x`, `kernel`, `bias` of [`forward`].
 ///
@@ -64,14 +67,15 @@ pub fn backward(
     context: &Context,
     shape: DenseShape,
     x: &[f32],
+    rectified: Option<f32>,
     kernel: &[f32],
     dy: &[f32],
     dx: Option<Destination<'_>>,
     dkernel: Option<Destination<'_>>,
     dbias: Option<Destination<'_>>,
-) {
+) -> bool {
     let DenseShape { rows, input, units } = shape;
-    let product = |c: Destination<'_>, b: &[f32], shape: MatmulShape, transpose_a| {
+    let product = |c: Destination<'_>, b: &[f32], shape: MatmulShape, transpose_a, mask: Option<Mask<'_>>| {
         assert_eq!(dy.len(), rows * units, "dense: length of dy");
         assert_eq!(b.len(), shape.inner * shape.columns, "dense: length of x or kernel");
         assert_eq!(c.data.len(), shape.rows * shape.columns, "dense: length of a gradient");
@@ -85,17 +89,25 @@ pub fn backward(
             options: MatmulOptions { transpose_a, transpose_b: false },
             precision: precision(context, [input, units]),
         };
-        task.run(context);
+        let masked = mask.and_then(|mask| MaskedTask::find(&task, mask, context.simd));
+        match masked {
+            Some(masked) => masked.run(context),
+            None => task.run(context),
+        }
+        masked.is_some()
     };
+    let mut through = false;
     if let Some(dx) = dx {
-        product(dx, kernel, MatmulShape { rows, columns: input, inner: units }, false);
+        let mask = rectified.map(|factor| Mask { values: x, factor });
+        through = product(dx, kernel, MatmulShape { rows, columns: input, inner: units }, false, mask);
     }
     if let Some(dkernel) = dkernel {
-        product(dkernel, x, MatmulShape { rows: units, columns: input, inner: rows }, true);
+        product(dkernel, x, MatmulShape { rows: units, columns: input, inner: rows }, true, None);
     }
     if let Some(dbias) = dbias {
         add_rows(context, dbias, dy, rows);
     }
+    through
 }
 
 /// Sums the `rows` rows of `values` into `sum`.

@@ -2,6 +2,7 @@ use super::{DenseShape, backward, forward};
 use crate::{
     Destination,
     matmul::{MatmulOptions, MatmulShape, reference::matmul},
+    simd::Simd,
     testing::{Random, assert_close, bits, contexts, widen},
 };
 
@@ -38,6 +39,7 @@ fn layers_equal_the_reference() {
                 &context,
                 shape,
                 &x,
+                None,
                 &kernel,
                 &dy,
                 Some(Destination { data: to_x, accumulate: false }),
@@ -78,4 +80,28 @@ fn the_gradient_is_that_of_the_reference() {
     let options = MatmulOptions { transpose_a: true, transpose_b: false };
     let dkernel = matmul(&dy, &x, kernel_shape, options);
     assert_close(&difference(&kernel, &|kernel| value(&x, kernel)), &dkernel, "dkernel");
+}
+
+#[test]
+fn the_gradient_goes_through_a_relu_where_that_is_faster() {
+    let mut random = Random::new(13);
+    let (rows, input, units) = (130, 200, 170);
+    let shape = DenseShape { rows, input, units };
+    let thin: Vec<f32> = (0..rows * input).map(|_| (random.float() - 0.5).max(0.0)).collect();
+    let full = random.floats(rows * input);
+    let (kernel, dy) = (random.floats(units * input), random.floats(rows * units));
+    let product = MatmulShape { rows, columns: input, inner: units };
+    let dx = matmul(&widen(&dy), &widen(&kernel), product, MatmulOptions::default());
+    for context in contexts() {
+        for (x, accumulate) in [(&thin, false), (&thin, true), (&full, false)] {
+            let mut found = vec![if accumulate { 1.0 } else { f32::NAN }; rows * input];
+            let to = Destination { data: &mut found, accumulate };
+            let through = backward(&context, shape, x, Some(2.0), &kernel, &dy, Some(to), None, None);
+            assert_eq!(through, x == &thin && context.simd != Simd::Scalar);
+            let slope = |index: usize| if !through { 1.0 } else { if x[index] > 0.0 { 2.0 } else { 0.0 } };
+            let before = f64::from(u8::from(accumulate));
+            let expected: Vec<f64> = dx.iter().enumerate().map(|(at, dx)| before + slope(at) * dx).collect();
+            assert_close(&found, &expected, &format!("{context:?} {accumulate}"));
+        }
+    }
 }

@@ -45,7 +45,11 @@ impl<'a> Dropout<'a> {
     }
 
     /// Factor of the elements that are kept.
-    fn scale(&self) -> f32 {
+    ///
+    /// # Panics
+    /// If the rate lies outside 0 to 1.
+    #[must_use]
+    pub fn scale(&self) -> f32 {
         let rate = self.rate;
         assert!((0.0..=1.0).contains(&rate), "dropout: the rate {rate} lies outside 0..=1");
         if rate < 1.0 { (1.0 / (1.0 - f64::from(rate))) as f32 } else { 0.0 }

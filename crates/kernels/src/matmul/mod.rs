@@ -1,5 +1,6 @@
 //! General matrix product of row-major matrices, also over a batch.
 mod few;
+mod masked;
 mod sparse;
 mod task;
 
@@ -9,6 +10,7 @@ pub(crate) mod reference;
 mod tests;
 
 use crate::{Context, Destination, Precision, shared::Shared};
+pub(crate) use masked::{Mask, MaskedTask};
 pub(crate) use task::{Grid, Share, Task};
 
 /// Sides of a product `c[rows, columns] = a[rows, inner] b[inner, columns]`.

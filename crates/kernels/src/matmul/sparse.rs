@@ -26,7 +26,7 @@ const CACHED: usize = 8 << 10;
 const STEPS: usize = 64;
 
 /// Multiply-adds from which on it is worth looking for zeros.
-const LEAST: usize = 1 << 22;
+pub(super) const LEAST: usize = 1 << 22;
 /// Places where an operand is looked at, of 16 elements each.
 const PLACES: usize = 32;
 
@@ -39,13 +39,13 @@ fn most(simd: Simd) -> usize {
     }
 }
 
-/// Whether leaving out zeros is faster, by the elements at a few places.
-fn is_sparse(values: &[f32], simd: Simd) -> bool {
+/// Whether no more than `most` per cent of the elements differ from 0, by those at a few places.
+pub(super) fn is_sparse(values: &[f32], most: usize) -> bool {
     let chunks = values.len() / LANES;
     // Neither all at the begin of a row nor in the same columns.
     let place = |index: usize| (index * (chunks / PLACES) + index * index * 7) % chunks;
     let nonzero = |index| values[place(index) * LANES..][..LANES].iter().filter(|&&x| x != 0.0).count();
-    chunks >= PLACES && (0..PLACES).map(nonzero).sum::<usize>() * 100 <= PLACES * LANES * most(simd)
+    chunks >= PLACES && (0..PLACES).map(nonzero).sum::<usize>() * 100 <= PLACES * LANES * most
 }
 
 /// A product, or its transpose, with a sparse left operand.
@@ -73,9 +73,9 @@ impl<'a> SparseTask<'a> {
         let worth = task.precision == Precision::Float32
             && sides.into_iter().fold(1, usize::saturating_mul) >= LEAST
             && sides.into_iter().all(|side| side >= 4 * LANES);
-        if worth && is_sparse(task.a, simd) {
+        if worth && is_sparse(task.a, most(simd)) {
             Some(Self::of_left(task))
-        } else if worth && task.bias.is_none() && is_sparse(task.b, simd) {
+        } else if worth && task.bias.is_none() && is_sparse(task.b, most(simd)) {
             Some(Self::of_right(task))
         } else {
             None
@@ -180,14 +180,14 @@ impl<'a> SparseTask<'a> {
 ///
 /// # Safety
 /// To run it, both matrices must be there, `to` for this thread alone.
-struct Turn {
-    from: *const f32,
+pub(super) struct Turn {
+    pub from: *const f32,
     /// Distance of its rows.
-    row: usize,
-    rows: usize,
-    columns: usize,
-    to: *mut f32,
-    to_row: usize,
+    pub row: usize,
+    pub rows: usize,
+    pub columns: usize,
+    pub to: *mut f32,
+    pub to_row: usize,
 }
 
 impl Kernel for Turn {

@@ -1,4 +1,7 @@
-use super::{MatmulBatch, MatmulOptions, MatmulShape, Task, matmul, matmul_batched, reference, sparse::SparseTask};
+use super::{
+    Mask, MaskedTask, MatmulBatch, MatmulOptions, MatmulShape, Task, matmul, matmul_batched, reference,
+    sparse::SparseTask,
+};
 use crate::{
     Destination, Precision,
     shared::Shared,
@@ -187,6 +190,39 @@ fn large_products_with_zeros_equal_the_reference() {
                 all.push(bits(&c));
             }
             assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "bits differ: {shape:?} {options:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_mask_does_not_want_is_left_out() {
+    let mut random = Random::new(14);
+    let options = MatmulOptions::default();
+    for (rows, columns, inner) in [(1, 1, 1), (70, 100, 16), (5, 33, 130), (66, 20, 300), (3, 65, 530), (64, 130, 256)]
+    {
+        let shape = MatmulShape { rows, columns, inner };
+        let (a, b, before) =
+            (random.floats(rows * inner), random.floats(inner * columns), random.floats(rows * columns));
+        let product = reference::matmul(&widen(&a), &widen(&b), shape, options);
+        for (kept, accumulate) in [0, 10, 50, 100].into_iter().flat_map(|kept| [(kept, false), (kept, true)]) {
+            let mask = thinned(&mut random, rows * columns, kept);
+            let expected: Vec<f64> = (0..rows * columns)
+                .map(|at| {
+                    let before = if accumulate { f64::from(before[at]) } else { 0.0 };
+                    before + if mask[at] == 0.0 { 0.0 } else { 0.5 * product[at] }
+                })
+                .collect();
+            let mut all = Vec::new();
+            for context in contexts() {
+                let mut c = before.clone();
+                let precision = Precision::Float32;
+                let task =
+                    Task { a: &a, b: &b, c: Shared::new(&mut c), accumulate, bias: None, shape, options, precision };
+                MaskedTask::new(&task, Mask { values: &mask, factor: 0.5 }).run(&context);
+                assert_close(&c, &expected, &format!("{context:?} {shape:?} {kept} % {accumulate}"));
+                all.push(bits(&c));
+            }
+            assert!(all.windows(2).all(|pair| pair[0] == pair[1]), "bits differ: {shape:?} {kept} %");
         }
     }
 }

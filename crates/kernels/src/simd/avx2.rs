@@ -68,6 +68,19 @@ unsafe fn nonzeros(lanes: __m256, places: *const u32, values: *mut f32, chosen: 
     bits.count_ones() as usize
 }
 
+/// [`Lanes::sums`] of four sums of halves.
+#[inline(always)]
+pub(super) unsafe fn sums(four: [__m256; 4]) -> [f32; 4] {
+    let [a, b, c, d] = four;
+    let ab = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+    let cd = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+    let quarters = _mm256_add_ps(_mm256_shuffle_ps::<0x44>(ab, cd), _mm256_shuffle_ps::<0xee>(ab, cd));
+    let mut sums = [0.0; 4];
+    let all = _mm_add_ps(_mm256_castps256_ps128(quarters), _mm256_extractf128_ps::<1>(quarters));
+    _mm_storeu_ps(sums.as_mut_ptr(), all);
+    sums
+}
+
 /// The transpose of 8 rows of 8.
 #[inline(always)]
 unsafe fn transpose(rows: [__m256; 8]) -> [__m256; 8] {
@@ -207,6 +220,11 @@ impl Lanes for Avx2 {
     unsafe fn nonzeros(self, places: *const u32, values: *mut f32, chosen: *mut u32) -> usize {
         let low = nonzeros(self.0, places, values, chosen);
         low + nonzeros(self.1, places.add(8), values.add(low), chosen.add(low))
+    }
+    #[inline(always)]
+    unsafe fn sums(four: [Self; 4]) -> [f32; 4] {
+        let [a, b, c, d] = four;
+        sums([_mm256_add_ps(a.0, a.1), _mm256_add_ps(b.0, b.1), _mm256_add_ps(c.0, c.1), _mm256_add_ps(d.0, d.1)])
     }
     #[inline(always)]
     unsafe fn less(self, other: Self) -> Self::Mask {

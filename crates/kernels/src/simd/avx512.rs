@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::{
-    Kernel, Lanes,
+    Kernel, Lanes, avx2,
     pairs::{PairKernel, Pairs},
 };
 
@@ -31,6 +31,12 @@ pub(crate) unsafe fn run_pairs<K: PairKernel>(kernel: K) {
 #[inline(always)]
 fn first(count: usize) -> __mmask16 {
     ((1u32 << count.min(16)) - 1) as __mmask16
+}
+
+/// The sum of the halves.
+#[inline(always)]
+unsafe fn half(lanes: __m512) -> __m256 {
+    _mm256_add_ps(_mm512_castps512_ps256(lanes), _mm512_extractf32x8_ps::<1>(lanes))
 }
 
 // SAFETY (all methods): see `Lanes`.
@@ -153,6 +159,16 @@ impl Lanes for Avx512 {
         _mm512_storeu_ps(values, _mm512_maskz_compress_ps(mask, self.0));
         _mm512_storeu_si512(chosen.cast(), _mm512_maskz_compress_epi32(mask, _mm512_loadu_si512(places.cast())));
         mask.count_ones() as usize
+    }
+    #[inline(always)]
+    unsafe fn spread(self, from: *const f32) -> (Self, usize) {
+        let mask = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(self.0, _mm512_setzero_ps());
+        (Self(_mm512_maskz_expand_ps(mask, _mm512_loadu_ps(from))), mask.count_ones() as usize)
+    }
+    #[inline(always)]
+    unsafe fn sums(four: [Self; 4]) -> [f32; 4] {
+        let [a, b, c, d] = four;
+        avx2::sums([half(a.0), half(b.0), half(c.0), half(d.0)])
     }
     #[inline(always)]
     unsafe fn less(self, other: Self) -> __mmask16 {

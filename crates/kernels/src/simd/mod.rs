@@ -128,6 +128,36 @@ pub trait Lanes: Copy + 'static {
         }
         count
     }
+    /// The lanes that are not 0, replaced by the floats at `from` one after the other, and their number. 16 floats may be read.
+    #[inline(always)]
+    unsafe fn spread(self, from: *const f32) -> (Self, usize) {
+        let mut lanes = [0.0; LANES];
+        let mut count = 0;
+        // SAFETY: at most one float a lane; the caller vouches for the path.
+        unsafe {
+            self.store(lanes.as_mut_ptr());
+            for lane in &mut lanes {
+                let value = *from.add(count);
+                count += usize::from(*lane != 0.0);
+                *lane = if *lane == 0.0 { 0.0 } else { value };
+            }
+            (Self::load(lanes.as_ptr()), count)
+        }
+    }
+    /// The sum of the lanes of each of four: of halves, quarters and so on, on every path in the same order.
+    #[inline(always)]
+    unsafe fn sums(four: [Self; 4]) -> [f32; 4] {
+        let mut sums = [0.0; 4];
+        for (lanes, sum) in four.iter().zip(&mut sums) {
+            let mut x = [0.0; LANES];
+            // SAFETY: room for 16 floats; the caller vouches for the path.
+            unsafe { lanes.store(x.as_mut_ptr()) };
+            let half = |lane: usize| x[lane] + x[lane + 8];
+            let quarter = |lane: usize| (half(lane) + half(lane + 2)) + (half(lane + 1) + half(lane + 3));
+            *sum = quarter(0) + quarter(4);
+        }
+        sums
+    }
     /// `self < other`, lane by lane (false if either is NaN).
     unsafe fn less(self, other: Self) -> Self::Mask;
     /// Lane `i` is set if bit `i` is.

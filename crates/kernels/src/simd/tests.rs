@@ -1,4 +1,5 @@
 use super::{Kernel, LANES, Lanes, Simd};
+use crate::testing::Random;
 
 /// Applies every operation of `Lanes` to `a`, `b`, `c` and lists the results.
 struct Everything<'a>(&'a [f32; LANES], &'a [f32; LANES], &'a [f32; LANES]);
@@ -72,22 +73,28 @@ fn every_path_agrees_with_the_scalar_one() {
     }
 }
 
-/// What `nonzeros` lists of some lanes.
+/// What `nonzeros` lists of some lanes, and where `spread` puts 1, 2, ... .
 struct Nonzeros<'a>(&'a [f32; LANES]);
 
 impl Kernel for Nonzeros<'_> {
-    type Output = (Vec<f32>, Vec<u32>);
+    type Output = (Vec<f32>, Vec<u32>, [f32; LANES]);
 
     #[inline(always)]
     unsafe fn run<L: Lanes>(self) -> Self::Output {
         let places: [u32; LANES] = std::array::from_fn(|lane| 100 + lane as u32);
-        let (mut values, mut chosen) = (vec![7.0; LANES], vec![7; LANES]);
+        let numbers: [f32; LANES] = std::array::from_fn(|index| index as f32 + 1.0);
+        let (mut values, mut chosen, mut spread) = (vec![7.0; LANES], vec![7; LANES], [0.0; LANES]);
         // SAFETY: 16 of each.
-        let count =
-            unsafe { L::load(self.0.as_ptr()).nonzeros(places.as_ptr(), values.as_mut_ptr(), chosen.as_mut_ptr()) };
+        let count = unsafe {
+            let lanes = L::load(self.0.as_ptr());
+            let (numbered, count) = lanes.spread(numbers.as_ptr());
+            numbered.store(spread.as_mut_ptr());
+            assert_eq!(lanes.nonzeros(places.as_ptr(), values.as_mut_ptr(), chosen.as_mut_ptr()), count);
+            count
+        };
         values.truncate(count);
         chosen.truncate(count);
-        (values, chosen)
+        (values, chosen, spread)
     }
 }
 
@@ -104,10 +111,40 @@ fn what_is_not_zero_is_listed_in_order() {
         let is_set = |lane: &usize| bits >> lane & 1 == 1;
         let lanes = std::array::from_fn(|lane| if is_set(&lane) { value(lane) } else { zero(lane) });
         for simd in Simd::available() {
-            let (values, chosen) = simd.run(Nonzeros(&lanes));
+            let (values, chosen, spread) = simd.run(Nonzeros(&lanes));
             let set = || (0..LANES).filter(is_set);
             assert!(values.iter().map(|x| x.to_bits()).eq(set().map(|lane| value(lane).to_bits())), "{simd:?}");
             assert!(chosen.into_iter().eq(set().map(|lane| 100 + lane as u32)), "{simd:?}");
+            let mut expected = [0.0; LANES];
+            set().zip(1u8..).for_each(|(lane, number)| expected[lane] = f32::from(number));
+            assert_eq!(spread, expected, "{simd:?}");
         }
+    }
+}
+
+/// The sums of four vectors.
+struct Sums<'a>(&'a [[f32; LANES]; 4]);
+
+impl Kernel for Sums<'_> {
+    type Output = [f32; 4];
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> Self::Output {
+        // SAFETY: 16 floats each.
+        unsafe { L::sums(self.0.each_ref().map(|lanes| L::load(lanes.as_ptr()))) }
+    }
+}
+
+#[test]
+fn sums_over_lanes_have_the_same_bits_on_every_path() {
+    let mut random = Random::new(4);
+    for _ in 0..100 {
+        let four = [(); 4].map(|()| std::array::from_fn(|_| random.float()));
+        let expected = Simd::Scalar.run(Sums(&four));
+        for (lanes, sum) in four.iter().zip(expected) {
+            let exact: f64 = lanes.iter().map(|&x| f64::from(x)).sum();
+            assert!((f64::from(sum) - exact).abs() < 1e-5);
+        }
+        assert!(Simd::available().into_iter().all(|simd| simd.run(Sums(&four)) == expected));
     }
 }

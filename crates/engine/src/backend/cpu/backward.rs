@@ -173,17 +173,22 @@ impl Run<'_> {
         let mut dkernel = kernel_weight.map(|weight| weight_slot(gradients, weight, kernel.len()));
         let mut dbias = bias_weight.map(|weight| weight_slot(gradients, weight, units));
         let x = self.value(input)?;
-        dense::backward(
+        let relu = self.schedule.rectified[input].filter(|_| dx.as_ref().is_some_and(|dx| !dx.accumulate));
+        let through = dense::backward(
             self.context,
             dense::DenseShape { rows: x.rows(), input: x.width(), units },
             x.floats()?,
+            relu.map(|node| self.relu_factor(node, length)),
             kernel,
             dy,
             dx.as_mut().map(Slot::destination),
             dkernel.as_mut().map(Slot::destination),
             dbias.as_mut().map(Slot::destination),
         );
-        self.put(input, dx);
+        match (relu, dx) {
+            (Some(node), Some(dx)) if through => self.give(self.plan.nodes[node].inputs[0], dx.buffer),
+            (_, dx) => self.put(input, dx),
+        }
         for (weight, slot) in [(kernel_weight, dkernel), (bias_weight, dbias)] {
             if let (Some(weight), Some(slot)) = (weight, slot) {
                 gradients[weight] = Some(WeightGradient::Dense(slot.buffer));

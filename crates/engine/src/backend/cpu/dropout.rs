@@ -10,7 +10,7 @@ use sconce_kernels::{
 use super::Run;
 use crate::{
     error::Result,
-    plan::{Node, ValueId},
+    plan::{Node, Operation, ValueId},
     tensor::{Data, Tensor},
 };
 
@@ -105,6 +105,13 @@ impl Run<'_> {
             None => activation::forward(self.context, function, x.floats()?, &mut y),
         }
         Ok(Tensor::float(x.shape.clone(), y))
+    }
+
+    /// What a ReLU with or without dropout multiplies with what it keeps, of `length` elements.
+    pub(super) fn relu_factor(&self, index: usize, length: usize) -> f32 {
+        let node = &self.plan.nodes[index];
+        let Operation::ActivateDropped(_, rate) = node.operation else { return 1.0 };
+        self.dropping(index, rate, node.inputs[0], length).map_or(1.0, |dropout| dropout.scale())
     }
 
     pub(super) fn activate_dropped_backward(
