@@ -5,21 +5,17 @@
 use std::ops::Range;
 
 use super::{
-    Share, Task,
-    sparse::{LEAST, Turn, is_sparse},
+    MatmulShape, Task,
+    sparse::{CACHED, HEIGHT, Turn, is_large, is_sparse},
 };
 use crate::{
-    Context, Precision,
+    Context,
     buffer::Buffer,
     shared::Shared,
     simd::{Kernel, LANES, Lanes, Simd, prefetch_second},
 };
 
-/// Rows of a piece.
-const HEIGHT: usize = 64;
-/// Floats of the right operand that a row meets before the next one comes: they fill the first cache.
-const CACHED: usize = 8 << 10;
-/// Most columns that they are.
+/// Most columns that a row meets before the next one comes.
 const COLUMNS: usize = 64;
 /// Elements that are summed side by side.
 const GROUP: usize = 4;
@@ -57,12 +53,7 @@ pub(crate) struct MaskedTask<'a> {
 impl<'a> MaskedTask<'a> {
     /// The product, if leaving out what `mask` does not want is faster.
     pub(crate) fn find(task: &'a Task<'a>, mask: Mask<'a>, simd: Simd) -> Option<Self> {
-        let shape = task.shape;
-        let sides = [shape.rows, shape.columns, shape.inner];
-        let worth = task.precision == Precision::Float32
-            && sides.into_iter().fold(1, usize::saturating_mul) >= LEAST
-            && sides.into_iter().all(|side| side >= 4 * LANES);
-        (worth && is_sparse(mask.values, most(simd))).then(|| Self::new(task, mask))
+        (is_large(task) && is_sparse(mask.values, most(simd))).then(|| Self::new(task, mask))
     }
 
     /// Of a product of operands as they are, without bias.
@@ -74,26 +65,28 @@ impl<'a> MaskedTask<'a> {
 
     /// The whole product, its pieces shared by the threads of the pool.
     pub(crate) fn run(&self, context: &Context) {
-        self.run_by(context.simd, &|pieces, work| context.pool.run(pieces, work));
-    }
-
-    fn run_by(&self, simd: Simd, share: &Share<'_>) {
-        let shape = self.task.shape;
-        let (rows, columns, inner) = (shape.rows, shape.columns, shape.inner);
+        let MatmulShape { rows, columns, inner } = self.task.shape;
         let mut turned = Buffer::new(columns * inner);
         let to = Shared::new(&mut turned);
-        share(columns.div_ceil(PACKED), &|piece| {
+        context.pool.run(columns.div_ceil(PACKED), &|piece| {
             let first = piece * PACKED;
             let width = PACKED.min(columns - first);
             // SAFETY: the columns of a piece become rows of its own.
             let to = unsafe { to.part(first * inner, width * inner) };
             let from = self.task.b[first..].as_ptr();
-            simd.run(Turn { from, row: columns, rows: inner, columns: width, to: to.as_mut_ptr(), to_row: inner });
+            context.simd.run(Turn {
+                from,
+                row: columns,
+                rows: inner,
+                columns: width,
+                to: to.as_mut_ptr(),
+                to_row: inner,
+            });
         });
         let turned = &turned;
-        share(rows.div_ceil(HEIGHT), &|piece| {
+        context.pool.run(rows.div_ceil(HEIGHT), &|piece| {
             let first = piece * HEIGHT;
-            simd.run(Dots { task: *self, turned, rows: first..rows.min(first + HEIGHT) });
+            context.simd.run(Dots { task: *self, turned, rows: first..rows.min(first + HEIGHT) });
         });
     }
 }

@@ -7,7 +7,7 @@
 //! An infinity or NaN that meets a 0 is left out as well.
 use std::ops::Range;
 
-use super::{Share, Task};
+use super::{MatmulShape, Share, Task};
 use crate::{
     Precision,
     buffer::Buffer,
@@ -17,16 +17,16 @@ use crate::{
 };
 
 /// Rows of a piece.
-const HEIGHT: usize = 64;
+pub(super) const HEIGHT: usize = 64;
 /// Columns of a piece.
 const WIDTH: usize = 256;
 /// Floats of the other operand between two visits of a row of the result: they fill the first cache.
-const CACHED: usize = 8 << 10;
+pub(super) const CACHED: usize = 8 << 10;
 /// Most steps of the sums between two visits.
 const STEPS: usize = 64;
 
 /// Multiply-adds from which on it is worth looking for zeros.
-pub(super) const LEAST: usize = 1 << 22;
+const LEAST: usize = 1 << 22;
 /// Places where an operand is looked at, of 16 elements each.
 const PLACES: usize = 32;
 
@@ -37,6 +37,15 @@ fn most(simd: Simd) -> usize {
         Simd::Scalar => 0,
         _ => 50,
     }
+}
+
+/// Whether a product is one in which leaving out zeros may be worth the while.
+pub(super) fn is_large(task: &Task<'_>) -> bool {
+    let MatmulShape { rows, columns, inner } = task.shape;
+    let sides = [rows, columns, inner];
+    task.precision == Precision::Float32
+        && sides.into_iter().fold(1, usize::saturating_mul) >= LEAST
+        && sides.into_iter().all(|side| side >= 4 * LANES)
 }
 
 /// Whether no more than `most` per cent of the elements differ from 0, by those at a few places.
@@ -68,14 +77,11 @@ pub(super) struct SparseTask<'a> {
 impl<'a> SparseTask<'a> {
     /// The product without what is 0, if that is faster.
     pub(super) fn find(task: &'a Task<'a>, simd: Simd) -> Option<Self> {
-        let shape = task.shape;
-        let sides = [shape.rows, shape.columns, shape.inner];
-        let worth = task.precision == Precision::Float32
-            && sides.into_iter().fold(1, usize::saturating_mul) >= LEAST
-            && sides.into_iter().all(|side| side >= 4 * LANES);
-        if worth && is_sparse(task.a, most(simd)) {
+        if !is_large(task) {
+            None
+        } else if is_sparse(task.a, most(simd)) {
             Some(Self::of_left(task))
-        } else if worth && task.bias.is_none() && is_sparse(task.b, most(simd)) {
+        } else if task.bias.is_none() && is_sparse(task.b, most(simd)) {
             Some(Self::of_right(task))
         } else {
             None
