@@ -59,6 +59,8 @@ pub(crate) fn precision<const N: usize>(context: &Context, lengths: [usize; N]) 
 
 /// `c = op(a) op(b)`, or `c += op(a) op(b)`; in the precision of the context if no side is shorter than 32.
 ///
+/// Of a large product with many zeros these are left out: an infinity or NaN that meets one is lost.
+///
 /// # Shapes
 /// `a`: `[rows, inner]` or, transposed, `[inner, rows]`; `b`: `[inner, columns]` or `[columns, inner]`;
 /// `c`: `[rows, columns]`.
