@@ -74,7 +74,7 @@ impl Operation {
     }
 }
 
-/// See [`Schedule::rectified`].
+/// See [`Schedule::rectified`]. As a node by rows, a ReLU has the same rows in its input as in its output.
 fn rectified(plan: &Plan, order: &[usize], read_last: &[bool]) -> Vec<Option<usize>> {
     let mut taken = vec![0; plan.values.len()];
     order.iter().flat_map(|&index| &plan.nodes[index].inputs).for_each(|&value| taken[value] += 1);
