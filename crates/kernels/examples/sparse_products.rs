@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use sconce_kernels::{
-    Context, Destination,
+    Context, Destination, Precision,
     buffer::Buffer,
     dense::{self, DenseShape},
     simd::Simd,
@@ -54,10 +54,18 @@ fn main() {
     let mut dh = Buffer::new(rows * hidden);
     let first = DenseShape { rows, input: width, units: hidden };
     let second = DenseShape { rows, input: hidden, units: width };
-    for simd in Simd::available().into_iter().filter(|&simd| simd != Simd::Scalar) {
+    let paths = Simd::available().into_iter().filter(|&simd| simd != Simd::Scalar);
+    let precisions = [Precision::Float32, Precision::Bfloat16];
+    for (simd, precision) in paths.flat_map(|simd| precisions.map(|precision| (simd, precision))) {
+        if !precision.is_available(simd) {
+            continue;
+        }
         for threads in [1, 2] {
-            let context = Context::new(threads, simd);
-            println!("{}, {threads} threads, rows {rows}, width {width}, hidden {hidden}; ms", simd.name());
+            let context = Context::new(threads, simd).with_precision(precision);
+            println!(
+                "{}, {precision:?}, {threads} threads, rows {rows}, width {width}, hidden {hidden}; ms",
+                simd.name()
+            );
             println!("  share   h W2^T    dh W1   dh^T x   dy^T h   dy W2");
             for &share in &shares {
                 let h = kept(rows * hidden, share);

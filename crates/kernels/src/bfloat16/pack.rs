@@ -2,11 +2,11 @@
 #![allow(unsafe_op_in_unsafe_fn, reason = "every line works on raw operands under the contract of `PairKernel`")]
 use std::ops::Range;
 
-use super::pairs;
+use super::{STRIP, pairs, product::Left, row_stride};
 use crate::{
     shared::Shared,
     simd::{
-        LANES,
+        LANES, Simd,
         pairs::{PairKernel, Pairs},
     },
 };
@@ -80,6 +80,20 @@ impl Source<'_> {
         }
     }
 
+    /// Packs strips of a left operand for products on this thread: as rows, unless items lie side by side.
+    pub(crate) fn pack_left(self, part: &Part, to: &mut [f32], simd: Simd) -> Left {
+        let Part { strips, pairs } = part.clone();
+        if matches!(self.layout, Layout::Across { .. }) {
+            let to = Packed { data: Shared::new(to), strip: strips.start, pair: pairs.start, pairs: pairs.len() };
+            simd.run_pairs(Pack::<STRIP> { source: self, part: part.clone(), to });
+            return Left::strips(to.data.at(0), pairs.len());
+        }
+        let stride = row_stride(2 * pairs.len());
+        let items = strips.start * STRIP..self.count.min(strips.end * STRIP);
+        simd.run_pairs(PackRows { source: self, items, pairs, to, stride });
+        Left::rows(to.as_ptr(), stride)
+    }
+
     fn check(&self) {
         let (blocks, stride, width) = match self.layout {
             Layout::Along { stride } => (self.count, stride, self.inner),
@@ -91,12 +105,31 @@ impl Source<'_> {
     }
 }
 
-/// Packs a part in strips of `W` (at most 16): pair `k` of `i` goes to `(i / W * pairs + k) * W + i % W` of `to`.
+/// Where strips lie, each of `W` items: pair `k` of item `i` at `((i / W - strip) * pairs + k - pair) * W + i % W` of `data`.
+#[derive(Clone, Copy)]
+pub(crate) struct Packed<'a> {
+    pub data: Shared<'a>,
+    /// The first strip that is there.
+    pub strip: usize,
+    /// The first pair that is there.
+    pub pair: usize,
+    /// Pairs of a strip that are there.
+    pub pairs: usize,
+}
+
+impl<'a> Packed<'a> {
+    /// All strips with all of their pairs.
+    pub(crate) fn whole(data: Shared<'a>, inner: usize) -> Self {
+        Self { data, strip: 0, pair: 0, pairs: pairs(inner) }
+    }
+}
+
+/// Packs a part in strips of `W` (at most 16); its first pair is a multiple of 16.
 pub(crate) struct Pack<'a, const W: usize> {
     pub source: Source<'a>,
     pub part: Part,
-    /// The whole packed operand; the part belongs to this kernel alone.
-    pub to: Shared<'a>,
+    /// The part belongs to this kernel alone.
+    pub to: Packed<'a>,
 }
 
 impl<const W: usize> PairKernel for Pack<'_, W> {
@@ -104,11 +137,10 @@ impl<const W: usize> PairKernel for Pack<'_, W> {
     unsafe fn run<L: Pairs>(self) {
         let Self { source, part, to } = self;
         source.check();
-        let pairs = pairs(source.inner);
         for first in part.pairs.clone().step_by(source.rows()) {
             let block = first..part.pairs.end.min(first + source.rows());
             for strip in part.strips.clone() {
-                let to = to.part((strip * pairs + block.start) * W, block.len() * W);
+                let to = to.data.part(((strip - to.strip) * to.pairs + block.start - to.pair) * W, block.len() * W);
                 let items = strip * W..source.count.min((strip + 1) * W);
                 match source.layout {
                     Layout::Along { stride } => along::<L, W>(source, [stride, LANES], items, block.clone(), to),
@@ -130,6 +162,50 @@ unsafe fn store<L: Pairs, const W: usize>(lanes: L, to: &mut [f32; W]) {
     }
 }
 
+/// 16 pairs of the `left` factors that an item still has, of which the next 16 lie `next` behind the first.
+#[inline(always)]
+unsafe fn neighbours<L: Pairs>(from: *const f32, next: usize, left: usize) -> L {
+    if left >= 2 * LANES {
+        L::pair_neighbours(L::load(from), L::load(from.add(next)))
+    } else if left > LANES {
+        L::pair_neighbours(L::load(from), L::load_first(from.add(next), left - LANES))
+    } else {
+        L::pair_neighbours(L::load_first(from, left), L::splat(0.0))
+    }
+}
+
+/// Packs rows as they lie, if sixteen factors of an item lie side by side: pair `k` of item `i` goes to
+/// `(i - items.start) * stride + k - pairs.start` of `to`.
+struct PackRows<'a> {
+    source: Source<'a>,
+    items: Range<usize>,
+    /// The first one is a multiple of 16.
+    pairs: Range<usize>,
+    to: &'a mut [f32],
+    /// A multiple of 16, no less than the pairs.
+    stride: usize,
+}
+
+impl PairKernel for PackRows<'_> {
+    #[inline(always)]
+    unsafe fn run<L: Pairs>(self) {
+        let Self { source, items, pairs, to, stride } = self;
+        source.check();
+        let [item, next] = match source.layout {
+            Layout::Along { stride } => [stride, LANES],
+            Layout::Panels { stride } => [LANES, stride],
+            Layout::Across { .. } => unreachable!("items that lie side by side are packed in strips"),
+        };
+        assert!(items.end <= source.count && pairs.end <= super::pairs(source.inner), "no such rows");
+        for (i, to) in items.zip(to.chunks_exact_mut(stride)) {
+            for (first, to) in pairs.clone().step_by(LANES).zip(to.chunks_exact_mut(LANES)) {
+                let from = source.data.as_ptr().wrapping_add(i * item + first * 2 / LANES * next);
+                neighbours::<L>(from, next, source.inner - 2 * first).store(to.as_mut_ptr());
+            }
+        }
+    }
+}
+
 /// Sixteen factors of an item lie side by side: 16 pairs of 16 items are transposed at once. `item` and `next` are the
 /// distances of items and of the next sixteen factors.
 #[inline(always)]
@@ -143,17 +219,9 @@ unsafe fn along<L: Pairs, const W: usize>(
     let (vectors, _) = to.as_chunks_mut::<W>();
     for (part, vectors) in vectors.chunks_mut(LANES).enumerate() {
         let k = 2 * (block.start + part * LANES);
-        let left = source.inner - k;
         let mut rows = [L::splat(0.0); LANES];
         for (row, i) in rows.iter_mut().zip(items.clone()) {
-            let from = source.data[i * item + k / LANES * next..].as_ptr();
-            *row = if left >= 2 * LANES {
-                L::pair_neighbours(L::load(from), L::load(from.add(next)))
-            } else if left > LANES {
-                L::pair_neighbours(L::load(from), L::load_first(from.add(next), left - LANES))
-            } else {
-                L::pair_neighbours(L::load_first(from, left), L::splat(0.0))
-            };
+            *row = neighbours(source.data[i * item + k / LANES * next..].as_ptr(), next, source.inner - k);
         }
         for (column, to) in L::transpose(rows).into_iter().zip(vectors) {
             store::<L, W>(column, to);

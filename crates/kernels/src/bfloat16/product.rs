@@ -2,7 +2,7 @@
 #![allow(unsafe_op_in_unsafe_fn, reason = "every line works on raw operands under the contract of `PairProduct`")]
 use std::ops::Range;
 
-use super::STRIP;
+use super::{Part, STRIP};
 use crate::{
     simd::{
         LANES, Simd,
@@ -15,6 +15,60 @@ use crate::{
 /// Most strips that are swept for each two panels.
 const STRIPS: usize = 20;
 
+/// The packed left operand: pair `k` of row `i` lies at `data + i / 12 * strip + i % 12 * row + k * step`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Left {
+    data: *const f32,
+    strip: usize,
+    row: usize,
+    step: usize,
+}
+
+impl Left {
+    /// Strips `[pairs][12]`.
+    pub(crate) fn strips(data: *const f32, pairs: usize) -> Self {
+        Self { data, strip: pairs * STRIP, row: 1, step: STRIP }
+    }
+
+    /// Rows, `stride` pairs apart.
+    pub(crate) fn rows(data: *const f32, stride: usize) -> Self {
+        Self { data, strip: stride * STRIP, row: stride, step: 1 }
+    }
+
+    /// Where a pair of a row lies.
+    #[cfg(test)]
+    pub(super) fn address(self, row: usize, pair: usize) -> *const f32 {
+        self.data.wrapping_add(row / STRIP * self.strip + row % STRIP * self.row + pair * self.step)
+    }
+
+    /// From a strip on.
+    fn at(self, strip: usize) -> Self {
+        Self { data: self.data.wrapping_add(strip * self.strip), ..self }
+    }
+
+    /// From pair `k` on.
+    fn skip(self, k: usize) -> Self {
+        Self { data: self.data.wrapping_add(k * self.step), ..self }
+    }
+}
+
+/// What a product does of so many rows one after the other: strips that stay in the second cache while panels pass by. At least
+/// one part: a product with nothing to sum still has to start its elements.
+pub(super) fn parts(rows: usize, pairs: usize) -> impl Iterator<Item = Part> {
+    let length = equal_block(pairs, LONG_BLOCK).max(1);
+    let most = (LEFT_BLOCK / length / STRIP).clamp(2, STRIPS);
+    let strips = rows.div_ceil(STRIP);
+    // Up to half a block more, rather than a last block that is not worth its pass over the panels.
+    let blocks = ((strips + most - most / 2 - 1) / most).max(1);
+    let block = move |index: usize| {
+        let end = if index + 1 < blocks { (index + 1) * most } else { strips };
+        index * most..end
+    };
+    (0..pairs.max(1))
+        .step_by(length)
+        .flat_map(move |k| (0..blocks).map(move |index| Part { strips: block(index), pairs: k..pairs.min(k + length) }))
+}
+
 /// A product of `rows` by `columns` with sums of `pairs` pairs; single-threaded.
 ///
 /// Rows and columns of the packed operands behind `rows` and `columns` are not written to the result.
@@ -24,9 +78,7 @@ const STRIPS: usize = 20;
 /// distinct and no part of the operands, by this thread alone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PairProduct {
-    /// Strips `[pairs][12]`, `strip` pairs apart.
-    pub left: *const f32,
-    pub strip: usize,
+    pub left: Left,
     /// Panels `[pairs][16]`, `panel` pairs apart.
     pub right: *const f32,
     pub panel: usize,
@@ -40,32 +92,16 @@ pub(crate) struct PairProduct {
 impl PairKernel for PairProduct {
     #[inline(always)]
     unsafe fn run<L: Pairs>(self) {
-        let length = equal_block(self.pairs, LONG_BLOCK);
-        let most = (LEFT_BLOCK / length.max(1) / STRIP).clamp(2, STRIPS);
-        let mut k = 0;
-        // At least one round: a product with nothing to sum still has to start its elements.
-        loop {
-            let pairs = length.min(self.pairs - k);
+        for Part { strips, pairs } in parts(self.rows, self.pairs) {
+            let k = pairs.start;
             let part = Self {
-                left: self.left.wrapping_add(k * STRIP),
+                left: self.left.skip(k),
                 right: self.right.wrapping_add(k * LANES),
-                pairs,
+                pairs: pairs.len(),
                 start: if k == 0 { self.start } else { Start::Keep },
                 ..self
             };
-            let strips = self.rows.div_ceil(STRIP);
-            let mut first = 0;
-            while first < strips {
-                // Up to half a block more, rather than a last block that is not worth its pass over the panels.
-                let rest = strips - first;
-                let count = if rest <= most / 2 * 3 { rest } else { most };
-                part.sweep::<L>(first..first + count);
-                first += count;
-            }
-            k += pairs;
-            if k >= self.pairs {
-                return;
-            }
+            part.sweep::<L>(strips);
         }
     }
 }
@@ -148,7 +184,7 @@ impl PairProduct {
                 }
             }
         }
-        let mut left = self.left.wrapping_add(strip * self.strip);
+        let Left { mut data, row, step, .. } = self.left.at(strip);
         let mut right = self.right.wrapping_add(panel * self.panel);
         for _ in 0..self.pairs {
             let mut lanes = [L::splat(0.0); P];
@@ -156,12 +192,12 @@ impl PairProduct {
                 *lanes = L::load(right.wrapping_add(p * self.panel));
             }
             for (r, sums) in sums.iter_mut().enumerate() {
-                let factor = L::splat(*left.wrapping_add(r));
+                let factor = L::splat(*data.wrapping_add(r * row));
                 for (sum, lanes) in sums.iter_mut().zip(lanes) {
                     *sum = factor.dot(lanes, *sum);
                 }
             }
-            left = left.wrapping_add(STRIP);
+            data = data.wrapping_add(step);
             right = right.wrapping_add(LANES);
         }
         for (r, sums) in sums.into_iter().enumerate() {

@@ -1,4 +1,7 @@
-use super::{Layout, Pack, STRIP, Source, left_length, pairs, right_length};
+use super::{
+    Layout, Pack, Packed, Part, STRIP, Source, left_length, pairs, product::parts, right_length, row_stride,
+    with_scratch,
+};
 use crate::{
     Context, Destination, Precision,
     dense::{self, DenseShape},
@@ -15,10 +18,15 @@ fn widen(values: &[f32]) -> Vec<f64> {
 /// Packs all strips of an operand.
 fn pack<const W: usize>(simd: Simd, source: Source<'_>) -> Vec<u32> {
     let mut to = vec![f32::NAN; source.strips::<W>() * W * pairs(source.inner)];
-    simd.run_pairs(Pack::<W> { source, part: source.whole::<W>(), to: Shared::new(&mut to) });
+    simd.run_pairs(Pack::<W> {
+        source,
+        part: source.whole::<W>(),
+        to: Packed::whole(Shared::new(&mut to), source.inner),
+    });
     let mut by_parts = vec![f32::NAN; to.len()];
     for part in source.parts::<W>() {
-        simd.run_pairs(Pack::<W> { source, part, to: Shared::new(&mut by_parts) });
+        let to = Packed::whole(Shared::new(&mut by_parts), source.inner);
+        simd.run_pairs(Pack::<W> { source, part, to });
     }
     assert_eq!(bits(&to), bits(&by_parts));
     bits(&to)
@@ -69,6 +77,87 @@ fn operands_are_packed_in_rounded_pairs() {
     check_packed::<LANES>(&mut random, 300, 700);
     assert_eq!(left_length(13, 3), 48);
     assert_eq!(right_length(17, 3), 64);
+}
+
+/// Packs a part of the left operand, and gives row by row the pairs that a product reads.
+fn pack_left(simd: Simd, source: Source<'_>, part: &Part) -> Vec<Vec<u32>> {
+    let mut to = vec![f32::NAN; part.strips.len() * STRIP * row_stride(2 * part.pairs.len())];
+    let left = source.pack_left(part, &mut to, simd);
+    let rows = part.strips.start * STRIP..source.count.min(part.strips.end * STRIP);
+    // SAFETY: rows and pairs of the part.
+    let at = |row, pair| unsafe { *left.address(row, pair) }.to_bits();
+    (0..rows.len()).map(|row| (0..part.pairs.len()).map(|pair| at(row, pair)).collect()).collect()
+}
+
+#[test]
+fn parts_of_a_left_operand_are_packed_the_same_in_rows_and_strips() {
+    let mut random = Random::new(35);
+    for (count, inner) in [(1, 1), (12, 32), (13, 95), (40, 64), (50, 131)] {
+        let rows = random.floats(count * inner);
+        let place = |layout, i: usize, k: usize| match layout {
+            Layout::Along { stride } => i * stride + k,
+            Layout::Across { stride } => k * stride + i,
+            Layout::Panels { stride } => k / LANES * stride + i * LANES + k % LANES,
+        };
+        let factor = |i: usize, k: usize| if k < inner { rounded(rows[i * inner + k]).to_bits() >> 16 } else { 0 };
+        for layout in [
+            Layout::Along { stride: inner + 5 },
+            Layout::Across { stride: count + 2 },
+            Layout::Panels { stride: (count + 3) * LANES },
+        ] {
+            let mut data = vec![f32::NAN; 1 + place(layout, count - 1, inner - 1)];
+            if let Layout::Panels { stride } = layout {
+                data.resize(inner.div_ceil(LANES) * stride, f32::NAN);
+            }
+            for (i, row) in rows.chunks_exact(inner).enumerate() {
+                row.iter().enumerate().for_each(|(k, &value)| data[place(layout, i, k)] = value);
+            }
+            let source = Source { data: &data, count, inner, layout };
+            let (strips, all) = (count.div_ceil(STRIP), pairs(inner));
+            for part in [
+                source.whole::<STRIP>(),
+                Part { strips: strips - 1..strips, pairs: 0..all },
+                Part { strips: 0..1, pairs: all / 32 * 16..all },
+            ] {
+                let first = part.strips.start * STRIP;
+                let expected: Vec<Vec<u32>> = (first..count.min(part.strips.end * STRIP))
+                    .map(|i| part.pairs.clone().map(|k| factor(i, 2 * k) | factor(i, 2 * k + 1) << 16).collect())
+                    .collect();
+                for simd in paths() {
+                    assert!(pack_left(simd, source, &part) == expected, "{simd:?} {count} {inner} {layout:?} {part:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_product_is_cut_into_parts_that_leave_nothing_out() {
+    for (rows, pairs) in [(1, 0), (1, 1), (240, 1280), (361, 1281), (1000, 2000), (5000, 30), (12 * 31, 100)] {
+        let mut done = vec![0; rows_in_strips(rows) * pairs.max(1)];
+        let mut count = 0;
+        for part in parts(rows, pairs) {
+            assert!(part.pairs.start.is_multiple_of(LANES) && !part.strips.is_empty(), "{part:?}");
+            for strip in part.strips {
+                part.pairs.clone().for_each(|pair| done[strip * pairs + pair] += 1);
+            }
+            count += 1;
+        }
+        assert!(count > 0 && done.iter().take(rows_in_strips(rows) * pairs).all(|&times| times == 1), "{rows} {pairs}");
+    }
+}
+
+fn rows_in_strips(rows: usize) -> usize {
+    rows.div_ceil(STRIP)
+}
+
+#[test]
+fn a_thread_gets_the_same_space_again() {
+    let first = with_scratch(1000, |space| space.as_ptr());
+    assert_eq!(with_scratch(500, |space| (space.len(), space.as_ptr())), (500, first));
+    let inside = with_scratch(10, |space| with_scratch(10, |other| (space.as_ptr(), other.as_ptr())));
+    assert_ne!(inside.0, inside.1);
+    assert_eq!(with_scratch(100_000, |space| space.len()), 100_000);
 }
 
 #[test]
@@ -140,7 +229,8 @@ fn products_equal_those_of_rounded_factors() {
         let [rows, columns, inner] = [(); 3].map(|()| sizes[random.below(sizes.len())]);
         check(&mut random, MatmulShape { rows, columns, inner });
     }
-    for (rows, columns, inner) in [(290, 300, 37), (32, 600, 515), (370, 33, 1030)] {
+    let large = [(290, 300, 37), (32, 600, 515), (370, 33, 1030), (40, 1100, 60), (33, 40, 2700), (700, 33, 1300)];
+    for (rows, columns, inner) in large {
         check(&mut random, MatmulShape { rows, columns, inner });
     }
 }

@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     Context, Precision,
-    bfloat16::{Layout, Pack, PairProduct, STRIP, Source, left_length, pairs, right_length},
+    bfloat16::{
+        Layout, Left, Pack, Packed, PairProduct, STRIP, Source, left_length, pairs, right_length, row_stride,
+        with_scratch,
+    },
     buffer::Buffer,
     matmul::precision,
     shared::Shared,
@@ -28,7 +31,7 @@ pub(super) struct RoundedBuffers {
 #[derive(Clone, Copy)]
 pub(super) struct Rounded<'a> {
     simd: Simd,
-    /// Weights with classes as rows.
+    /// Weights with classes as rows, [`row_stride`] apart.
     rows: Shared<'a>,
     /// Weights of each block with features as rows, `left_length(features, block)` pairs apart.
     columns: Shared<'a>,
@@ -47,7 +50,7 @@ impl RoundedBuffers {
         }
         let wanted = |length: usize| Buffer::new(if gradient { length } else { 0 });
         let mut buffers = Self {
-            rows: Buffer::new(left_length(classes, features)),
+            rows: Buffer::new(classes.next_multiple_of(STRIP) * row_stride(features)),
             columns: wanted(plan.blocks * left_length(features, plan.block)),
             h: Buffer::new(right_length(plan.tokens, features)),
             scaled: wanted(right_length(features, plan.tokens)),
@@ -58,9 +61,11 @@ impl RoundedBuffers {
             let data = &kernel[of_block.start * features..of_block.end * features];
             let layout = Layout::Along { stride: features };
             let source = Source { data, count: of_block.len(), inner: features, layout };
-            // SAFETY: the strips of the block belong to this piece: blocks are whole strips.
-            let to = unsafe { rows.part(of_block.start * pairs(features), left_length(of_block.len(), features)) };
-            pack::<STRIP>(context.simd, source, to);
+            let part = source.whole::<STRIP>();
+            let stride = row_stride(features);
+            // SAFETY: the rows of the block belong to this piece: blocks are whole strips.
+            let to = unsafe { rows.part(of_block.start * stride, part.strips.len() * STRIP * stride) };
+            source.pack_left(&part, to, context.simd);
             if gradient {
                 let layout = Layout::Across { stride: features };
                 let source = Source { data, count: features, inner: of_block.len(), layout };
@@ -82,7 +87,7 @@ impl RoundedBuffers {
 
 /// Packs all strips of an operand.
 fn pack<const W: usize>(simd: Simd, source: Source<'_>, to: &mut [f32]) {
-    simd.run_pairs(Pack::<W> { source, part: source.whole::<W>(), to: Shared::new(to) });
+    simd.run_pairs(Pack::<W> { source, part: source.whole::<W>(), to: Packed::whole(Shared::new(to), source.inner) });
 }
 
 impl Rounded<'_> {
@@ -104,8 +109,7 @@ impl Rounded<'_> {
         let classes = chunk.block(block);
         let length = pairs(features);
         let product = PairProduct {
-            left: self.rows.at(classes.start * length),
-            strip: STRIP * length,
+            left: Left::rows(self.rows.at(classes.start * row_stride(features)), row_stride(features)),
             right: self.h.at(panels.start * LANES * length),
             panel: LANES * length,
             out: Out::panels(chunk.values.at(chunk.values_of(panels.start, block)), chunk.stride()),
@@ -133,27 +137,27 @@ impl Rounded<'_> {
         let features = chunk.linear.features;
         let classes = chunk.block(block).len();
         let length = right_length(LANES, classes);
-        let mut values = Buffer::new(panels.len() * length);
-        for (panel, to) in panels.clone().zip(values.chunks_exact_mut(length)) {
-            // SAFETY: the caller's contract.
-            let data = unsafe { chunk.values.part(chunk.values_of(panel, block), classes * LANES) };
-            let layout = Layout::Across { stride: LANES };
-            pack::<LANES>(self.simd, Source { data, count: LANES, inner: classes, layout }, to);
-        }
-        let dh = (range * chunk.panels + panels.start) * features * LANES;
-        let product = PairProduct {
-            left: self.columns.at(block * left_length(features, chunk.plan.block)),
-            strip: STRIP * pairs(classes),
-            right: values.as_ptr(),
-            panel: length,
-            out: Out::panels(chunk.dh.at(dh), features * LANES),
-            rows: features,
-            columns: panels.len() * LANES,
-            pairs: pairs(classes),
-            start,
-        };
-        // SAFETY: operands have these sizes.
-        unsafe { product.run_with(self.simd) };
+        with_scratch(panels.len() * length, |values| {
+            for (panel, to) in panels.clone().zip(values.chunks_exact_mut(length)) {
+                // SAFETY: the caller's contract.
+                let data = unsafe { chunk.values.part(chunk.values_of(panel, block), classes * LANES) };
+                let layout = Layout::Across { stride: LANES };
+                pack::<LANES>(self.simd, Source { data, count: LANES, inner: classes, layout }, to);
+            }
+            let dh = (range * chunk.panels + panels.start) * features * LANES;
+            let product = PairProduct {
+                left: Left::strips(self.columns.at(block * left_length(features, chunk.plan.block)), pairs(classes)),
+                right: values.as_ptr(),
+                panel: length,
+                out: Out::panels(chunk.dh.at(dh), features * LANES),
+                rows: features,
+                columns: panels.len() * LANES,
+                pairs: pairs(classes),
+                start,
+            };
+            // SAFETY: operands have these sizes.
+            unsafe { product.run_with(self.simd) };
+        });
     }
 
     /// Packs the scaled rows of `h`.
@@ -165,7 +169,8 @@ impl Rounded<'_> {
         let source = Source { data, count: features, inner: tokens, layout: Layout::Across { stride } };
         let parts = source.parts::<LANES>();
         context.pool.run(parts.len(), &|piece| {
-            self.simd.run_pairs(Pack::<LANES> { source, part: parts[piece].clone(), to: self.scaled });
+            let to = Packed::whole(self.scaled, tokens);
+            self.simd.run_pairs(Pack::<LANES> { source, part: parts[piece].clone(), to });
         });
     }
 
@@ -176,24 +181,24 @@ impl Rounded<'_> {
     pub(super) unsafe fn dkernel(&self, chunk: &Chunk<'_>, gradient: &Gradient<'_>, block: usize) {
         let (features, tokens) = (chunk.linear.features, chunk.tokens);
         let classes = chunk.block(block);
-        let mut values = Buffer::new(left_length(classes.len(), tokens));
         // SAFETY: the caller's contract.
         let data = unsafe { chunk.values.part(chunk.values_of(0, block), chunk.panels * chunk.stride()) };
         let layout = Layout::Panels { stride: chunk.stride() };
         let source = Source { data, count: classes.len(), inner: tokens, layout };
-        pack::<STRIP>(self.simd, source, &mut values);
-        let product = PairProduct {
-            left: values.as_ptr(),
-            strip: STRIP * pairs(tokens),
-            right: self.scaled.at(0),
-            panel: LANES * pairs(tokens),
-            out: Out::rows(gradient.dkernel.at(classes.start * features), features),
-            rows: classes.len(),
-            columns: features,
-            pairs: pairs(tokens),
-            start: if gradient.kernel_keeps { Start::Keep } else { Start::Zero },
-        };
-        // SAFETY: operands have these sizes.
-        unsafe { product.run_with(self.simd) };
+        let part = source.whole::<STRIP>();
+        with_scratch(part.strips.len() * STRIP * row_stride(tokens), |space| {
+            let product = PairProduct {
+                left: source.pack_left(&part, space, self.simd),
+                right: self.scaled.at(0),
+                panel: LANES * pairs(tokens),
+                out: Out::rows(gradient.dkernel.at(classes.start * features), features),
+                rows: classes.len(),
+                columns: features,
+                pairs: pairs(tokens),
+                start: if gradient.kernel_keeps { Start::Keep } else { Start::Zero },
+            };
+            // SAFETY: operands have these sizes.
+            unsafe { product.run_with(self.simd) };
+        });
     }
 }

@@ -9,7 +9,7 @@ use super::{
     sparse::{CACHED, HEIGHT, Turn, is_large, is_sparse},
 };
 use crate::{
-    Context,
+    Context, Precision,
     buffer::Buffer,
     shared::Shared,
     simd::{Kernel, LANES, Lanes, Simd, prefetch_second},
@@ -53,7 +53,8 @@ pub(crate) struct MaskedTask<'a> {
 impl<'a> MaskedTask<'a> {
     /// The product, if leaving out what `mask` does not want is faster.
     pub(crate) fn find(task: &'a Task<'a>, mask: Mask<'a>, simd: Simd) -> Option<Self> {
-        (is_large(task) && is_sparse(mask.values, most(simd))).then(|| Self::new(task, mask))
+        (task.precision == Precision::Float32 && is_large(task) && is_sparse(mask.values, most(simd)))
+            .then(|| Self::new(task, mask))
     }
 
     /// Of a product of operands as they are, without bias.

@@ -110,9 +110,6 @@ impl Task<'_> {
 
     /// Packs, then multiplies; `share(pieces, work)` does a number of pieces.
     fn run_by(&self, simd: Simd, share: &Share<'_>) {
-        if self.precision == Precision::Bfloat16 {
-            return self.rounded().run(simd, share);
-        }
         match SparseTask::find(self, simd) {
             Some(task) => task.run(simd, share),
             None => self.run_dense(simd, share),
@@ -121,6 +118,9 @@ impl Task<'_> {
 
     /// The product with all elements of both operands.
     pub(super) fn run_dense(&self, simd: Simd, share: &Share<'_>) {
+        if self.precision == Precision::Bfloat16 {
+            return self.rounded().run(simd, share);
+        }
         let way = self.way(simd);
         if way == Way::Few {
             let pieces = self.shape.columns.div_ceil(WIDTH);
@@ -217,9 +217,9 @@ impl Task<'_> {
     fn grid(&self, way: Way) -> Grid {
         let MatmulShape { rows, columns, inner } = self.shape;
         match way {
-            Way::Transposed => Grid::new(&BLOCKS, columns, rows, inner, 128),
-            _ if self.copies_left(way) => Grid::new(&WIDE_BLOCKS, rows, columns, inner, 256),
-            _ => Grid::new(&BLOCKS, rows, columns, inner, 512),
+            Way::Transposed => Grid::new(&BLOCKS, columns, rows, inner, 128, PIECES),
+            _ if self.copies_left(way) => Grid::new(&WIDE_BLOCKS, rows, columns, inner, 256, PIECES),
+            _ => Grid::new(&BLOCKS, rows, columns, inner, 512, PIECES),
         }
     }
 
@@ -336,6 +336,9 @@ const BLOCKS: [(usize, usize); 7] = [(240, 256), (120, 256), (120, 128), (60, 12
 /// Wider ones, where each piece copies its part of the left operand.
 const WIDE_BLOCKS: [(usize, usize); 5] = [(120, 256), (60, 256), (60, 128), (24, 128), (24, 64)];
 
+/// Blocks that are enough.
+const PIECES: usize = 16;
+
 /// Rows that stay together: a tile of AVX-512, two of AVX2, whole strips of bfloat16, of which a piece takes none in part.
 const UNIT: usize = 12;
 const _: () = assert!(UNIT.is_multiple_of(STRIP));
@@ -350,13 +353,20 @@ pub(crate) struct Grid {
 }
 
 impl Grid {
-    /// The first of the `blocks` (height, width) that makes 16 pieces or holds little work; none is wider than `widest`.
-    pub(crate) fn new(blocks: &[(usize, usize)], rows: usize, columns: usize, inner: usize, widest: usize) -> Self {
+    /// The first of the `blocks` (height, width) that makes `enough` pieces or holds little work; none is wider than `widest`.
+    pub(crate) fn new(
+        blocks: &[(usize, usize)],
+        rows: usize,
+        columns: usize,
+        inner: usize,
+        widest: usize,
+        enough: usize,
+    ) -> Self {
         let pieces = |height, width| rows.div_ceil(height) * columns.div_ceil(width);
         let (mut height, mut width) = (240, widest);
         for &(next_height, next_width) in blocks {
             let work = height.min(rows) * width.min(columns) * inner;
-            if pieces(height, width) >= 16 || work <= SMALL {
+            if pieces(height, width) >= enough || work <= SMALL {
                 break;
             }
             (height, width) = (next_height, next_width.min(widest));

@@ -6,7 +6,7 @@ use crate::{
     Destination, Precision,
     shared::Shared,
     simd::Simd,
-    testing::{Random, assert_close, bits, contexts, widen},
+    testing::{Random, assert_close, bits, contexts, pair_paths, rounded, rounding, widen},
 };
 
 const OPTIONS: [MatmulOptions; 4] = [
@@ -129,7 +129,7 @@ fn leaving_out_zeros_changes_no_bit() {
                 let thin = thinned(&mut random, inner * if of_left { rows } else { columns }, kept);
                 let dense = &dense[..inner * if of_left { columns } else { rows }];
                 let (a, b) = if of_left { (thin.as_slice(), dense) } else { (dense, thin.as_slice()) };
-                let product = |sparse: bool, simd: Simd| {
+                let product = |precision: Precision, sparse: bool, simd: Simd| {
                     let mut c = before.clone();
                     let task = Task {
                         a,
@@ -139,7 +139,7 @@ fn leaving_out_zeros_changes_no_bit() {
                         bias: biased.then_some(bias.as_slice()),
                         shape,
                         options,
-                        precision: Precision::Float32,
+                        precision,
                     };
                     let share = |pieces: usize, work: &(dyn Fn(usize) + Sync)| (0..pieces).for_each(work);
                     match (sparse, of_left) {
@@ -149,13 +149,18 @@ fn leaving_out_zeros_changes_no_bit() {
                     }
                     c
                 };
-                let expected = product(false, Simd::best());
-                for simd in Simd::available() {
-                    let found = product(true, simd);
-                    let what = format!("{simd:?} {shape:?} {options:?} {kept} % {of_left} {accumulate} {biased}");
+                let of_floats = Simd::available().into_iter().map(|simd| (Precision::Float32, Simd::best(), simd));
+                // Instructions may treat what is no normal number in another way than portable code.
+                let of_pairs = pair_paths().into_iter().map(|simd| (Precision::Bfloat16, simd, simd));
+                for (precision, dense, simd) in of_floats.chain(of_pairs) {
+                    let expected = product(precision, false, dense);
+                    let found = product(precision, true, simd);
+                    let what = format!(
+                        "{simd:?} {precision:?} {shape:?} {options:?} {kept} % {of_left} {accumulate} {biased}"
+                    );
                     assert_close(&found, &widen(&expected), &what);
                     // Tiles of a transposed result are added at the end.
-                    if !accumulate {
+                    if !accumulate || precision == Precision::Bfloat16 {
                         assert_eq!(bits(&found), bits(&expected), "{what}");
                     }
                 }
@@ -177,11 +182,21 @@ fn large_products_with_zeros_equal_the_reference() {
         assert!(
             Simd::available().into_iter().all(|simd| SparseTask::find(&task, simd).is_some() == (simd != Simd::Scalar))
         );
+        let of_pairs = Task { precision: Precision::Bfloat16, ..task };
+        let multiplies = |simd: &Simd| simd.multiplies_pairs();
+        assert!(pair_paths().iter().all(|simd| SparseTask::find(&of_pairs, *simd).is_some() == multiplies(simd)));
         assert!(SparseTask::find(&Task { a: &random.floats(200 * 170), ..task }, Simd::best()).is_none());
         let other = MatmulOptions { transpose_a: options.transpose_b, transpose_b: options.transpose_a };
         let turned = MatmulShape { rows: 130, columns: 200, inner: 170 };
         for (a, b, shape, options) in [(a, &b, shape, options), (&b, a, turned, other)] {
+            let round = |values: &[f32]| values.iter().map(|&value| rounded(value)).collect::<Vec<_>>();
             let expected = reference::matmul(&widen(a), &widen(b), shape, options);
+            let of_rounded = reference::matmul(&widen(&round(a)), &widen(&round(b)), shape, options);
+            for context in rounding() {
+                let mut c = vec![f32::NAN; shape.rows * shape.columns];
+                matmul(&context, Destination { data: &mut c, accumulate: false }, a, b, shape, options);
+                assert_close(&c, &of_rounded, &format!("{context:?} {shape:?} {options:?}"));
+            }
             let mut all = Vec::new();
             for context in contexts() {
                 let mut c = vec![f32::NAN; shape.rows * shape.columns];

@@ -153,6 +153,10 @@ impl Lanes for Avx512 {
         columns
     }
     #[inline(always)]
+    unsafe fn swap_neighbours(self) -> Self {
+        Self(_mm512_permute_ps::<0b10_11_00_01>(self.0))
+    }
+    #[inline(always)]
     unsafe fn nonzeros(self, places: *const u32, values: *mut f32, chosen: *mut u32) -> usize {
         let mask = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(self.0, _mm512_setzero_ps());
         // Compressed in a register: straight to memory it is many times slower on Zen 4.
@@ -204,6 +208,19 @@ impl Pairs for Avx512 {
     #[inline(always)]
     unsafe fn pair_neighbours(low: Self, high: Self) -> Self {
         Self(std::mem::transmute::<__m512bh, __m512>(_mm512_cvtne2ps_pbh(high.0, low.0)))
+    }
+    #[inline(always)]
+    unsafe fn halves(low: Self, high: Self) -> Self {
+        // Four columns each of `low` and `high` in turn: unpacking joins those of the same 128 bits.
+        let order = _mm512_set_epi64(7, 3, 6, 2, 5, 1, 4, 0);
+        let halves = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high.0, low.0));
+        Self(_mm512_castsi512_ps(_mm512_permutexvar_epi64(order, halves)))
+    }
+    #[inline(always)]
+    unsafe fn interleave(self, other: Self) -> (Self, Self) {
+        let (first, second) = (_mm512_castps_si512(self.0), _mm512_castps_si512(other.0));
+        let [low, high] = [_mm512_unpacklo_epi16(first, second), _mm512_unpackhi_epi16(first, second)];
+        (Self(_mm512_castsi512_ps(low)), Self(_mm512_castsi512_ps(high)))
     }
     #[inline(always)]
     unsafe fn dot(self, other: Self, sum: Self) -> Self {

@@ -111,6 +111,17 @@ pub trait Lanes: Copy + 'static {
             columns.map(|column| Self::load(column.as_ptr()))
         }
     }
+    /// Lanes `2 i` and `2 i + 1` change places.
+    #[inline(always)]
+    unsafe fn swap_neighbours(self) -> Self {
+        let mut lanes = [0.0; LANES];
+        // SAFETY: the caller vouches for the path.
+        unsafe {
+            self.store(lanes.as_mut_ptr());
+            let swapped: [f32; LANES] = std::array::from_fn(|lane| lanes[lane ^ 1]);
+            Self::load(swapped.as_ptr())
+        }
+    }
     /// Writes the lanes that are not 0 to `values`, one behind the other, and those of 16 `places` to `chosen`; gives their
     /// number. Both have room for 16, all of which may be written.
     #[inline(always)]

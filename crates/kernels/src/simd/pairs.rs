@@ -14,7 +14,11 @@ pub(crate) trait Pairs: Lanes {
     unsafe fn pair(first: Self, second: Self) -> Self;
     /// Of 32 floats in a row, 16 in `low` and 16 in `high`: lane `i` is the pair of those at `2 i` and `2 i + 1`.
     unsafe fn pair_neighbours(low: Self, high: Self) -> Self;
-    /// `sum + self.first * other.first + self.second * other.second`, lane by lane.
+    /// 32 floats in a row, rounded, in an order that [`Pairs::interleave`] understands.
+    unsafe fn halves(low: Self, high: Self) -> Self;
+    /// The pairs of two rows of 32: `self` has the first of each pair. Those of the first 16 columns, then the others.
+    unsafe fn interleave(self, other: Self) -> (Self, Self);
+    /// `sum + self.second * other.second + self.first * other.first`, in this order, lane by lane.
     unsafe fn dot(self, other: Self, sum: Self) -> Self;
 }
 
@@ -75,6 +79,20 @@ impl Pairs for Scalar {
     unsafe fn pair_neighbours(low: Self, high: Self) -> Self {
         let at = |index: usize| round(if index < 16 { low.0[index] } else { high.0[index - 16] });
         Self(std::array::from_fn(|lane| f32::from_bits(at(2 * lane) | at(2 * lane + 1) << 16)))
+    }
+    #[inline(always)]
+    unsafe fn halves(low: Self, high: Self) -> Self {
+        // SAFETY: the portable path needs nothing.
+        unsafe { Self::pair(low, high) }
+    }
+    #[inline(always)]
+    unsafe fn interleave(self, other: Self) -> (Self, Self) {
+        let join = |half: fn(u32) -> u32| {
+            Self(std::array::from_fn(|lane| {
+                f32::from_bits(half(self.0[lane].to_bits()) | half(other.0[lane].to_bits()) << 16)
+            }))
+        };
+        (join(|bits| bits & 0xffff), join(|bits| bits >> 16))
     }
     #[inline(always)]
     unsafe fn dot(self, other: Self, sum: Self) -> Self {

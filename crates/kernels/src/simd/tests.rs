@@ -1,5 +1,8 @@
-use super::{Kernel, LANES, Lanes, Simd};
-use crate::testing::Random;
+use super::{
+    Kernel, LANES, Lanes, Simd,
+    pairs::{PairKernel, Pairs},
+};
+use crate::testing::{Random, pair_paths, rounded};
 
 /// Applies every operation of `Lanes` to `a`, `b`, `c` and lists the results.
 struct Everything<'a>(&'a [f32; LANES], &'a [f32; LANES], &'a [f32; LANES]);
@@ -118,6 +121,58 @@ fn what_is_not_zero_is_listed_in_order() {
             let mut expected = [0.0; LANES];
             set().zip(1u8..).for_each(|(lane, number)| expected[lane] = f32::from(number));
             assert_eq!(spread, expected, "{simd:?}");
+        }
+    }
+}
+
+struct Swap<'a>(&'a [f32; LANES]);
+
+impl Kernel for Swap<'_> {
+    type Output = [f32; LANES];
+
+    #[inline(always)]
+    unsafe fn run<L: Lanes>(self) -> Self::Output {
+        let mut to = [0.0; LANES];
+        // SAFETY: 16 floats each.
+        unsafe { L::load(self.0.as_ptr()).swap_neighbours().store(to.as_mut_ptr()) };
+        to
+    }
+}
+
+#[test]
+fn neighbours_change_places() {
+    let lanes = std::array::from_fn(|lane| lane as f32);
+    for simd in Simd::available() {
+        assert_eq!(simd.run(Swap(&lanes)), std::array::from_fn(|lane| (lane ^ 1) as f32), "{simd:?}");
+    }
+}
+
+/// Rows of 32 floats, rounded and joined to pairs.
+struct Joined<'a>([&'a [f32; 32]; 2], &'a mut [f32; 32]);
+
+impl PairKernel for Joined<'_> {
+    #[inline(always)]
+    unsafe fn run<L: Pairs>(self) {
+        // SAFETY: 32 floats each.
+        unsafe {
+            let [first, second] = self.0.map(|row| L::halves(L::load(row.as_ptr()), L::load(row.as_ptr().add(LANES))));
+            let (low, high) = first.interleave(second);
+            low.store(self.1.as_mut_ptr());
+            high.store(self.1.as_mut_ptr().add(LANES));
+        }
+    }
+}
+
+#[test]
+fn rows_that_were_rounded_are_joined_column_by_column() {
+    let mut random = Random::new(5);
+    let rows = [(); 2].map(|()| std::array::from_fn(|_| random.float()));
+    let half = |row: usize, column: usize| rounded(rows[row][column]).to_bits() >> 16;
+    for simd in pair_paths() {
+        let mut joined = [0.0; 32];
+        simd.run_pairs(Joined(rows.each_ref(), &mut joined));
+        for (column, pair) in joined.iter().enumerate() {
+            assert_eq!(pair.to_bits(), half(0, column) | half(1, column) << 16, "{simd:?} {column}");
         }
     }
 }
