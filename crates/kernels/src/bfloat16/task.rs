@@ -24,8 +24,8 @@ pub(crate) struct PairTask<'a> {
 }
 
 impl PairTask<'_> {
-    /// Packs the right operand, then multiplies; `share(pieces, work)` does a number of pieces.
-    pub(crate) fn run(&self, simd: Simd, share: &Share<'_>) {
+    /// Packs the right operand, then multiplies; `share(pieces, work)` does a number of pieces, on so many threads.
+    pub(crate) fn run(&self, simd: Simd, threads: usize, share: &Share<'_>) {
         let (rows, columns, inner) = (self.left.count, self.right.count, self.left.inner);
         let mut right = Buffer::new(right_length(columns, inner));
         let right = Shared::new(&mut right);
@@ -34,7 +34,7 @@ impl PairTask<'_> {
             let to = Packed::whole(right, inner);
             simd.run_pairs(Pack::<LANES> { source: self.right, part: parts[piece].clone(), to });
         });
-        let grid = Grid::new(&BLOCKS, rows, columns, inner, WIDEST, PIECES);
+        let grid = Grid::new(&BLOCKS, rows, columns, inner, WIDEST, PIECES * threads);
         share(grid.pieces(), &|piece| {
             let ((i, height), (j, width)) = (grid.rows(piece), grid.columns(piece));
             self.piece(right, i..i + height, j..j + width, simd);
@@ -76,5 +76,5 @@ impl PairTask<'_> {
 const BLOCKS: [(usize, usize); 7] = [(240, 1024), (120, 1024), (60, 1024), (24, 1024), (24, 512), (24, 256), (24, 64)];
 /// Columns of the widest block.
 const WIDEST: usize = 1024;
-/// Blocks that are enough, since fewer of them pack less.
-const PIECES: usize = 8;
+/// Blocks of each thread that are enough: fewer of them pack less, and the bits do not depend on it.
+const PIECES: usize = 4;

@@ -90,7 +90,7 @@ impl Task<'_> {
 
     /// The whole product on this thread.
     pub(crate) fn run_here(&self, simd: Simd) {
-        self.run_by(simd, &|pieces, work| (0..pieces).for_each(work));
+        self.run_by(simd, 1, &|pieces, work| (0..pieces).for_each(work));
     }
 
     /// The whole product, its pieces shared by the threads of the pool.
@@ -105,21 +105,21 @@ impl Task<'_> {
         if small {
             return self.run_here(context.simd);
         }
-        self.run_by(context.simd, &|pieces, work| context.pool.run(pieces, work));
+        self.run_by(context.simd, context.pool.threads(), &|pieces, work| context.pool.run(pieces, work));
     }
 
-    /// Packs, then multiplies; `share(pieces, work)` does a number of pieces.
-    fn run_by(&self, simd: Simd, share: &Share<'_>) {
+    /// Packs, then multiplies; `share(pieces, work)` does a number of pieces, on so many threads.
+    fn run_by(&self, simd: Simd, threads: usize, share: &Share<'_>) {
         match SparseTask::find(self, simd) {
             Some(task) => task.run(simd, share),
-            None => self.run_dense(simd, share),
+            None => self.run_dense(simd, threads, share),
         }
     }
 
     /// The product with all elements of both operands.
-    pub(super) fn run_dense(&self, simd: Simd, share: &Share<'_>) {
+    pub(super) fn run_dense(&self, simd: Simd, threads: usize, share: &Share<'_>) {
         if self.precision == Precision::Bfloat16 {
-            return self.rounded().run(simd, share);
+            return self.rounded().run(simd, threads, share);
         }
         let way = self.way(simd);
         if way == Way::Few {
@@ -336,14 +336,14 @@ const BLOCKS: [(usize, usize); 7] = [(240, 256), (120, 256), (120, 128), (60, 12
 /// Wider ones, where each piece copies its part of the left operand.
 const WIDE_BLOCKS: [(usize, usize); 5] = [(120, 256), (60, 256), (60, 128), (24, 128), (24, 64)];
 
-/// Blocks that are enough.
+/// Blocks that are enough for any number of threads: the shape alone decides about them.
 const PIECES: usize = 16;
 
 /// Rows that stay together: a tile of AVX-512, two of AVX2, whole strips of bfloat16, of which a piece takes none in part.
 const UNIT: usize = 12;
 const _: () = assert!(UNIT.is_multiple_of(STRIP));
 
-/// A result cut into blocks, by its shape alone.
+/// A result cut into blocks.
 pub(crate) struct Grid {
     rows: usize,
     columns: usize,

@@ -143,7 +143,7 @@ fn leaving_out_zeros_changes_no_bit() {
                     };
                     let share = |pieces: usize, work: &(dyn Fn(usize) + Sync)| (0..pieces).for_each(work);
                     match (sparse, of_left) {
-                        (false, _) => task.run_dense(simd, &share),
+                        (false, _) => task.run_dense(simd, 1, &share),
                         (true, true) => SparseTask::of_left(&task).run(simd, &share),
                         (true, false) => SparseTask::of_right(&task).run(simd, &share),
                     }
