@@ -83,15 +83,24 @@ impl Source<'_> {
     /// Packs strips of a left operand for products on this thread: as rows, unless items lie side by side.
     pub(crate) fn pack_left(self, part: &Part, to: &mut [f32], simd: Simd) -> Left {
         let Part { strips, pairs } = part.clone();
-        if matches!(self.layout, Layout::Across { .. }) {
+        let Some(distances) = self.distances() else {
             let to = Packed { data: Shared::new(to), strip: strips.start, pair: pairs.start, pairs: pairs.len() };
             simd.run_pairs(Pack::<STRIP> { source: self, part: part.clone(), to });
             return Left::strips(to.data.at(0), pairs.len());
-        }
+        };
         let stride = row_stride(2 * pairs.len());
         let items = strips.start * STRIP..self.count.min(strips.end * STRIP);
-        simd.run_pairs(PackRows { source: self, items, pairs, to, stride });
+        simd.run_pairs(PackRows { source: self, distances, items, pairs, to, stride });
         Left::rows(to.as_ptr(), stride)
+    }
+
+    /// How far apart items and the next sixteen factors of an item lie, if sixteen of them lie side by side.
+    fn distances(&self) -> Option<[usize; 2]> {
+        match self.layout {
+            Layout::Along { stride } => Some([stride, LANES]),
+            Layout::Panels { stride } => Some([LANES, stride]),
+            Layout::Across { .. } => None,
+        }
     }
 
     fn check(&self) {
@@ -174,10 +183,12 @@ unsafe fn neighbours<L: Pairs>(from: *const f32, next: usize, left: usize) -> L 
     }
 }
 
-/// Packs rows as they lie, if sixteen factors of an item lie side by side: pair `k` of item `i` goes to
+/// Packs rows as they lie: pair `k` of item `i` goes to
 /// `(i - items.start) * stride + k - pairs.start` of `to`.
 struct PackRows<'a> {
     source: Source<'a>,
+    /// [`Source::distances`].
+    distances: [usize; 2],
     items: Range<usize>,
     /// The first one is a multiple of 16.
     pairs: Range<usize>,
@@ -189,13 +200,8 @@ struct PackRows<'a> {
 impl PairKernel for PackRows<'_> {
     #[inline(always)]
     unsafe fn run<L: Pairs>(self) {
-        let Self { source, items, pairs, to, stride } = self;
+        let Self { source, distances: [item, next], items, pairs, to, stride } = self;
         source.check();
-        let [item, next] = match source.layout {
-            Layout::Along { stride } => [stride, LANES],
-            Layout::Panels { stride } => [LANES, stride],
-            Layout::Across { .. } => unreachable!("items that lie side by side are packed in strips"),
-        };
         assert!(items.end <= source.count && pairs.end <= super::pairs(source.inner), "no such rows");
         for (i, to) in items.zip(to.chunks_exact_mut(stride)) {
             for (first, to) in pairs.clone().step_by(LANES).zip(to.chunks_exact_mut(LANES)) {

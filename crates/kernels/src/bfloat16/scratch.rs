@@ -8,7 +8,7 @@ thread_local! {
 }
 
 /// Calls `work` with `length` floats of unspecified content, on each thread the same ones time and again: they stay in the caches
-/// of its core, and no other core has ever had them.
+/// of its core, and no other thread touches them meanwhile.
 pub(crate) fn with_scratch<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     let mut space = SPACE.take().filter(|space| space.len() >= length).unwrap_or_else(|| Buffer::new(length));
     let result = work(&mut space[..length]);

@@ -143,6 +143,16 @@ impl List<'_> {
         }
     }
 
+    /// What the sums of a group begin with, if not with 0.
+    #[inline(always)]
+    fn first(self, group: usize) -> Option<*const f32> {
+        match self.start {
+            Start::Keep => Some(self.out.wrapping_add(group * GROUP).cast_const()),
+            Start::Columns(bias) => Some(bias.wrapping_add(group * GROUP)),
+            Start::Zero | Start::Rows(_) => None,
+        }
+    }
+
     /// `G` whole groups; gives their number.
     #[inline(always)]
     unsafe fn sums<L: Pairs, const G: usize>(self, group: usize) -> usize {
@@ -151,12 +161,7 @@ impl List<'_> {
         // SAFETY: the caller's contract.
         unsafe {
             let mut sums = [[L::splat(0.0); 2]; G];
-            let from = match self.start {
-                Start::Keep => Some(out.cast_const()),
-                Start::Columns(bias) => Some(bias.wrapping_add(group * GROUP)),
-                Start::Zero | Start::Rows(_) => None,
-            };
-            if let Some(from) = from {
+            if let Some(from) = self.first(group) {
                 for (g, [low, high]) in sums.iter_mut().enumerate() {
                     *low = L::load(from.wrapping_add(g * GROUP));
                     *high = L::load(from.wrapping_add(g * GROUP + LANES));
@@ -189,12 +194,7 @@ impl List<'_> {
         // SAFETY: the caller's contract.
         unsafe {
             let [mut low, mut high] = [L::splat(0.0); 2];
-            let from = match self.start {
-                Start::Keep => Some(out.cast_const()),
-                Start::Columns(bias) => Some(bias.wrapping_add(group * GROUP)),
-                Start::Zero | Start::Rows(_) => None,
-            };
-            if let Some(from) = from {
+            if let Some(from) = self.first(group) {
                 low = L::load_first(from, lower);
                 high = L::load_first(from.wrapping_add(LANES), upper);
             }
